@@ -1,0 +1,1 @@
+"""Every setting as a frozen dataclass, and the reading and writing of config.ini."""

@@ -1,0 +1,1 @@
+"""Values and pure rules: no Twisted, no sockets, no threads, no clock."""

@@ -1,0 +1,65 @@
+"""
+The envelope of a message: who sent it, to whom, and what was asked for on the way (RFC 5321 2.3.1, RFC 3461).
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+
+class BodyType(enum.Enum):
+    """What the octets of a message may be (RFC 6152, RFC 3030)."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT = "8BITMIME"
+    BINARY = "BINARYMIME"
+
+
+@attrs.frozen
+class Recipient:
+    """
+    One recipient of an envelope.
+
+    ``notify`` is None when the client did not say, else ``{"NEVER"}`` or some of SUCCESS, FAILURE, DELAY (RFC 3461 4.1);
+    ``original`` is ORCPT as ``type;address``, decoded (RFC 3461 4.2).
+    """
+
+    address: str
+    notify: frozenset[str] | None = None
+    original: str | None = None
+
+
+@attrs.frozen
+class Envelope:
+    """
+    The envelope as it was given.
+
+    ``reverse_path`` is ``""`` for the null sender. ``ret`` is FULL, HDRS or None and ``envid`` the envelope id, decoded
+    (RFC 3461 4.3, 4.4). ``smtputf8`` says that addresses or headers may hold UTF-8 (RFC 6531).
+    """
+
+    reverse_path: str
+    recipients: tuple[Recipient, ...]
+    body: BodyType = BodyType.SEVEN_BIT
+    smtputf8: bool = False
+    ret: str | None = None
+    envid: str | None = None
+
+
+@attrs.frozen
+class Origin:
+    """
+    How a message came in, as far as ``Received:`` and the trace tell it.
+
+    ``protocol`` is the keyword of RFC 3848 and 6531 (``ESMTPSA``, ``LMTP``, or ``local`` for what Hermes itself wrote);
+    ``peer`` the address in text form without port, or empty; ``tls`` like ``TLSv1.3 TLS_AES_256_GCM_SHA384`` or None;
+    ``account`` the account that authenticated, or None.
+    """
+
+    protocol: str
+    peer: str = ""
+    hello: str = ""
+    tls: str | None = None
+    account: str | None = None

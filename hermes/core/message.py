@@ -1,0 +1,104 @@
+"""
+A message in the queue: its envelope, where its octets are, and how far each recipient has come.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import attrs
+
+from hermes.core.envelope import Envelope, Origin
+
+
+@attrs.frozen
+class Content:
+    """
+    Where a message's octets are.
+
+    The stored form is exactly what a maildir gets: lines end in LF (for BINARYMIME the octets are as they came), and the
+    first ``prefix_octets`` octets are our ``Return-Path:`` line, which is not sent on to other servers (RFC 5321 4.4).
+    Exactly one of ``data`` and ``path`` is set, or neither when the octets must be asked for (:meth:`ISpool.content`).
+    ``size_octets`` is the stored size with the prefix; ``wire_octets`` the size with CRLF line ends, without the prefix.
+    ``binary`` says that the octets must not be converted.
+    """
+
+    size_octets: int
+    wire_octets: int
+    prefix_octets: int
+    binary: bool = False
+    data: bytes | None = None
+    path: str | None = None
+
+
+class State(enum.Enum):
+    """The states of a recipient in the queue."""
+
+    QUEUED = "queued"
+    HELD = "held"
+
+
+@attrs.define
+class QueuedRecipient:
+    """
+    One recipient that is not finished.
+
+    ``destination`` is ``agent:next-hop`` as the router wrote it; ``next_attempt_at`` is in seconds since the epoch;
+    ``delays_reported`` counts the delay warnings sent.
+    """
+
+    ordinal: int
+    address: str
+    notify: frozenset[str] | None
+    original: str | None
+    destination: str
+    attempts: int
+    next_attempt_at: float
+    state: State = State.QUEUED
+    last_reason: str = ""
+    delays_reported: int = 0
+
+
+@attrs.define
+class QueuedMessage:
+    """A message in the queue, with some or all of its unfinished recipients."""
+
+    queue_id: str
+    accepted_at: float
+    envelope: Envelope
+    origin: Origin
+    message_id: str
+    content: Content
+    recipients: list[QueuedRecipient]
+
+
+@attrs.frozen
+class Finished:
+    """A recipient that needs nothing more."""
+
+    ordinal: int
+
+
+@attrs.frozen
+class Postponed:
+    """A recipient to be tried again, with what changed about it (see :class:`QueuedRecipient`)."""
+
+    ordinal: int
+    attempts: int
+    next_attempt_at: float
+    reason: str
+    delays_reported: int = 0
+
+
+Settlement = Finished | Postponed
+
+
+@attrs.frozen
+class NewMessage:
+    """A message that Hermes itself writes: a report. ``octets`` have LF line ends and no ``Return-Path:``."""
+
+    envelope: Envelope
+    octets: bytes
+    destinations: Mapping[str, str]
+    message_id: str

@@ -1,0 +1,74 @@
+"""
+What became of one recipient at one attempt, and what a policy said: values, never exceptions.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from hermes.core.reply import Reply
+
+
+class Result(enum.Enum):
+    """The four ends of an attempt (RFC 3464 2.3.3 names them for the sender's report)."""
+
+    DELIVERED = "delivered"  #: in a mailbox of ours
+    RELAYED = "relayed"  #: another server has taken responsibility
+    DEFERRED = "deferred"  #: to be tried again
+    FAILED = "failed"  #: it will not work
+
+
+@attrs.frozen
+class Outcome:
+    """
+    What an agent reports for one recipient.
+
+    ``reason`` is for people and complete without the rest; ``reply`` holds the other server's words where there were any;
+    ``status`` is the enhanced status code for the report; ``host`` and ``address`` say who was spoken to (name, and
+    ``address:port``); ``tls`` says under which protocol and cipher; ``dsn_passed`` that the other server accepted the DSN
+    parameters and so owes the sender a report of success (RFC 3461 5.2.2).
+    """
+
+    result: Result
+    reason: str
+    status: str
+    reply: Reply | None = None
+    host: str | None = None
+    address: str | None = None
+    tls: str | None = None
+    dsn_passed: bool = False
+
+    @classmethod
+    def deferred(cls, reason: str, status: str = "4.0.0", **more: str | Reply | None) -> Outcome:
+        """To be tried again."""
+        return cls(Result.DEFERRED, reason, status, **more)  # type: ignore[arg-type]
+
+    @classmethod
+    def failed(cls, reason: str, status: str = "5.0.0", **more: str | Reply | None) -> Outcome:
+        """It will not work."""
+        return cls(Result.FAILED, reason, status, **more)  # type: ignore[arg-type]
+
+
+@attrs.frozen
+class Verdict:
+    """
+    What a policy decided at one stage.
+
+    ``reply`` is None when the stage is passed, else the refusal; ``rule`` names what decided (``relay.denied``); ``reason``
+    is for the log and the trace and never goes over the wire.
+    """
+
+    reply: Reply | None
+    rule: str
+    reason: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """True when the stage is passed."""
+        return self.reply is None
+
+
+#: Passed, and no rule had to say so.
+PASS = Verdict(None, "default")

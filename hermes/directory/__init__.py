@@ -1,0 +1,1 @@
+"""Who has an account, which addresses exist, whose password is right."""

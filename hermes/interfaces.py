@@ -1,0 +1,269 @@
+"""
+The seams of Hermes: what the parts of the engine room promise to one another and to the services.
+
+Every method that may have to wait is a coroutine method. Expected mail outcomes are values (:mod:`hermes.core.outcome`);
+an exception is a fault, and whoever meets one answers "try later".
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from hermes.core.account import Account, Resolution
+from hermes.core.envelope import Envelope, Origin
+from hermes.core.event import Event
+from hermes.core.message import (
+    Content,
+    NewMessage,
+    QueuedMessage,
+    QueuedRecipient,
+    Settlement,
+)
+from hermes.core.outcome import Outcome, Verdict
+
+
+class SpoolFull(Exception):
+    """The disk has no room: the message was not accepted; answer 452 (RFC 5321 4.2.3)."""
+
+
+class IGroupWorker(Interface):
+    """
+    A thread of its own that takes everything that waits at once: so one fsync serves many.
+    """
+
+    def start(perform: Callable[[list[Any]], list[Any]]) -> None:
+        """
+        Start the thread. ``perform`` is called in it with all items waiting and returns one result for each, in order; a
+        result that is an exception makes the item's Deferred fail with it. When ``perform`` itself raises, all fail.
+        """
+
+    def submit(item: Any) -> Deferred[Any]:
+        """Hand over an item from the reactor thread; the result is delivered in the reactor thread."""
+
+    async def stop() -> None:
+        """Finish what waits, then end the thread. Nothing may be submitted afterwards."""
+
+
+class IJournal(Interface):
+    """Where facts about messages go: the trace and the mail log."""
+
+    def record(event: Event) -> None:
+        """Store a fact soon; it is not waited for, and a fault in storing it never harms the message."""
+
+
+class ISpoolWriter(Interface):
+    """A message that is coming in. Either :meth:`commit` or :meth:`abort` ends it."""
+
+    queue_id = Attribute("The id that the message will have, known from the start so that Received: can name it.")
+    congested = Attribute("True while more waits to be written than should: await drained() before the next write.")
+
+    def write(chunk: bytes) -> None:
+        """Append octets in the stored form (:class:`hermes.core.message.Content`); the prefix first."""
+
+    async def drained() -> None:
+        """Return when writing has caught up; raise SpoolFull when the disk is full."""
+
+    async def commit(
+        envelope: Envelope,
+        origin: Origin,
+        destinations: Mapping[str, str],
+        message_id: str,
+        wire_octets: int,
+        prefix_octets: int,
+        facts: Mapping[str, str | int | float | bool | None],
+    ) -> QueuedMessage:
+        """
+        Make message and envelope durable, with a RECEIVED event holding ``facts``; afterwards 250 may be sent.
+
+        ``destinations`` maps each recipient's address to the router's word for it. Raises SpoolFull when there is no room.
+        """
+
+    def abort() -> None:
+        """Forget the message; harmless after commit."""
+
+
+class ISpool(Interface):
+    """The durable queue store. All times are seconds since the epoch."""
+
+    def create(envelope: Envelope) -> ISpoolWriter:
+        """Begin a message. Octets are kept in memory while they are few and go to a file when they are many."""
+
+    async def content(queue_id: str) -> Content:
+        """Where the octets of a message are, with ``data`` or ``path`` set; raise KeyError when it is gone."""
+
+    async def due(now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
+        """
+        Up to ``limit`` messages with recipients (only these are in them) that are QUEUED and due, longest due first;
+        none for the destinations in ``busy`` and none with a queue id in ``active``. Content has neither data nor path.
+        """
+
+    async def next_due(busy: Collection[str], active: Collection[str]) -> float | None:
+        """When the next recipient is due that :meth:`due` would then return; None when there is none."""
+
+    async def settle(
+        queue_id: str, settlements: Sequence[Settlement], events: Sequence[Event], reports: Sequence[NewMessage] = ()
+    ) -> list[QueuedMessage]:
+        """
+        Record the end of an attempt in one transaction: what became of recipients, the events, and reports to be queued.
+
+        A message without unfinished recipients is removed with its octets. Returns the queued reports.
+        """
+
+    async def select(queue_id: str | None) -> list[QueuedMessage]:
+        """One message or all, oldest first, with every unfinished recipient."""
+
+    async def hold(queue_id: str, event: Event) -> bool:
+        """Stop all recipients of a message; False when there is no such message."""
+
+    async def release(queue_id: str, event: Event) -> bool:
+        """Let held recipients go on, now."""
+
+    async def retry(queue_id: str | None, event: Event, now: float) -> int:
+        """Make waiting recipients due now (held ones stay held); the number of messages touched."""
+
+    async def remove(queue_id: str, event: Event) -> bool:
+        """Take a message out of the queue without telling anybody."""
+
+    async def record(events: Sequence[Event]) -> None:
+        """Store facts that stand alone."""
+
+    async def flush() -> None:
+        """Return when all that was handed over is durable."""
+
+
+class IRelayManager(Interface):
+    """Takes messages that are durable and sees to their delivery."""
+
+    def accepted(message: QueuedMessage) -> None:
+        """A message has just become durable: deliver it now if there is room, else when it is its turn."""
+
+    def wake() -> None:
+        """Something changed in the spool (a retry, a release): look again."""
+
+
+class IRouter(Interface):
+    """Says by which way mail for an address goes."""
+
+    async def route(address: str) -> str:
+        """The destination as ``agent:next-hop``: ``local:ACCOUNT``, ``smarthost:NAME``, ``direct:DOMAIN``, ``none:REASON``."""
+
+
+class IDeliveryAgent(Interface):
+    """Delivers to one kind of destination."""
+
+    async def deliver(next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]) -> list[Outcome]:
+        """
+        Try to deliver to these recipients, all of one destination; one outcome for each, in their order.
+
+        ``message.content`` has data or path set. A message of many recipients may come in several calls.
+        """
+
+
+class IContentReader(Interface):
+    """Reads a message's octets without stopping the reactor."""
+
+    def chunks(content: Content, offset: int = 0) -> AsyncIterator[bytes]:
+        """The stored octets from ``offset`` on, in pieces of at most 64 KiB."""
+
+
+class IDirectory(Interface):
+    """Who is who."""
+
+    async def resolve(address: str) -> Resolution:
+        """Say what an address is: a mailbox here, somebody else's, or unknown."""
+
+    async def account(name: str) -> Account | None:
+        """The account of that login name, in any case; None when there is none."""
+
+    async def verify(name: str, password: str) -> Account | None:
+        """
+        The account when the password is right and it is not disabled, else None; the answer takes as long for names that
+        do not exist. Raises TooBusy when too many wait already (answer 454, RFC 4954 6).
+        """
+
+
+class TooBusy(Exception):
+    """More wait than the server wants to keep waiting: answer "try again later"."""
+
+
+class IMailboxes(Interface):
+    """The mailboxes of all accounts."""
+
+    async def over_quota(account: Account, octets: int) -> Verdict:
+        """Say whether a message of that size still fits: PASS, or 452 (full) or 552 (could never fit)."""
+
+    def mailbox(account: Account) -> Any:
+        """Open the account's mailbox as ``twisted.mail.pop3.IMailbox``; see :class:`IStreamingMailbox`."""
+
+
+class IStreamingMailbox(Interface):
+    """
+    What Hermes's own mailboxes offer beyond ``twisted.mail.pop3.IMailbox``, so that 100,000 messages open at once.
+
+    Message numbers count from 0. Sizes are in octets as on the wire, with CRLF line ends.
+    """
+
+    async def open() -> bool:
+        """Lock the mailbox for this session and read the list of messages; False when another session holds it."""
+
+    def count() -> int:
+        """How many messages there are, deleted ones included."""
+
+    def size(number: int) -> int:
+        """The size of a message; 0 when it is marked deleted."""
+
+    def total() -> tuple[int, int]:
+        """The number of messages not marked deleted, and the sum of their sizes."""
+
+    def uid(number: int) -> str:
+        """The unique id: 1 to 70 characters from 0x21 to 0x7E, the same for the life of the message (RFC 1939 7)."""
+
+    def is_deleted(number: int) -> bool:
+        """True when the message is marked deleted."""
+
+    def delete(number: int) -> None:
+        """Mark a message deleted."""
+
+    def undelete_all() -> None:
+        """Take all marks back."""
+
+    def content(number: int) -> Content:
+        """Where the octets of the message are."""
+
+    def mark_retrieved(number: int) -> None:
+        """Remember that the message was fetched: it is marked seen when the session ends."""
+
+    async def update() -> list[int]:
+        """Do the deletions (RFC 1939 6); the numbers of messages that could not be deleted."""
+
+    async def close() -> None:
+        """Release the lock. Marks that :meth:`update` has not carried out are forgotten."""
+
+
+class IRelayPolicy(Interface):
+    """Who may send where."""
+
+    async def recipient(
+        address: str, *, peer: str, account: Account | None, authentication_required: bool, octets: int
+    ) -> tuple[Verdict, str]:
+        """
+        Judge a recipient: the verdict, and the destination when it is accepted.
+
+        Local recipients must exist and have room for ``octets`` (0: not known); others need an authenticated account or a
+        peer in ``relay_networks``.
+        """
+
+
+class IControl(Interface):
+    """What the control socket and the manhole can ask of a running server; all values are ready for JSON."""
+
+    async def call(command: str, arguments: Mapping[str, Any]) -> Any:
+        """Carry out a command; raise ``LookupError`` or ``ValueError`` with a text for the administrator."""
+
+
+#: Answers one event of an engine.
+Responder = Callable[[Any], Awaitable[None]]

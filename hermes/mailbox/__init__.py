@@ -1,0 +1,1 @@
+"""Maildirs: delivery into them, reading from them, quota."""

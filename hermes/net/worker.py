@@ -1,0 +1,94 @@
+"""
+A thread that takes everything that waits at once, so that one fsync serves many (see ``docs/decisions.md``).
+
+The reactor's own pool is for name resolution; fill it with fsyncs or password hashes and connections stall.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.interfaces import IGroupWorker
+
+#: Items taken at once: enough for one fsync to serve every session, few enough that the first does not wait for long.
+MAX_GROUP = 256
+
+
+@implementer(IGroupWorker)
+class GroupWorker:
+    """One thread, one queue; see :class:`hermes.interfaces.IGroupWorker`."""
+
+    def __init__(self, reactor: IReactorFromThreads, name: str, max_group: int = MAX_GROUP) -> None:
+        self._reactor = reactor
+        self._name = name
+        self._max_group = max_group
+        self._waiting: deque[tuple[Any, Deferred[Any]]] = deque()
+        self._wake = threading.Semaphore(0)
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._ended: Deferred[None] = Deferred()
+
+    def start(self, perform: Callable[[list[Any]], list[Any]]) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, args=(perform,), name=self._name, daemon=True)
+        self._thread.start()
+
+    def submit(self, item: Any) -> Deferred[Any]:
+        """Hand over an item."""
+        if self._stopping:
+            raise RuntimeError(f"worker {self._name} is stopping")
+        done: Deferred[Any] = Deferred()
+        self._waiting.append((item, done))
+        self._wake.release()
+        return done
+
+    async def stop(self) -> None:
+        """Finish what waits, then end the thread."""
+        if self._thread is None:
+            return
+        if not self._stopping:
+            self._stopping = True
+            self._wake.release()
+        await self._ended
+        self._thread.join()
+
+    def _run(self, perform: Callable[[list[Any]], list[Any]]) -> None:
+        while True:
+            self._wake.acquire()
+            group: list[tuple[Any, Deferred[Any]]] = []
+            while self._waiting and len(group) < self._max_group:
+                group.append(self._waiting.popleft())
+            # One release was made for each item; the one acquired above stands for the first.
+            for _ in range(len(group) - 1):
+                self._wake.acquire()
+            if not group:
+                # Only stop() releases without an item.
+                break
+            results = self._results(perform, [item for item, _ in group])
+            self._reactor.callFromThread(_deliver, [done for _, done in group], results)
+        self._reactor.callFromThread(self._ended.callback, None)
+
+    @staticmethod
+    def _results(perform: Callable[[list[Any]], list[Any]], items: list[Any]) -> list[Any]:
+        try:
+            return perform(items)
+        except Exception:
+            return [Failure()] * len(items)
+
+
+def _deliver(waiting: list[Deferred[Any]], results: list[Any]) -> None:
+    for done, result in zip(waiting, results, strict=True):
+        if done.called:
+            continue  # cancelled by whoever waited; the work was done all the same
+        if isinstance(result, Exception):
+            done.errback(Failure(result))
+        else:
+            done.callback(result)

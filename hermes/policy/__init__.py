@@ -1,0 +1,1 @@
+"""The decisions at each stage of an SMTP transaction."""

@@ -1,0 +1,1 @@
+"""Sans-IO engines: bytes in, events out, answers as bytes."""

@@ -1,0 +1,1 @@
+"""The relay manager: schedule, route, dispatch, report."""

@@ -1,0 +1,1 @@
+"""One module per protocol service, named for what it does."""

@@ -1,0 +1,1 @@
+"""The durable queue store and the message trace."""
