@@ -26,14 +26,12 @@ from hermes.core.message import (
 from hermes.core.outcome import Outcome, Verdict
 
 
-class SpoolFull(Exception):
+class SpoolFullError(Exception):
     """The disk has no room: the message was not accepted; answer 452 (RFC 5321 4.2.3)."""
 
 
 class IGroupWorker(Interface):
-    """
-    A thread of its own that takes everything that waits at once: so one fsync serves many.
-    """
+    """A thread of its own that takes everything that waits at once: so one fsync serves many."""
 
     def start(perform: Callable[[list[Any]], list[Any]]) -> None:
         """
@@ -65,7 +63,7 @@ class ISpoolWriter(Interface):
         """Append octets in the stored form (:class:`hermes.core.message.Content`); the prefix first."""
 
     async def drained() -> None:
-        """Return when writing has caught up; raise SpoolFull when the disk is full."""
+        """Return when writing has caught up; raise SpoolFullError when the disk is full."""
 
     async def commit(
         envelope: Envelope,
@@ -79,7 +77,7 @@ class ISpoolWriter(Interface):
         """
         Make message and envelope durable, with a RECEIVED event holding ``facts``; afterwards 250 may be sent.
 
-        ``destinations`` maps each recipient's address to the router's word for it. Raises SpoolFull when there is no room.
+        ``destinations`` maps each recipient's address to the router's word for it. Raises SpoolFullError when there is no room.
         """
 
     def abort() -> None:
@@ -182,11 +180,11 @@ class IDirectory(Interface):
     async def verify(name: str, password: str) -> Account | None:
         """
         The account when the password is right and it is not disabled, else None; the answer takes as long for names that
-        do not exist. Raises TooBusy when too many wait already (answer 454, RFC 4954 6).
+        do not exist. Raises TooBusyError when too many wait already (answer 454, RFC 4954 6).
         """
 
 
-class TooBusy(Exception):
+class TooBusyError(Exception):
     """More wait than the server wants to keep waiting: answer "try again later"."""
 
 

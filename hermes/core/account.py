@@ -1,6 +1,4 @@
-"""
-Accounts and what the directory says about an address.
-"""
+"""Accounts and what the directory says about an address."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The envelope of a message: who sent it, to whom, and what was asked for on the way (RFC 5321 2.3.1, RFC 3461).
-"""
+"""The envelope of a message: who sent it, to whom, and what was asked for on the way (RFC 5321 2.3.1, RFC 3461)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Facts about messages: what the trace stores and the mail log prints, one event a fact.
-"""
+"""Facts about messages: what the trace stores and the mail log prints, one event a fact."""
 
 from __future__ import annotations
 

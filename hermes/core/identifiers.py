@@ -1,6 +1,4 @@
-"""
-Queue ids: short, unique in one installation, sorted by time, safe in file names and easy to read over a telephone.
-"""
+"""Queue ids: short, unique in one installation, sorted by time, safe in file names and easy to read over a telephone."""
 
 from __future__ import annotations
 

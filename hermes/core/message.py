@@ -1,6 +1,4 @@
-"""
-A message in the queue: its envelope, where its octets are, and how far each recipient has come.
-"""
+"""A message in the queue: its envelope, where its octets are, and how far each recipient has come."""
 
 from __future__ import annotations
 

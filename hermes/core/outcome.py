@@ -1,6 +1,4 @@
-"""
-What became of one recipient at one attempt, and what a policy said: values, never exceptions.
-"""
+"""What became of one recipient at one attempt, and what a policy said: values, never exceptions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Sizes and times as people write them: ``50M``, ``1h 30m``.
-"""
+"""Sizes and times as people write them: ``50M``, ``1h 30m``."""
 
 from __future__ import annotations
 

@@ -1,0 +1,221 @@
+"""
+Every setting of Hermes: one frozen class for each section of ``config.ini``, with default, unit and meaning.
+
+The reference (``etc/config.ini``, ``docs/configuration.md``) is generated from these classes, ``hermes config explain`` prints
+them, and the loader turns text into them. Every default is safe and works.
+
+How a value is written follows from its kind: ``text``; ``number``; ``size`` (octets: ``50M``); ``time`` (seconds: ``1h 30m``);
+``flag`` (yes or no); ``choice``; ``words`` (a list with commas); ``listeners`` (a list of ``127.0.0.1:25``, ``[::1]:25``,
+``*:25`` for every address, ``unix:PATH`` or ``systemd:NAME``); ``networks`` (a list of addresses and CIDR ranges); ``times`` (a list of
+times); ``path`` (relative to the data directory unless it begins with ``/``); ``secret`` (the value, or ``file:PATH``).
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+
+import attrs
+
+Network = IPv4Network | IPv6Network
+
+
+def _setting(kind: str, default: Any, doc: str, *, choices: tuple[str, ...] = ()) -> Any:
+    return attrs.field(default=default, metadata={"kind": kind, "doc": doc, "choices": choices})
+
+
+@attrs.frozen
+class HermesSettings:
+    """Who this server is."""
+
+    hostname: str = _setting(
+        "text", "localhost", "The name under which this server greets others; it should resolve to it."
+    )
+    domains: tuple[str, ...] = _setting("words", (), "The mail domains whose addresses are mailboxes here.")
+    postmaster: str = _setting(
+        "text", "", "Address of the person in charge; mail to postmaster goes there. Needed once domains are set."
+    )
+    data: str = _setting("path", "data", "Directory of everything that Hermes keeps; relative to this file.")
+
+
+@attrs.frozen
+class TLSSettings:
+    """The server's certificate."""
+
+    certificate: str = _setting("path", "", "PEM file with the certificate and its chain. Empty: no TLS is offered.")
+    key: str = _setting("path", "", "PEM file with the private key.")
+
+
+@attrs.frozen
+class SMTPSettings:
+    """Receiving mail: from other servers, from programs and from people."""
+
+    listen: tuple[str, ...] = _setting("listeners", (), "Where other servers and local programs deliver, usually *:25.")
+    submission: tuple[str, ...] = _setting(
+        "listeners", (), "Where people send mail, with STARTTLS and a login, usually *:587."
+    )
+    submissions: tuple[str, ...] = _setting("listeners", (), "The same with TLS from the first octet, usually *:465.")
+    lmtp: tuple[str, ...] = _setting(
+        "listeners", (), "Where other programs deliver by LMTP; only loopback or unix: make sense."
+    )
+    max_size: int = _setting("size", 50 * 1024**2, "Largest message accepted.")
+    relay_networks: tuple[Network, ...] = _setting(
+        "networks", (), "Clients that may send to other domains without a login. Keep it empty, or as small as can be."
+    )
+    auth_without_tls: str = _setting(
+        "choice", "never", "Whether a login in the clear is allowed, and from where.", choices=("never", "loopback")
+    )
+    bare_newlines: str = _setting(
+        "choice",
+        "refuse",
+        "What to do with a CR or LF that stands alone in a message: refuse it, or make it a proper line end.",
+        choices=("refuse", "normalize"),
+    )
+    max_recipients: int = _setting(
+        "number", 1000, "Recipients of one message; RFC 5321 4.5.3.1.8 asks for 100 at least."
+    )
+    max_errors: int = _setting("number", 20, "Refused commands after which a session is ended.")
+    max_commands: int = _setting("number", 5000, "Commands after which a session is ended.")
+    max_messages: int = _setting("number", 1000, "Messages in one session, announced by LIMITS.")
+    timeout: int = _setting("time", 300, "Silence after which a session is ended; RFC 5321 4.5.3.2.7 asks for 5m.")
+    session_time: int = _setting("time", 6 * 3600, "Longest session, however busy.")
+
+
+@attrs.frozen
+class LimitsSettings:
+    """How much one peer may ask for. Connections over a limit are told so with 421 and may come back."""
+
+    connections: int = _setting("number", 1000, "Connections at once, all servers together.")
+    per_address: int = _setting("number", 20, "Connections at once from one address (IPv6: one /64).")
+    per_network: int = _setting("number", 100, "Connections at once from one network (IPv4 /24, IPv6 /48).")
+    rate: int = _setting("number", 120, "New connections a minute from one address.")
+    login_failures: int = _setting("number", 10, "Wrong passwords within ten minutes after which an address must wait.")
+    exempt_loopback: bool = _setting("flag", True, "Whether connections from this machine are free of these limits.")
+
+
+@attrs.frozen
+class SmarthostSettings:
+    """Sending everything that is not for us through one other server."""
+
+    host: str = _setting("text", "", "Name of the server. Empty: there is no smart host.")
+    port: int = _setting("number", 587, "Its port: 587 with starttls, 465 with implicit, 25 with none.")
+    tls: str = _setting(
+        "choice",
+        "starttls",
+        "none, starttls (required, not merely tried), or implicit (TLS from the first octet).",
+        choices=("none", "starttls", "implicit"),
+    )
+    verify: bool = _setting("flag", True, "Whether its certificate must be valid for its name.")
+    authority: str = _setting("path", "", "PEM file with the authority to trust instead of the system's.")
+    username: str = _setting("text", "", "Login name. Empty: no login.")
+    password: str = _setting(
+        "secret", "", "Password. Never sent without TLS, except in a CRAM-MD5 answer or to loopback."
+    )
+    connections: int = _setting("number", 5, "Connections to it at once.")
+
+
+@attrs.frozen
+class DirectSettings:
+    """Delivering straight to the recipients' servers."""
+
+    enabled: bool = _setting(
+        "flag", False, "Whether to deliver directly. A smart host, when there is one, comes first."
+    )
+    nameservers: tuple[str, ...] = _setting(
+        "words", (), "Name servers as address or address:port. Empty: those of the system."
+    )
+    port: int = _setting("number", 25, "Port of the recipients' servers; other than 25 only for tests.")
+    tls: str = _setting(
+        "choice",
+        "opportunistic",
+        "Whether to use STARTTLS when it is offered.",
+        choices=("none", "opportunistic", "required"),
+    )
+    connections: int = _setting("number", 50, "Connections at once, all destinations together.")
+    connections_per_destination: int = _setting("number", 5, "Connections at once to one destination.")
+    loopback: bool = _setting("flag", False, "Whether a destination on this machine may be delivered to; for tests.")
+
+
+@attrs.frozen
+class QueueSettings:
+    """How long and how often delivery is tried."""
+
+    retry: tuple[int, ...] = _setting(
+        "times",
+        (300, 600, 1200, 2400, 3600, 7200, 14400),
+        "Pauses between attempts; the last one is repeated. RFC 5321 4.5.4.1 asks for 30m at least on the average.",
+    )
+    expire: int = _setting("time", 5 * 86400, "Age at which a message is returned; RFC 5321 4.5.4.1 asks for 4d to 5d.")
+    delay_warning: tuple[int, ...] = _setting("times", (4 * 3600,), "Ages at which the sender is told of the delay.")
+    active: int = _setting("number", 1000, "Messages being worked on at once; the others wait on disk.")
+    postmaster_copy: bool = _setting("flag", False, "Whether the postmaster gets a copy of every report of failure.")
+    max_hops: int = _setting("number", 30, "Received lines above which a message is in a loop; RFC 5321 6.3.")
+
+
+@attrs.frozen
+class MailboxSettings:
+    """Where mail is kept."""
+
+    directory: str = _setting("path", "mail", "Directory with one maildir for each account.")
+    quota: int = _setting("size", 0, "Size of a mailbox, unless its account says otherwise. 0: no limit.")
+
+
+@attrs.frozen
+class POP3Settings:
+    """Reading mail by POP3."""
+
+    listen: tuple[str, ...] = _setting("listeners", (), "Where POP3 with STLS is offered, usually *:110.")
+    listen_tls: tuple[str, ...] = _setting("listeners", (), "The same with TLS from the first octet, usually *:995.")
+    auth_without_tls: str = _setting(
+        "choice", "never", "Whether a login in the clear is allowed, and from where.", choices=("never", "loopback")
+    )
+    timeout: int = _setting("time", 600, "Silence after which a session is ended; RFC 1939 3 asks for 10m at least.")
+    max_errors: int = _setting("number", 20, "Refused commands after which a session is ended.")
+
+
+@attrs.frozen
+class TraceSettings:
+    """The answer to "where is my message?"."""
+
+    keep: int = _setting("time", 30 * 86400, "How long events are kept.")
+
+
+@attrs.frozen
+class LogSettings:
+    """The mail log: one line for each fact."""
+
+    file: str = _setting("path", "mail.log", "The file. Empty: no mail log (the trace is kept all the same).")
+    format: str = _setting(
+        "choice", "text", "text: key=value words; json: one object a line.", choices=("text", "json")
+    )
+    level: str = _setting(
+        "choice", "info", "How much the server's own log says.", choices=("debug", "info", "warn", "error")
+    )
+
+
+@attrs.frozen
+class ManholeSettings:
+    """A shell into the running server over SSH, for those whose keys are listed. It can do anything the server can."""
+
+    listen: tuple[str, ...] = _setting("listeners", (), "Loopback or unix: only. Empty: off.")
+    authorized_keys: str = _setting("path", "manhole/authorized_keys", "File of public keys, as OpenSSH writes it.")
+    host_key: str = _setting("path", "manhole/host_key", "The shell's own private key; made when it is missing.")
+
+
+@attrs.frozen
+class Settings:
+    """All of ``config.ini``; ``file`` is its path, or empty for the defaults alone."""
+
+    hermes: HermesSettings = attrs.field(factory=HermesSettings)
+    tls: TLSSettings = attrs.field(factory=TLSSettings)
+    smtp: SMTPSettings = attrs.field(factory=SMTPSettings)
+    limits: LimitsSettings = attrs.field(factory=LimitsSettings)
+    smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
+    direct: DirectSettings = attrs.field(factory=DirectSettings)
+    queue: QueueSettings = attrs.field(factory=QueueSettings)
+    mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
+    pop3: POP3Settings = attrs.field(factory=POP3Settings)
+    trace: TraceSettings = attrs.field(factory=TraceSettings)
+    log: LogSettings = attrs.field(factory=LogSettings)
+    manhole: ManholeSettings = attrs.field(factory=ManholeSettings)
+    file: str = ""
