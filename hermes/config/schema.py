@@ -4,10 +4,11 @@ Every setting of Hermes: one frozen class for each section of ``config.ini``, wi
 The reference (``etc/config.ini``, ``docs/configuration.md``) is generated from these classes, ``hermes config explain`` prints
 them, and the loader turns text into them. Every default is safe and works.
 
-How a value is written follows from its kind: ``text``; ``number``; ``size`` (octets: ``50M``); ``time`` (seconds: ``1h 30m``);
-``flag`` (yes or no); ``choice``; ``words`` (a list with commas); ``listeners`` (a list of ``127.0.0.1:25``, ``[::1]:25``,
-``*:25`` for every address, ``unix:PATH`` or ``systemd:NAME``); ``networks`` (a list of addresses and CIDR ranges); ``times`` (a list of
-times); ``path`` (relative to the data directory unless it begins with ``/``); ``secret`` (the value, or ``file:PATH``).
+How a value is written follows from its kind: ``text``; ``number``; ``size`` (octets: ``50M``); ``time`` (seconds:
+``1h 30m``); ``flag`` (yes or no); ``choice``; ``words`` (a list with commas); ``listeners`` (a list of ``127.0.0.1:25``,
+``[::1]:25``, ``*:25`` for every address, ``unix:PATH`` or ``systemd:NAME``); ``networks`` (a list of addresses and CIDR
+ranges); ``times`` (a list of times); ``path`` (relative to the data directory unless it begins with ``/``; the loader makes
+it absolute); ``secret`` (the value, or ``file:PATH``; the loader reads the file).
 """
 
 from __future__ import annotations
@@ -32,9 +33,7 @@ class HermesSettings:
         "text", "localhost", "The name under which this server greets others; it should resolve to it."
     )
     domains: tuple[str, ...] = _setting("words", (), "The mail domains whose addresses are mailboxes here.")
-    postmaster: str = _setting(
-        "text", "", "Address of the person in charge; mail to postmaster goes there. Needed once domains are set."
-    )
+    postmaster: str = _setting("text", "", "Address of the person in charge; mail to postmaster goes there.")
     data: str = _setting("path", "data", "Directory of everything that Hermes keeps; relative to this file.")
 
 

@@ -1,0 +1,64 @@
+"""Octets that have come in and are not yet understood: each is looked at once, and there is never more than asked for."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Line(enum.Enum):
+    """What stands in for a line that is not there."""
+
+    INCOMPLETE = "incomplete"  #: its end has not come yet
+    TOO_LONG = "too long"  #: it was longer than the limit, and has been thrown away to its end
+
+
+class ReceiveBuffer:
+    """A buffer that gives out lines or counted octets."""
+
+    __slots__ = ("_data", "_searched", "_skipping")
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._searched = 0
+        self._skipping = False
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def feed(self, data: bytes) -> None:
+        """Append what has come in."""
+        self._data += data
+
+    def clear(self) -> None:
+        """Throw everything away (RFC 3207 4.2: what came before TLS must not survive it)."""
+        self._data.clear()
+        self._searched = 0
+        self._skipping = False
+
+    def take(self, most: int) -> bytes:
+        """Remove and return up to ``most`` octets."""
+        taken = bytes(self._data[:most])
+        del self._data[:most]
+        self._searched = 0
+        return taken
+
+    def line(self, limit: int) -> bytes | Line:
+        """
+        Remove and return the next line with its line end, which is an LF with whatever stands before it.
+
+        ``limit`` counts the line end. A longer line is thrown away as it comes, so it never takes more memory than the limit,
+        and is reported once, when its end has come.
+        """
+        end = self._data.find(b"\n", self._searched)
+        if end < 0:
+            if self._skipping or len(self._data) > limit:
+                self._skipping = True
+                self._data.clear()
+            self._searched = len(self._data)
+            return Line.INCOMPLETE
+        too_long = self._skipping or end + 1 > limit
+        self._skipping = False
+        self._searched = 0
+        line = b"" if too_long else bytes(self._data[: end + 1])
+        del self._data[: end + 1]
+        return Line.TOO_LONG if too_long else line

@@ -1,0 +1,184 @@
+"""
+What an SMTP client said, as values.
+
+The server engine yields these one at a time. Each is answered with exactly one call of ``engine.reply(...)`` (or
+``engine.replies(...)`` after an LMTP message), except :class:`MessageData`, which wants no answer. The engine changes its state
+by the answer: a positive one to :class:`MailFrom` opens the transaction, and so on.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from hermes.core.envelope import BodyType, Recipient
+from hermes.core.reply import Reply
+
+
+class Flavor(enum.Enum):
+    """The three dialects one engine speaks."""
+
+    SMTP = "SMTP"  #: RFC 5321: between servers, and from local programs
+    SUBMISSION = "submission"  #: RFC 6409: from people, who must log in
+    LMTP = "LMTP"  #: RFC 2033: a reply for each recipient after the data
+
+
+@attrs.define
+class Hello:
+    """HELO, EHLO or LHLO. Answer with ``engine.accept_hello(text)``, or refuse with ``engine.reply``."""
+
+    verb: str
+    name: str
+
+
+@attrs.define
+class StartTLS:
+    """STARTTLS was asked for and may be done. After a 220 has been written: start TLS, then ``engine.tls_started()``."""
+
+
+@attrs.define
+class Credentials:
+    """
+    A SASL exchange has come to its end (RFC 4954): judge, then answer 235, 535 or 454.
+
+    ``authorization`` is whom to act as, empty for oneself (RFC 4616).
+    """
+
+    mechanism: str
+    name: str
+    password: str
+    authorization: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials(mechanism={self.mechanism!r}, name={self.name!r})"
+
+
+@attrs.define
+class MailFrom:
+    """MAIL: ``size_octets`` is 0 when not declared (RFC 1870)."""
+
+    reverse_path: str
+    size_octets: int = 0
+    body: BodyType = BodyType.SEVEN_BIT
+    smtputf8: bool = False
+    ret: str | None = None
+    envid: str | None = None
+
+
+@attrs.define
+class RecipientTo:
+    """RCPT. An empty domain means ``<postmaster>`` (RFC 5321 4.1.1.3)."""
+
+    recipient: Recipient
+
+
+@attrs.define
+class MessageStarted:
+    """
+    DATA (answer 354, or refuse) or the first BDAT (answer any 2xx, which is not sent, or refuse: then the chunk is thrown away
+    and the refusal is its answer).
+    """
+
+    chunking: bool
+
+
+@attrs.define
+class MessageData:
+    """Octets of the message in stored form: dot-stuffing removed, CRLF made LF (unless BINARYMIME). Wants no answer."""
+
+    data: bytes
+
+
+@attrs.define
+class ChunkEnded:
+    """A BDAT chunk that is not the last has come whole (RFC 3030): answer 250."""
+
+    octets: int
+
+
+@attrs.define
+class MessageEnded:
+    """The message is whole; ``wire_octets`` is its size by RFC 1870: with CRLF, without dot-stuffing."""
+
+    wire_octets: int
+
+
+@attrs.define
+class MessageFailed:
+    """
+    The message has ended but cannot be accepted: too big, bare newlines... Answer with ``reply``, or worse.
+
+    No more MessageData came after the fault was found.
+    """
+
+    rule: str
+    reply: Reply
+
+
+@attrs.define
+class Reset:
+    """RSET: forget the transaction (RFC 5321 4.1.1.5)."""
+
+
+@attrs.define
+class Noop:
+    """NOOP."""
+
+
+@attrs.define
+class Verify:
+    """VRFY (RFC 5321 3.5)."""
+
+    text: str
+
+
+@attrs.define
+class Expand:
+    """EXPN (RFC 5321 3.5)."""
+
+    text: str
+
+
+@attrs.define
+class Help:
+    """HELP."""
+
+    topic: str
+
+
+@attrs.define
+class Quit:
+    """QUIT: answer 221 and close."""
+
+
+@attrs.define
+class Refused:
+    """
+    The engine refuses a command by itself: unknown, malformed, out of sequence, over a limit. Answer with ``reply``, or with
+    421 when there have been too many.
+    """
+
+    rule: str
+    reply: Reply
+
+
+Event = (
+    Hello
+    | StartTLS
+    | Credentials
+    | MailFrom
+    | RecipientTo
+    | MessageStarted
+    | MessageData
+    | ChunkEnded
+    | MessageEnded
+    | MessageFailed
+    | Reset
+    | Noop
+    | Verify
+    | Expand
+    | Help
+    | Quit
+    | Refused
+)
