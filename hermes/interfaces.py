@@ -188,6 +188,10 @@ class TooBusyError(Exception):
     """More wait than the server wants to keep waiting: answer "try again later"."""
 
 
+class MailboxInUseError(Exception):
+    """Another session holds the mailbox: the realm raises it at login (POP3 answers ``[IN-USE]``, RFC 2449 8.1.1)."""
+
+
 class IMailboxes(Interface):
     """The mailboxes of all accounts."""
 
@@ -240,6 +244,29 @@ class IStreamingMailbox(Interface):
 
     async def close() -> None:
         """Release the lock. Marks that :meth:`update` has not carried out are forgotten."""
+
+
+class IGate(Interface):
+    """Counts who is connected, and says when it is too much. Addresses are text, as :func:`hermes.net.peer.peer_of` gives."""
+
+    def admit(peer: str) -> Verdict:
+        """Judge a new connection and count it when it is accepted (then :meth:`left` must follow)."""
+
+    def left(peer: str) -> None:
+        """A connection that was admitted is gone."""
+
+    def login_failed(peer: str) -> None:
+        """Remember a wrong password."""
+
+    def login_verdict(peer: str) -> Verdict:
+        """Say whether this peer may try a password now."""
+
+
+class IServerTLS(Interface):
+    """Where servers get TLS from; certificates may be replaced while the server runs."""
+
+    def context_factory() -> Any:
+        """What ``transport.startTLS`` and ``TLSMemoryBIOFactory`` take (``IOpenSSLServerConnectionCreator``)."""
 
 
 class IRelayPolicy(Interface):

@@ -26,9 +26,9 @@ class ServerParameters:
     """
     How one listener's sessions behave.
 
-    ``starttls`` says that STARTTLS may be offered now (it is withdrawn once TLS is on); ``mechanisms`` are those that AUTH offers
-    over TLS, ``mechanisms_in_clear`` those it offers without; ``normalize_newlines`` makes a bare CR or LF in a message a line end
-    instead of refusing the message.
+    ``starttls`` says that STARTTLS may be offered now (it is withdrawn once TLS is on); ``mechanisms`` are those that AUTH
+    offers over TLS, ``mechanisms_in_clear`` those it offers without; ``normalize_newlines`` makes a bare CR or LF in a
+    message a line end instead of refusing the message.
     """
 
     hostname: str

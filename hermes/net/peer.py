@@ -1,0 +1,40 @@
+"""Who is at the other end, in the one form that gates, logs and policies compare."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+#: What stands for the peer of a UNIX socket, which is this machine.
+UNIX_PEER = "unix"
+
+
+def peer_of(transport: Any) -> str:
+    """
+    The peer's address as text: ``192.0.2.1``, ``2001:db8::1``, or ``unix``.
+
+    A listener on ``::`` shows IPv4 clients as ``::ffff:192.0.2.1``; they are given as IPv4 here and nowhere else.
+    """
+    host = getattr(transport.getPeer(), "host", None)
+    return UNIX_PEER if host is None else normal(str(host))
+
+
+def normal(address: str) -> str:
+    """An IP address in its one normal form, without zone and without the mapping of IPv4 into IPv6."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(parsed)
+
+
+def is_loopback(peer: str) -> bool:
+    """True for this machine: 127.0.0.0/8, ::1 and UNIX sockets."""
+    if peer == UNIX_PEER:
+        return True
+    try:
+        return ip_address(peer).is_loopback
+    except ValueError:
+        return False
