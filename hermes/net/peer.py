@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
@@ -19,6 +20,7 @@ def peer_of(transport: Any) -> str:
     return UNIX_PEER if host is None else normal(str(host))
 
 
+@lru_cache(4096)
 def normal(address: str) -> str:
     """An IP address in its one normal form, without zone and without the mapping of IPv4 into IPv6."""
     try:
@@ -30,6 +32,7 @@ def normal(address: str) -> str:
     return str(parsed)
 
 
+@lru_cache(4096)
 def is_loopback(peer: str) -> bool:
     """True for this machine: 127.0.0.0/8, ::1 and UNIX sockets."""
     if peer == UNIX_PEER:

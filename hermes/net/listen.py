@@ -1,0 +1,136 @@
+"""
+Opening the places where a server listens, in two steps: first all sockets are bound, which may fail and then harms nobody;
+later, when everything behind them is ready, they begin to accept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from typing import Any
+
+from twisted.internet.interfaces import IListeningPort, IReactorSocket
+from twisted.internet.protocol import ServerFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.systemd import ListenFDs
+
+from hermes.config.listener import Listener
+from hermes.interfaces import IServerTLS
+
+#: Connections that the kernel keeps for us while we are busy: a burst of a whole site's programs.
+BACKLOG = 511
+
+
+class ListenError(Exception):
+    """A socket cannot be opened; the text says which, why, and what to do."""
+
+
+def bind(listener: Listener, inherited: dict[str, int]) -> socket.socket:
+    """Open a listening socket; ``inherited`` maps the names that systemd gave to descriptors. Raises :class:`ListenError`."""
+    try:
+        if listener.kind == "systemd":
+            return _adopt(listener, inherited)
+        return _bind_unix(listener.path) if listener.kind == "unix" else _bind_tcp(listener.host, listener.port)
+    except OSError as error:
+        raise ListenError(f"cannot listen at {listener}: {_why(error)}") from error
+
+
+def inherited_sockets() -> dict[str, int]:
+    """The sockets that systemd handed over, by their ``FileDescriptorName=``; to be asked for once, at the start."""
+    return ListenFDs.fromEnvironment().inheritedNamedDescriptors()
+
+
+def accept(
+    reactor: IReactorSocket,
+    opened: socket.socket,
+    factory: ServerFactory[Any],
+    implicit_tls: IServerTLS | None = None,
+) -> IListeningPort:
+    """Begin to accept at a bound socket, with TLS from the first octet where that is given; the socket is taken over."""
+    accepted_by: Any = factory
+    if implicit_tls is not None:
+        accepted_by = TLSMemoryBIOFactory(implicit_tls.context_factory(), False, factory)
+    with contextlib.closing(opened):
+        return reactor.adoptStreamPort(opened.fileno(), opened.family, accepted_by)
+
+
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    every_address = host == "*"
+    if every_address and not socket.has_ipv6:
+        host, every_address = "0.0.0.0", False  # noqa: S104 - it is what "*" asks for
+    family = socket.AF_INET6 if every_address or ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted connections inherit it: a reply is never held back to be joined with the next one.
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            # One socket for both kinds of address only where every address is meant.
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if every_address else 1)
+        opened.bind(("::" if every_address else host, port))
+        return _ready(opened)
+    except OSError as error:
+        opened.close()
+        if every_address and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            return _bind_tcp("0.0.0.0", port)  # noqa: S104 - a machine without IPv6
+        raise
+
+
+def _bind_unix(path: str) -> socket.socket:
+    _remove_stale(path)
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        opened.bind(path)
+        os.chmod(path, 0o660)
+        return _ready(opened)
+    except OSError:
+        opened.close()
+        raise
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that nobody listens at: it was left behind by a process that was killed."""
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise OSError(errno.EEXIST, "there is a file of that name which is not a socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _adopt(listener: Listener, inherited: dict[str, int]) -> socket.socket:
+    if listener.name not in inherited:
+        known = ", ".join(sorted(inherited)) or "none"
+        raise ListenError(
+            f"cannot listen at {listener}: systemd has handed over no socket of that name (it has: {known}); "
+            f"set FileDescriptorName={listener.name} in the .socket unit and start that"
+        )
+    return _ready(socket.socket(fileno=os.dup(inherited[listener.name])))
+
+
+def _ready(opened: socket.socket) -> socket.socket:
+    opened.listen(BACKLOG)
+    opened.setblocking(False)
+    return opened
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "something else listens there already; stop it, or choose another port"
+    if error.errno == errno.EACCES:
+        return (
+            "not allowed; ports below 1024 need CAP_NET_BIND_SERVICE or a socket from systemd (see etc/hermes.service), "
+            "or choose a port above"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have that address"
+    return error.strerror or str(error)

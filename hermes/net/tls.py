@@ -1,0 +1,142 @@
+"""
+TLS for servers: where the certificate comes from, how it is replaced while the server runs, and what a session uses.
+
+TLS 1.2 is the least that is spoken (RFC 8996). No client certificates are asked for, and no session tickets are given: there
+are mail servers that break on either.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, ISSLTransport
+from twisted.internet.ssl import CertificateOptions, TLSVersion
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from hermes.interfaces import IServerTLS
+
+#: Below this many days left, every (re)load of the certificate warns.
+DAYS_OF_WARNING = 14
+
+
+class CertificateError(Exception):
+    """Certificate or key cannot be used; the text says which file, why, and what to do."""
+
+
+@implementer(IServerTLS)
+class ServerTLS:
+    """The server's certificate; :meth:`reload` takes a renewed one, all or nothing."""
+
+    _log = Logger()
+
+    def __init__(self, certificate: str, key: str) -> None:
+        self._certificate = certificate
+        self._key = key
+        self._factory = load_context(certificate, key)
+        self._stamp = self._stat()
+
+    def context_factory(self) -> IOpenSSLServerConnectionCreator:
+        """What ``startTLS`` and ``TLSMemoryBIOFactory`` take; connections made by it use the certificate of the moment."""
+        return _Connections(self)
+
+    @property
+    def context(self) -> SSL.Context:
+        """The OpenSSL context of the moment."""
+        context: SSL.Context = self._factory.getContext()
+        return context
+
+    def reload_if_changed(self) -> bool:
+        """
+        Take the certificate anew if its files have changed; True when it was taken.
+
+        A pair that does not fit (seen half-way through a renewal) changes nothing and is looked at again the next time.
+        """
+        try:
+            stamp = self._stat()
+            if stamp == self._stamp:
+                return False
+            self._factory = load_context(self._certificate, self._key)
+        except (OSError, CertificateError) as error:
+            self._log.warn("The certificate has changed but cannot be used, the old one stays: {error}", error=error)
+            return False
+        self._stamp = stamp
+        self._log.info("The certificate {file} has been taken anew", file=self._certificate)
+        return True
+
+    def days_left(self, now: datetime | None = None) -> int:
+        """Days until the certificate expires; negative when it has."""
+        return days_left(self._certificate, now)
+
+    def _stat(self) -> tuple[tuple[int, int], ...]:
+        return tuple((status.st_mtime_ns, status.st_ino) for status in map(os.stat, (self._certificate, self._key)))
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class _Connections:
+    """Makes the server's side of TLS connections."""
+
+    def __init__(self, tls: ServerTLS) -> None:
+        self._tls = tls
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802, N803
+        """Make the connection that Twisted feeds."""
+        return SSL.Connection(self._tls.context, None)
+
+
+def load_context(certificate_file: str, key_file: str) -> CertificateOptions:
+    """Read certificate, chain and key and see that they belong together; raise :class:`CertificateError`."""
+    chain = _read_chain(certificate_file)
+    try:
+        with open(key_file, "rb") as file:
+            key = crypto.load_privatekey(crypto.FILETYPE_PEM, file.read(), passphrase=b"")
+    except OSError as error:
+        raise CertificateError(f"{key_file}: the key cannot be read: {error.strerror}") from error
+    except (crypto.Error, ValueError) as error:
+        raise CertificateError(f"{key_file}: this is not a private key in PEM form without a passphrase") from error
+    options = CertificateOptions(
+        privateKey=key,
+        certificate=crypto.X509.from_cryptography(chain[0]),
+        extraCertChain=[crypto.X509.from_cryptography(link) for link in chain[1:]],
+        raiseMinimumTo=TLSVersion.TLSv1_2,
+    )
+    try:
+        options.getContext().check_privatekey()
+    except SSL.Error as error:
+        raise CertificateError(f"{key_file}: the key does not belong to the certificate {certificate_file}") from error
+    return options
+
+
+def _read_chain(certificate_file: str) -> list[x509.Certificate]:
+    try:
+        with open(certificate_file, "rb") as file:
+            return x509.load_pem_x509_certificates(file.read())
+    except OSError as error:
+        raise CertificateError(f"{certificate_file}: the certificate cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CertificateError(f"{certificate_file}: there is no certificate in PEM form in it") from error
+
+
+def days_left(certificate_file: str, now: datetime | None = None) -> int:
+    """Days until the first certificate of the file expires; negative when it has."""
+    return (_read_chain(certificate_file)[0].not_valid_after_utc - (now or datetime.now(UTC))).days
+
+
+def describe(transport: Any) -> str | None:
+    """Protocol and cipher of a connection (``TLSv1.3 TLS_AES_256_GCM_SHA384``); None when it is in the clear."""
+    if not ISSLTransport.providedBy(transport):
+        return None
+    layer: Any = transport
+    if not isinstance(layer, TLSMemoryBIOProtocol):
+        # After startTLS a TCP transport keeps its place, and the TLS layer stands in as its protocol.
+        layer = getattr(transport, "protocol", None)
+    if not isinstance(layer, TLSMemoryBIOProtocol):
+        return "TLS"
+    connection = layer.getHandle()
+    cipher = connection.get_cipher_name()
+    return f"{connection.get_protocol_version_name()} {cipher}" if cipher else "TLS"

@@ -1,0 +1,135 @@
+"""
+The manhole: a Python shell into the running server, over SSH.
+
+It can do anything that the server can, so it listens on loopback or a UNIX socket only, knows public keys only, and is off
+unless configured. The names in it are those that are useful at two in the morning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from twisted.conch.checkers import IAuthorizedKeysDB, SSHPublicKeyChecker, readAuthorizedKeyFile
+from twisted.conch.insults.insults import ServerProtocol
+from twisted.conch.manhole import Manhole
+from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm
+from twisted.conch.ssh.keys import Key
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from hermes.interfaces import IControl
+
+
+class Text(str):
+    """Text that the shell shows as it is, without quotes and escapes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+@implementer(IAuthorizedKeysDB)
+class AuthorizedKeys:
+    """A file as OpenSSH writes it, read anew at every login, valid for every user name."""
+
+    _log = Logger()
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def getAuthorizedKeys(self, username: bytes) -> Iterator[Key]:  # noqa: N802 - Twisted calls it
+        """Return the keys that may enter."""
+        try:
+            with open(self._path, "rb") as file:
+                return iter(list(readAuthorizedKeyFile(file)))
+        except OSError as error:
+            self._log.warn("The manhole lets nobody in: {path}: {error}", path=self._path, error=error.strerror)
+            return iter(())
+
+
+def make_factory(control: IControl, authorized_keys: str, host_key: str) -> ConchFactory:
+    """Make the SSH server; the host key is written when it is missing."""
+    names = namespace(control)
+
+    def terminal() -> ServerProtocol:
+        return ServerProtocol(Manhole, dict(names))
+
+    realm: Any = TerminalRealm()
+    realm.chainedProtocolFactory = terminal
+    factory: Any = ConchFactory(Portal(realm, [SSHPublicKeyChecker(AuthorizedKeys(authorized_keys))]))
+    key = _host_key(host_key)
+    factory.publicKeys = {key.sshType(): key.public()}
+    factory.privateKeys = {key.sshType(): key}
+    factory.noisy = False
+    made: ConchFactory = factory
+    return made
+
+
+def namespace(control: IControl) -> dict[str, Any]:
+    """What the shell knows by name."""
+
+    def ask(command: str, show: Callable[[Any], str], **arguments: Any) -> Deferred[Text]:
+        async def answer() -> Text:
+            return Text(show(await control.call(command, arguments)))
+
+        return Deferred.fromCoroutine(answer())
+
+    def sessions() -> Deferred[Text]:
+        """Who is connected, and what they are doing."""
+        return ask("sessions", _table)
+
+    def queue() -> Deferred[Text]:
+        """What waits to be delivered, and why."""
+        return ask("queue", _table)
+
+    def track(query: str) -> Deferred[Text]:
+        """Where a message is: by queue id, address or Message-ID."""
+        return ask("track", "\n".join, query=query)
+
+    def config() -> Deferred[Text]:
+        """What is in force, without secrets."""
+        return ask("config", _pairs)
+
+    def status() -> Deferred[Text]:
+        """Counters of the whole server."""
+        return ask("status", _pairs)
+
+    named = {"sessions": sessions, "queue": queue, "track": track, "config": config, "status": status}
+
+    def help() -> Text:
+        """Show this list."""
+        lines = [f"{name + '()':<12} {(function.__doc__ or '').strip()}" for name, function in named.items()]
+        return Text("\n".join([*lines, "control      the server itself: await control.call(command, arguments)"]))
+
+    named["help"] = help
+    return {**named, "control": control}
+
+
+def _table(rows: list[Mapping[str, Any]]) -> str:
+    if not rows:
+        return "(none)"
+    lines = [list(rows[0])] + [[str(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return "\n".join(f"{key} = {value}" for key, value in values.items())
+
+
+def _host_key(path: str) -> Key:
+    if not os.path.exists(path):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+    key: Key = Key.fromFile(path)
+    return key
