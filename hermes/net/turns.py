@@ -96,6 +96,12 @@ class Turns:
         if self._task is not None:
             self._task.cancel()
 
+    def finish(self) -> None:
+        """Send what is queued and end; for an answer that is the last one, which must not cancel itself."""
+        self._flush()
+        self._task = None
+        self.stop()
+
     @property
     def stopped(self) -> bool:
         """True once the session is over."""
