@@ -1,0 +1,221 @@
+"""
+What the settings must be together: rules that one value alone cannot break.
+
+Each rule looks at settings that were understood and yields what it finds, in words that say what to do.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+import attrs
+
+from hermes.config.catalog import SECTIONS
+from hermes.config.listener import Listener, parse_listener
+from hermes.config.schema import HermesSettings, Settings
+
+# sub-domain = Let-dig [Ldh-str]   (RFC 5321 4.1.2); a label has 63 octets at most (RFC 1035 2.3.4)
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.IGNORECASE | re.ASCII)
+
+#: RFC 5321 4.5.3.1.2 gives a domain 255 octets, of which the DNS leaves 253 to its text.
+_MAX_DOMAIN_OCTETS = 253
+
+_MAX_PORT = 65535
+
+# A name that is this machine on every machine (RFC 6761 6.3).
+_LOCALHOST = "localhost"
+
+
+@attrs.frozen
+class Finding:
+    """One broken rule: the settings it is about (section and key), the first being the one to change, and the text."""
+
+    about: tuple[tuple[str, str], ...]
+    text: str
+
+
+def normalized(hermes: HermesSettings) -> HermesSettings:
+    """The same with names in lower case: domains are compared without regard to case (RFC 5321 2.4)."""
+    return attrs.evolve(
+        hermes, hostname=hermes.hostname.lower(), domains=tuple(domain.lower() for domain in hermes.domains)
+    )
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """All rules that are broken."""
+    yield from _counts(settings)
+    yield from _names(settings)
+    yield from _postmaster(settings)
+    yield from _certificate(settings)
+    yield from _listeners(settings)
+    yield from _relaying(settings)
+    yield from _smarthost(settings)
+    yield from _nameservers(settings)
+    yield from _queue(settings)
+
+
+def domain_fault(domain: str) -> str:
+    """Why a text is not a domain name, with a remedy; empty when it is one."""
+    if not domain:
+        return "a domain is missing: write one like example.org"
+    if not domain.isascii():
+        try:
+            return f"{domain!r} is not ASCII: write it as {domain.encode('idna').decode()}"
+        except UnicodeError:
+            return f"{domain!r} is not a domain name: write one like example.org"
+    labels = domain.split(".")
+    if len(domain) > _MAX_DOMAIN_OCTETS or not all(_LABEL.match(label) for label in labels):
+        return f"{domain!r} is not a domain name: write one like example.org"
+    # A last label of digits alone is an address, never a name (RFC 1123 2.1).
+    if labels[-1].isdigit():
+        return f"{domain!r} is an address: write a name like mail.example.org"
+    return ""
+
+
+def is_loopback_host(host: str) -> bool:
+    """True when a host name or address is surely this machine, whatever the DNS says."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == _LOCALHOST
+
+
+def _counts(settings: Settings) -> Iterator[Finding]:
+    for section in SECTIONS.values():
+        for setting in section.settings.values():
+            value = getattr(getattr(settings, section.name), setting.key)
+            about = ((section.name, setting.key),)
+            if setting.key == "port":
+                if not 1 <= value <= _MAX_PORT:
+                    yield Finding(about, f"{value} is not a port: ports go from 1 to {_MAX_PORT}")
+            elif setting.kind in ("number", "time") and value < 1:
+                yield Finding(about, "0 would stop everything: write 1 or more")
+            elif setting.kind == "times" and not all(value):
+                yield Finding(about, "a time of 0 stands in the list: write 1s or more")
+    if settings.smtp.max_size < 1:
+        yield Finding((("smtp", "max_size"),), "0 would refuse every message: write 64K or more")
+
+
+def _names(settings: Settings) -> Iterator[Finding]:
+    hermes = settings.hermes
+    if fault := domain_fault(hermes.hostname):
+        yield Finding((("hermes", "hostname"),), fault)
+    for domain in hermes.domains:
+        if fault := domain_fault(domain):
+            yield Finding((("hermes", "domains"),), fault)
+    host = settings.smarthost.host
+    if host and not _is_address(host) and (fault := domain_fault(host.rstrip("."))):
+        yield Finding((("smarthost", "host"),), fault)
+
+
+def _postmaster(settings: Settings) -> Iterator[Finding]:
+    hermes = settings.hermes
+    about = (("hermes", "postmaster"), ("hermes", "domains"))
+    if not hermes.postmaster:
+        if hermes.domains:
+            # RFC 5321 4.5.1: every domain has a postmaster.
+            example = f"postmaster = NAME@{hermes.domains[0]}"
+            yield Finding(about, f"domains need a postmaster: write {example}")
+        return
+    local_part, at, domain = hermes.postmaster.rpartition("@")
+    if not at or not local_part or re.search(r"[\s<>,]", hermes.postmaster) or domain_fault(domain):
+        yield Finding(about, f"{hermes.postmaster!r} is not a mail address: write NAME@example.org")
+
+
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    tls = settings.tls
+    if tls.certificate and not tls.key:
+        yield Finding(
+            (("tls", "key"), ("tls", "certificate")), "a certificate needs its key: write the PEM file's path"
+        )
+    if tls.key and not tls.certificate:
+        yield Finding(
+            (("tls", "certificate"), ("tls", "key")), "a key needs its certificate: write the PEM file's path"
+        )
+    if tls.certificate or tls.key:
+        return
+    remedy = "set certificate and key in [tls]"
+    for section, key, values in (
+        ("smtp", "submissions", settings.smtp.submissions),
+        ("pop3", "listen_tls", settings.pop3.listen_tls),
+    ):
+        if values:
+            yield Finding(((section, key), ("tls", "certificate")), f"TLS needs a certificate: {remedy}")
+    submission = [parse_listener(item) for item in settings.smtp.submission]
+    in_the_clear = settings.smtp.auth_without_tls == "loopback" and all(item.is_private for item in submission)
+    if submission and not in_the_clear:
+        # Submission requires a login (RFC 6409 4.3), and a login requires TLS.
+        yield Finding(
+            (("smtp", "submission"), ("tls", "certificate")), f"a login needs TLS, so a certificate: {remedy}"
+        )
+
+
+def _listeners(settings: Settings) -> Iterator[Finding]:
+    seen: list[tuple[Listener, str, str]] = []
+    for section in SECTIONS.values():
+        for setting in section.settings.values():
+            if setting.kind != "listeners":
+                continue
+            for text in getattr(getattr(settings, section.name), setting.key):
+                listener = parse_listener(text)
+                for other, other_section, other_key in seen:
+                    if listener.overlaps(other):
+                        text_ = f"{listener} cannot stand beside {other} of [{other_section}] {other_key}: remove one"
+                        yield Finding(((section.name, setting.key), (other_section, other_key)), text_)
+                seen.append((listener, section.name, setting.key))
+    for text in settings.manhole.listen:
+        if not parse_listener(text).is_private:
+            yield Finding(
+                (("manhole", "listen"),), f"{text} may be reached by others: use 127.0.0.1, [::1] or unix:PATH"
+            )
+    for text in settings.smtp.lmtp:
+        listener = parse_listener(text)
+        # LMTP asks nobody for a login and has no place on the open network (RFC 2033 5).
+        if listener.kind == "tcp" and not listener.is_private:
+            yield Finding((("smtp", "lmtp"),), f"{text} may be reached by others: use 127.0.0.1, [::1] or unix:PATH")
+
+
+def _relaying(settings: Settings) -> Iterator[Finding]:
+    for network in settings.smtp.relay_networks:
+        if network.prefixlen == 0:
+            yield Finding((("smtp", "relay_networks"),), f"{network} is everybody: name the networks that are yours")
+
+
+def _smarthost(settings: Settings) -> Iterator[Finding]:
+    smarthost = settings.smarthost
+    username, password = ("smarthost", "username"), ("smarthost", "password")
+    if smarthost.username and not smarthost.password:
+        yield Finding((password, username), "a username needs a password: set password, or file:PATH")
+    if smarthost.password and not smarthost.username:
+        yield Finding((username, password), "a password needs a username: set it, or remove the password")
+    if smarthost.password and smarthost.tls == "none" and not is_loopback_host(smarthost.host):
+        text = "a password must not travel in the clear: write starttls or implicit, or remove username and password"
+        yield Finding((("smarthost", "tls"), password, ("smarthost", "host")), text)
+
+
+def _nameservers(settings: Settings) -> Iterator[Finding]:
+    for text in settings.direct.nameservers:
+        if _is_address(text):
+            continue
+        try:
+            listener = parse_listener(text)
+        except ValueError:
+            listener = None
+        if listener is None or listener.kind != "tcp" or listener.host == "*" or not listener.port:
+            about = (("direct", "nameservers"),)
+            yield Finding(about, f"{text!r} is not a name server: write an address, or 192.0.2.53:5353 or [::1]:5353")
+
+
+def _queue(settings: Settings) -> Iterator[Finding]:
+    if not settings.queue.retry:
+        yield Finding((("queue", "retry"),), "the list is empty: write at least one time, like 10m")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

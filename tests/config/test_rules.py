@@ -1,0 +1,131 @@
+"""Tests of the rules that settings must keep together."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.config.errors import ConfigError
+from hermes.config.loader import load
+from hermes.config.rules import domain_fault
+from tests.support.configuration import write_config
+
+_TLS = "[tls]\ncertificate = c.pem\nkey = k.pem\n"
+
+
+class RulesTests(SynchronousTestCase):
+    """Settings that do not go together."""
+
+    def accepted(self, text: str) -> None:
+        """The configuration can be loaded."""
+        load(write_config(self, text))
+
+    def refused(self, text: str, *parts: str) -> None:
+        """The configuration has one problem, which holds all these parts."""
+        error = self.assertRaises(ConfigError, load, write_config(self, text))
+        self.assertEqual(len(error.problems), 1, str(error))
+        for part in parts:
+            self.assertIn(part, str(error))
+
+    def test_postmaster(self) -> None:
+        """Domains need a postmaster with an address (RFC 5321 4.5.1); without domains there is none to need."""
+        self.refused("[hermes]\nhostname = a.test\ndomains = b.test\n", ":1: [hermes] postmaster:", "NAME@b.test")
+        self.accepted("[hermes]\nhostname = a.test\n")
+        for address in ("anna", "@b.test", "anna@", "a b@b.test", "<anna@b.test>", "anna@b@"):
+            self.refused(f"[hermes]\npostmaster = {address}\n", ":2: [hermes] postmaster:", "not a mail address")
+
+    def test_names(self) -> None:
+        """Host name, domains and smart host must be domain names."""
+        self.refused("[hermes]\nhostname = mail_1.test\n", ":2: [hermes] hostname:")
+        self.refused("[hermes]\nhostname = 192.0.2.1\n", "is an address")
+        self.refused("[hermes]\nhostname =\n", "is missing")
+        self.refused("[hermes]\npostmaster = a@b.test\ndomains = b.test, c..test\n", "'c..test'")
+        self.refused("[hermes]\npostmaster = a@b.test\ndomains = münchen.test\n", "xn--mnchen-3ya.test")
+        self.refused("[smarthost]\nhost = smtp://relay.test\n", ":2: [smarthost] host:")
+        for host in ("relay.test", "192.0.2.1", "::1", "localhost", "relay.test."):
+            self.accepted(f"[smarthost]\nhost = {host}\n")
+
+    def test_domain_lengths(self) -> None:
+        """A label has 63 octets at most, a domain 253."""
+        for length in (62, 63):
+            self.assertEqual(domain_fault("a" * length + ".test"), "")
+        self.assertNotEqual(domain_fault("a" * 64 + ".test"), "")
+        longest = ".".join(["a" * 49] * 5) + ".org"
+        self.assertEqual(len(longest), 253)
+        self.assertEqual(domain_fault(longest), "")
+        self.assertNotEqual(domain_fault("a" + longest), "")
+
+    def test_certificate_and_key(self) -> None:
+        """Certificate and key come together."""
+        self.refused("[tls]\ncertificate = c.pem\n", ":1: [tls] key:")
+        self.refused("[tls]\nkey = k.pem\n", ":1: [tls] certificate:")
+        self.accepted(_TLS)
+
+    def test_tls_needs_certificate(self) -> None:
+        """Listeners that need TLS need a certificate."""
+        for section, key in (("smtp", "submission"), ("smtp", "submissions"), ("pop3", "listen_tls")):
+            text = f"[{section}]\n{key} = *:2525\n"
+            self.refused(text, f":2: [{section}] {key}:", "[tls]")
+            self.accepted(text + _TLS)
+
+    def test_submission_in_the_clear(self) -> None:
+        """Submission without a certificate is possible where a login in the clear is: on loopback, when it was asked for."""
+        self.accepted("[smtp]\nauth_without_tls = loopback\nsubmission = 127.0.0.1:2587, [::1]:2587\n")
+        self.refused("[smtp]\nauth_without_tls = loopback\nsubmission = 127.0.0.1:2587, *:2588\n", "submission")
+        self.refused("[smtp]\nauth_without_tls = never\nsubmission = 127.0.0.1:2587\n", "submission")
+
+    def test_listeners_overlap(self) -> None:
+        """One place can be listened at once only."""
+        self.refused("[smtp]\nlisten = *:25, *:25\n", ":2: [smtp] listen:", "*:25 cannot stand beside *:25")
+        self.refused("[smtp]\nlisten = *:110\n[pop3]\nlisten = 127.0.0.1:110\n", ":4: [pop3] listen:", "[smtp] listen")
+        self.accepted("[smtp]\nlisten = 127.0.0.1:0, [::1]:0\n[pop3]\nlisten = 127.0.0.1:0\n")
+
+    def test_private_listeners(self) -> None:
+        """Manhole and LMTP are not for the network."""
+        for section, key in (("manhole", "listen"), ("smtp", "lmtp")):
+            for place in ("127.0.0.1:2022", "[::1]:2022", "unix:x.sock"):
+                self.accepted(f"[{section}]\n{key} = {place}\n")
+            for place in ("*:2022", "192.0.2.1:2022", "0.0.0.0:2022"):
+                self.refused(f"[{section}]\n{key} = {place}\n", f":2: [{section}] {key}:", "reached by others")
+        self.refused("[manhole]\nlisten = systemd:manhole\n", "reached by others")
+        self.accepted("[smtp]\nlmtp = systemd:lmtp\n")
+
+    def test_open_relay(self) -> None:
+        """Everybody is not a network that may relay."""
+        for network in ("0.0.0.0/0", "::/0"):
+            self.refused(f"[smtp]\nrelay_networks = 192.0.2.0/24, {network}\n", network, "is everybody")
+        self.accepted("[smtp]\nrelay_networks = 192.0.2.0/24, 2001:db8::/32\n")
+
+    def test_smarthost_login(self) -> None:
+        """User name and password come together."""
+        self.refused("[smarthost]\nhost = r.test\nusername = u\n", ":1: [smarthost] password:")
+        self.refused("[smarthost]\nhost = r.test\npassword = p\n", ":1: [smarthost] username:")
+
+    def test_smarthost_password_in_the_clear(self) -> None:
+        """A password needs TLS unless the smart host is this machine."""
+        text = "[smarthost]\nhost = {}\ntls = none\nusername = u\npassword = p\n"
+        self.refused(text.format("relay.test"), ":3: [smarthost] tls:", "in the clear")
+        self.refused(text.format("192.0.2.1"), "in the clear")
+        for host in ("127.0.0.1", "::1", "localhost", "Localhost."):
+            self.accepted(text.format(host))
+        self.accepted("[smarthost]\nhost = r.test\ntls = none\n")
+
+    def test_nameservers(self) -> None:
+        """Name servers are addresses, with a port or without."""
+        for place in ("192.0.2.53", "192.0.2.53:5353", "2001:db8::53", "[2001:db8::53]:53"):
+            self.accepted(f"[direct]\nnameservers = {place}\n")
+        for place in ("dns.test", "192.0.2.53:0", "*:53", "unix:/x"):
+            self.refused(f"[direct]\nnameservers = {place}\n", ":2: [direct] nameservers:", repr(place))
+
+    def test_least_numbers(self) -> None:
+        """Counts and times are at least 1, ports go from 1 to 65535, sizes of mailboxes may be 0."""
+        self.refused("[smtp]\nmax_recipients = 0\n", ":2: [smtp] max_recipients:", "1 or more")
+        self.refused("[smtp]\ntimeout = 0\n", ":2: [smtp] timeout:")
+        self.refused("[smtp]\nmax_size = 0\n", ":2: [smtp] max_size:")
+        self.refused("[queue]\nretry =\n", ":2: [queue] retry:")
+        self.refused("[queue]\nretry = 5m, 0\n", ":2: [queue] retry:")
+        self.accepted("[smtp]\nmax_recipients = 1\ntimeout = 1s\nmax_size = 1\n[queue]\nretry = 1s\ndelay_warning =\n")
+        self.accepted("[mailbox]\nquota = 0\n")
+        for port in (1, 65535):
+            self.accepted(f"[smarthost]\nport = {port}\n")
+        for port in (0, 65536):
+            self.refused(f"[smarthost]\nport = {port}\n", ":2: [smarthost] port:", "1 to 65535")
