@@ -1,0 +1,111 @@
+"""
+The lines that Hermes itself writes at the head of a message: where it has been, and where reports about it go.
+
+``Return-Path:`` and ``Received:`` (RFC 5321 4.4), and what a submission may lack: ``Date:`` and ``Message-ID:`` (RFC 6409 8).
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import formatdate
+from functools import lru_cache
+
+from hermes.core.address import split
+from hermes.core.envelope import Origin
+
+#: RFC 5322 2.1.1: lines should be no longer than this, without their end.
+MAX_COLUMNS = 78
+
+# A tab, with which continuation lines begin, is shown eight columns wide.
+_TAB_COLUMNS = 8
+
+# Domain = sub-domain *("." sub-domain)   (RFC 5321 4.1.2; the underscore is what many machines really say)
+_DOMAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*\.?\Z")
+
+# address-literal = "[" ( IPv4-address-literal / IPv6-address-literal / General-address-literal ) "]"   (RFC 5321 4.1.3)
+_LITERAL = re.compile(r"\[[A-Za-z0-9:.-]+\]\Z")
+
+# Dot-string = Atom *("." Atom)   (RFC 5321 4.1.2; beyond ASCII by RFC 6531 3.3)
+_DOT_STRING = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*\Z"
+)
+
+# Quoted-string = DQUOTE *QcontentSMTP DQUOTE   (RFC 5321 4.1.2)
+_QUOTED_STRING = re.compile(r'"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"\Z')
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def path(address: str) -> str:
+    """
+    The address as a path with its brackets (RFC 5321 4.1.2); the null path for an empty address.
+
+    A local part that needs quotes gets them; whatever it holds, the path is one line.
+    """
+    if not address:
+        return "<>"
+    local_part, domain = split(address)
+    if not (_DOT_STRING.match(local_part) or _QUOTED_STRING.match(local_part)):
+        escaped = _CONTROL.sub("?", local_part).replace("\\", "\\\\").replace('"', '\\"')
+        local_part = f'"{escaped}"'
+    return f"<{local_part}@{domain}>" if domain else f"<{local_part}>"
+
+
+def return_path(reverse_path: str) -> str:
+    """The ``Return-Path:`` field, without line end."""
+    return f"Return-Path: {path(reverse_path)}"
+
+
+def received(origin: Origin, hostname: str, queue_id: str, recipient: str | None, at: float) -> list[str]:
+    """
+    The ``Received:`` field in folded lines, without line ends.
+
+    ``recipient`` is given only when there is no other: naming one of several would tell each of them about the rest
+    (RFC 5321 7.2). ``at`` is in seconds since the epoch.
+    """
+    by_way = f"with {origin.protocol}"
+    if origin.tls:
+        by_way += f" ({origin.tls})"
+    clauses = [f"by {hostname}", by_way, f"id {queue_id}"]
+    if recipient is not None:
+        clauses.append(f"for {path(recipient)}")
+    clauses[-1] += ";"
+    clauses.append(date(at))
+    lines = [f"Received: {_from_clause(origin)}"]
+    columns = len(lines[0])
+    for clause in clauses:
+        columns += 1 + len(clause)
+        if columns > MAX_COLUMNS:
+            lines.append(f"\t{clause}")
+            columns = _TAB_COLUMNS + len(clause)
+        else:
+            lines[-1] += f" {clause}"
+    return lines
+
+
+def _from_clause(origin: Origin) -> str:
+    # A name that is no name is not repeated into a header; the trace has it.
+    hello = origin.hello if _DOMAIN.match(origin.hello) or _LITERAL.match(origin.hello) else "unknown"
+    # TCP-info = address-literal / ( Domain FWS address-literal ); for what is not TCP a comment says so.
+    if ":" in origin.peer:
+        peer = f"[IPv6:{origin.peer}]"
+    elif "." in origin.peer:
+        peer = f"[{origin.peer}]"
+    else:
+        peer = origin.peer or "local"
+    return f"from {hello} ({peer})"
+
+
+def date(at: float) -> str:
+    """A date-time of RFC 5322 3.3: local time with its offset, as RFC 5321 4.4 prefers."""
+    return _date(int(at))
+
+
+@lru_cache(maxsize=4)
+def _date(second: int) -> str:
+    return formatdate(second, localtime=True)
+
+
+def message_id(queue_id: str, hostname: str) -> str:
+    """A Message-ID for a message that came without one: the queue id is unique here, and the host name elsewhere."""
+    return f"<{queue_id}@{hostname}>"

@@ -1,0 +1,42 @@
+"""A mail transaction while it is open: what MAIL and RCPT have said so far (RFC 5321 3.3)."""
+
+from __future__ import annotations
+
+import attrs
+
+from hermes.core import address
+from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
+
+
+@attrs.define
+class Transaction:
+    """
+    One transaction of one session.
+
+    ``listener`` names the way in (``smtp``, ``submission``...); ``submission`` says that RFC 6409 holds: the client is a
+    person who must have logged in. ``size_octets`` is 0 when not declared. ``recipients`` holds every recipient that was
+    accepted, in the order of the commands, and ``destinations`` the router's word for each address.
+    """
+
+    origin: Origin
+    listener: str
+    submission: bool
+    reverse_path: str
+    size_octets: int = 0
+    body: BodyType = BodyType.SEVEN_BIT
+    smtputf8: bool = False
+    ret: str | None = None
+    envid: str | None = None
+    recipients: list[Recipient] = attrs.field(factory=list)
+    destinations: dict[str, str] = attrs.field(factory=dict)
+
+    def envelope(self) -> Envelope:
+        """The envelope as it stands; a recipient who was named twice is in it once."""
+        if len(self.recipients) > 1:
+            unique: dict[str, Recipient] = {}
+            for recipient in self.recipients:
+                unique.setdefault(address.key(recipient.address), recipient)
+            recipients = tuple(unique.values())
+        else:
+            recipients = tuple(self.recipients)
+        return Envelope(self.reverse_path, recipients, self.body, self.smtputf8, self.ret, self.envid)
