@@ -1,0 +1,50 @@
+# What a person types. Everything happens in a virtual environment in .venv and in ./demo.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+TRIAL  := $(BIN)/python -bb -W error -m twisted.trial
+
+.PHONY: run venv test coverage check integration bench wheel clean
+
+run: venv  ## a demonstration site, in the foreground
+	@test -e demo/config.ini || $(BIN)/hermes init demo --domain example.org --demo
+	@$(BIN)/hermes run -c demo/config.ini
+
+venv: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+test: venv  ## everything that needs only Python
+	$(TRIAL) --jobs=2 tests.core tests.config tests.protocols tests.net tests.spool tests.queue tests.mailbox \
+	    tests.directory tests.policy tests.services tests.app tests.cli tests.crash
+
+coverage: venv  ## branch coverage; core and protocols must be whole
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -bb -W error -m coverage run -m twisted.trial tests.core tests.config tests.protocols tests.net tests.spool \
+	    tests.queue tests.mailbox tests.directory tests.policy tests.services tests.app tests.cli
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --include='hermes/core/*,hermes/protocols/*' --fail-under=100
+	$(BIN)/python -m coverage report --fail-under=90
+
+check: venv  ## style, types, layers, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+integration: venv  ## against software that nobody here wrote; see .ci/run for the Debian packages
+	$(TRIAL) tests.integration
+
+bench: venv  ## beside Postfix, on loopback; writes the table of docs/performance.md
+	$(BIN)/python -m bench
+
+wheel: venv
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) build dist _trial_temp* .coverage* .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Measures Hermes beside Postfix, in turn within one run, and checks that every message arrived."""

@@ -1,0 +1,89 @@
+"""A private Hermes for measurements: a site of one account, all defaults but the ports and the length of a session."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.process import cpu_seconds, free_ports, is_listening, resident_octets, stop, wait_until
+
+CONFIG = """\
+[hermes]
+hostname = bench.example.org
+domains = example.org
+postmaster = user@example.org
+data = data
+
+[smtp]
+listen = 127.0.0.1:{port}
+relay_networks = 127.0.0.0/8
+max_messages = 1000000
+max_commands = 10000000
+
+[smarthost]
+host = 127.0.0.1
+port = {sink}
+tls = none
+
+[pop3]
+listen = 127.0.0.1:{pop3}
+auth_without_tls = loopback
+"""
+
+PASSWORD = "benchmark"
+
+
+class Hermes:
+    """A Hermes in ``root``; relays other domains to the port ``sink``."""
+
+    name = "hermes"
+
+    def __init__(self, root: Path, sink: int) -> None:
+        self._root = root
+        self.port, self.pop3_port = free_ports(2)
+        root.mkdir(parents=True, mode=0o700)
+        self._config = root / "config.ini"
+        self._config.write_text(CONFIG.format(port=self.port, pop3=self.pop3_port, sink=sink))
+        self._config.chmod(0o600)
+        (root / "data").mkdir(mode=0o700)
+        self.maildir = root / "data" / "mail" / "user"
+        self._run("user", "add", "-c", str(self._config), "user", "--password-file", "-", text=PASSWORD)
+
+    def start(self) -> None:
+        """Start it and wait for its greeting."""
+        with (self._root / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(self._command("run", "-c", str(self._config)), stdout=log, stderr=log)
+        wait_until("Hermes", lambda: is_listening(self.port))
+
+    def stop(self) -> None:
+        """Stop it."""
+        stop(self.process)
+
+    def clear(self) -> None:
+        """Empty the mailbox."""
+        for part in ("new", "cur"):
+            shutil.rmtree(self.maildir / part, ignore_errors=True)
+            if self.maildir.exists():
+                (self.maildir / part).mkdir()
+
+    def resident_octets(self) -> int:
+        """Resident memory of the server."""
+        return resident_octets(self.process.pid)
+
+    def cpu_seconds(self) -> float:
+        """Processor time used so far."""
+        return cpu_seconds(self.process.pid)
+
+    def version(self) -> str:
+        """Name and version."""
+        return "Hermes " + self._run("--version").split()[-1]
+
+    def _run(self, *words: str, text: str = "") -> str:
+        done = subprocess.run(self._command(*words), input=text, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    @staticmethod
+    def _command(*words: str) -> list[str]:
+        return [sys.executable, "-m", "hermes.cli.main", *words]
