@@ -35,12 +35,41 @@ class ReceiveBuffer:
         self._searched = 0
         self._skipping = False
 
+    def put_back(self, data: bytes) -> None:
+        """Put octets in front, as if they had not been taken."""
+        self._data[:0] = data
+        self._searched = 0
+
+    def find(self, octets: bytes, start: int = 0) -> int:
+        """Where these octets first stand at or behind ``start``; -1 when they are not there."""
+        return self._data.find(octets, start)
+
+    def startswith(self, octets: bytes) -> bool:
+        """Whether these octets come next."""
+        return self._data.startswith(octets)
+
+    def endswith(self, octets: bytes) -> bool:
+        """Whether these octets came last."""
+        return self._data.endswith(octets)
+
     def take(self, most: int) -> bytes:
         """Remove and return up to ``most`` octets."""
-        taken = bytes(self._data[:most])
-        del self._data[:most]
         self._searched = 0
+        if most >= len(self._data):
+            taken = bytes(self._data)
+            self._data.clear()
+            return taken
+        with memoryview(self._data) as view:
+            taken = bytes(view[:most])
+        del self._data[:most]
         return taken
+
+    def skip(self, most: int) -> int:
+        """Throw away up to ``most`` octets; how many there were."""
+        skipped = min(most, len(self._data))
+        del self._data[:skipped]
+        self._searched = 0
+        return skipped
 
     def line(self, limit: int) -> bytes | Line:
         """
@@ -51,7 +80,8 @@ class ReceiveBuffer:
         """
         end = self._data.find(b"\n", self._searched)
         if end < 0:
-            if self._skipping or len(self._data) > limit:
+            # The line end is still to come, so a line that fills the limit without it is too long already.
+            if self._skipping or len(self._data) >= limit:
                 self._skipping = True
                 self._data.clear()
             self._searched = len(self._data)

@@ -14,6 +14,7 @@ import attrs
 
 from hermes.core.envelope import BodyType, Recipient
 from hermes.core.reply import Reply
+from hermes.protocols.sasl import Credentials as Credentials
 
 
 class Flavor(enum.Enum):
@@ -38,20 +39,10 @@ class StartTLS:
 
 
 @attrs.define
-class Credentials:
-    """
-    A SASL exchange has come to its end (RFC 4954): judge, then answer 235, 535 or 454.
+class Challenge:
+    """A SASL exchange goes on (RFC 4954 4): answer with ``reply``, a 334. It is no error and needs no thought."""
 
-    ``authorization`` is whom to act as, empty for oneself (RFC 4616).
-    """
-
-    mechanism: str
-    name: str
-    password: str
-    authorization: str = ""
-
-    def __repr__(self) -> str:
-        return f"Credentials(mechanism={self.mechanism!r}, name={self.name!r})"
+    reply: Reply
 
 
 @attrs.define
@@ -76,8 +67,10 @@ class RecipientTo:
 @attrs.define
 class MessageStarted:
     """
-    DATA (answer 354, or refuse) or the first BDAT (answer any 2xx, which is not sent, or refuse: then the chunk is thrown away
-    and the refusal is its answer).
+    DATA (answer 354, or refuse) or the first BDAT (answer any 2xx, which is not sent, or refuse).
+
+    A refused BDAT ends the transaction. RFC 3030 2 wants its octets read and thrown away before the refusal is sent: so
+    ``engine.reply`` gives nothing to send, and a :class:`Refused` with that refusal follows behind the last octet.
     """
 
     chunking: bool
@@ -92,7 +85,7 @@ class MessageData:
 
 @attrs.define
 class ChunkEnded:
-    """A BDAT chunk that is not the last has come whole (RFC 3030): answer 250."""
+    """A BDAT chunk that is not the last has come whole (RFC 3030): answer 250. A refusal ends the transaction."""
 
     octets: int
 
@@ -109,7 +102,7 @@ class MessageFailed:
     """
     The message has ended but cannot be accepted: too big, bare newlines... Answer with ``reply``, or worse.
 
-    No more MessageData came after the fault was found.
+    No more MessageData came after the fault was found. The transaction is over, as after :class:`MessageEnded`.
     """
 
     rule: str
@@ -166,6 +159,7 @@ class Refused:
 Event = (
     Hello
     | StartTLS
+    | Challenge
     | Credentials
     | MailFrom
     | RecipientTo
