@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
-from OpenSSL import SSL, crypto
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, ISSLTransport
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
@@ -94,17 +96,14 @@ def load_context(certificate_file: str, key_file: str) -> CertificateOptions:
     chain = _read_chain(certificate_file)
     try:
         with open(key_file, "rb") as file:
-            key = crypto.load_privatekey(crypto.FILETYPE_PEM, file.read(), passphrase=b"")
+            key = load_pem_private_key(file.read(), password=None)
     except OSError as error:
         raise CertificateError(f"{key_file}: the key cannot be read: {error.strerror}") from error
-    except (crypto.Error, ValueError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CertificateError(f"{key_file}: this is not a private key in PEM form without a passphrase") from error
-    options = CertificateOptions(
-        privateKey=key,
-        certificate=crypto.X509.from_cryptography(chain[0]),
-        extraCertChain=[crypto.X509.from_cryptography(link) for link in chain[1:]],
-        raiseMinimumTo=TLSVersion.TLSv1_2,
-    )
+    # Twisted's annotations still name pyOpenSSL's own classes, which pyOpenSSL itself wants replaced by these.
+    pair: Any = {"privateKey": key, "certificate": chain[0], "extraCertChain": chain[1:]}
+    options = CertificateOptions(raiseMinimumTo=TLSVersion.TLSv1_2, **pair)
     try:
         options.getContext().check_privatekey()
     except SSL.Error as error:
