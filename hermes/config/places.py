@@ -1,0 +1,22 @@
+"""Where things are in the data directory: one place that says so, for the server and for the command line."""
+
+from __future__ import annotations
+
+import os
+
+from hermes.config.schema import Settings
+
+
+def spool_directory(settings: Settings) -> str:
+    """The queue store, the trace and large bodies."""
+    return os.path.join(settings.hermes.data, "spool")
+
+
+def accounts_file(settings: Settings) -> str:
+    """The accounts, with their hashed passwords."""
+    return os.path.join(settings.hermes.data, "accounts.ini")
+
+
+def control_socket(settings: Settings) -> str:
+    """Where the command line reaches a running server."""
+    return os.path.join(settings.hermes.data, "control.sock")
