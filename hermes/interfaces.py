@@ -130,6 +130,9 @@ class ISpool(Interface):
     async def record(events: Sequence[Event]) -> None:
         """Store facts that stand alone."""
 
+    async def track(query: str, limit: int) -> list[Event]:
+        """The events of the messages that a queue id, an address or a Message-ID names, newest last."""
+
     async def flush() -> None:
         """Return when all that was handed over is durable."""
 
@@ -142,6 +145,9 @@ class IRelayManager(Interface):
 
     def wake() -> None:
         """Something changed in the spool (a retry, a release): look again."""
+
+    async def return_now(queue_id: str) -> bool:
+        """Give a message up and report to its sender; False when there is no such message."""
 
 
 class IRouter(Interface):

@@ -1,0 +1,161 @@
+"""What can be asked of a running server, by the command line over the control socket and by hand in the manhole."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import attrs
+from zope.interface import implementer
+
+from hermes.config.schema import Settings
+from hermes.core.event import Event, Kind
+from hermes.core.event_text import as_text
+from hermes.core.identifiers import is_queue_id
+from hermes.core.message import QueuedMessage
+from hermes.interfaces import IControl, IRelayManager, ISpool
+
+#: A shell is no place for more; ``hermes queue list`` shows all.
+MAX_ROWS = 200
+
+_Arguments = Mapping[str, Any]
+
+
+class Running(Protocol):
+    """What the commands need of the server."""
+
+    settings: Settings
+    spool: ISpool
+    relay: IRelayManager
+    now: Callable[[], float]
+
+    def sessions(self) -> list[dict[str, object]]:
+        """Who is connected."""
+
+    def status(self) -> dict[str, object]:
+        """Counters."""
+
+    async def reload(self) -> str:
+        """Take the configuration anew; raise ValueError when it cannot be used."""
+
+    def stop(self) -> None:
+        """Stop in order."""
+
+
+@implementer(IControl)
+class Commands:
+    """The commands by name."""
+
+    def __init__(self, server: Running) -> None:
+        self._server = server
+        self._commands: dict[str, Callable[[_Arguments], Awaitable[Any]]] = {
+            "status": self._status,
+            "sessions": self._sessions,
+            "queue": self._queue,
+            "track": self._track,
+            "config": self._config,
+            "queue.retry": self._retry,
+            "queue.hold": self._hold,
+            "queue.release": self._release,
+            "queue.remove": self._remove,
+            "queue.return": self._return,
+            "reload": self._reload,
+            "stop": self._stop,
+        }
+
+    async def call(self, command: str, arguments: _Arguments) -> Any:
+        """Carry out a command."""
+        if command not in self._commands:
+            raise LookupError(f"{command!r} is not a command; there are {', '.join(sorted(self._commands))}")
+        return await self._commands[command](arguments)
+
+    async def _status(self, arguments: _Arguments) -> dict[str, object]:
+        return self._server.status()
+
+    async def _sessions(self, arguments: _Arguments) -> list[dict[str, object]]:
+        return self._server.sessions()
+
+    async def _queue(self, arguments: _Arguments) -> list[dict[str, object]]:
+        messages = await self._server.spool.select(None)
+        return [row for message in messages[:MAX_ROWS] for row in _rows(message, self._server.now())]
+
+    async def _track(self, arguments: _Arguments) -> list[str]:
+        events: list[Event] = await self._server.spool.track(str(arguments.get("query", "")), MAX_ROWS)
+        return [as_text(event) for event in events]
+
+    async def _config(self, arguments: _Arguments) -> dict[str, object]:
+        settings = self._server.settings
+        return {
+            f"{section.name}.{field.name}": "(set)" if field.metadata.get("kind") == "secret" and value else str(value)
+            for section in attrs.fields(Settings)
+            if attrs.has(type(group := getattr(settings, section.name)))
+            for field in attrs.fields(type(group))
+            for value in [getattr(group, field.name)]
+        }
+
+    async def _retry(self, arguments: _Arguments) -> str:
+        queue_id = _queue_id(arguments) if arguments.get("id") is not None else None
+        count = await self._server.spool.retry(queue_id, self._event(Kind.RETRIED, queue_id or ""), self._server.now())
+        if queue_id is not None and not count:
+            raise LookupError(f"{queue_id} is not waiting in the queue")
+        self._server.relay.wake()
+        return f"{count} message{'' if count == 1 else 's'} will be tried now"
+
+    async def _hold(self, arguments: _Arguments) -> str:
+        queue_id = _queue_id(arguments)
+        _found(queue_id, await self._server.spool.hold(queue_id, self._event(Kind.HELD, queue_id)))
+        return f"{queue_id} is held until it is released"
+
+    async def _release(self, arguments: _Arguments) -> str:
+        queue_id = _queue_id(arguments)
+        _found(queue_id, await self._server.spool.release(queue_id, self._event(Kind.RELEASED, queue_id)))
+        self._server.relay.wake()
+        return f"{queue_id} goes on now"
+
+    async def _remove(self, arguments: _Arguments) -> str:
+        queue_id = _queue_id(arguments)
+        _found(queue_id, await self._server.spool.remove(queue_id, self._event(Kind.REMOVED, queue_id)))
+        return f"{queue_id} has been removed; nobody was told"
+
+    async def _return(self, arguments: _Arguments) -> str:
+        queue_id = _queue_id(arguments)
+        _found(queue_id, await self._server.relay.return_now(queue_id))
+        return f"{queue_id} has been returned to its sender"
+
+    async def _reload(self, arguments: _Arguments) -> str:
+        return await self._server.reload()
+
+    async def _stop(self, arguments: _Arguments) -> str:
+        self._server.stop()
+        return "stopping"
+
+    def _event(self, kind: Kind, queue_id: str) -> Event:
+        return Event(self._server.now(), kind, queue_id, facts={"by": "administrator"})
+
+
+def _queue_id(arguments: _Arguments) -> str:
+    queue_id = str(arguments.get("id", "")).upper()
+    if not is_queue_id(queue_id):
+        raise ValueError(f"{queue_id!r} is not a queue id: 'hermes queue list' shows them")
+    return queue_id
+
+
+def _found(queue_id: str, found: bool) -> None:
+    if not found:
+        raise LookupError(f"{queue_id} is not in the queue; 'hermes track {queue_id}' says what became of it")
+
+
+def _rows(message: QueuedMessage, now: float) -> list[dict[str, object]]:
+    return [
+        {
+            "id": message.queue_id,
+            "age": f"{(now - message.accepted_at) / 60:.0f}m",
+            "from": f"<{message.envelope.reverse_path}>",
+            "to": f"<{recipient.address}>",
+            "state": recipient.state.value,
+            "attempts": recipient.attempts,
+            "next": f"{max(0.0, recipient.next_attempt_at - now) / 60:.0f}m",
+            "last": recipient.last_reason,
+        }
+        for recipient in message.recipients
+    ]

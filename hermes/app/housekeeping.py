@@ -1,0 +1,88 @@
+"""What the server does by the clock: expiry of the trace, renewed certificates, and a sign of life for systemd."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from typing_extensions import override
+
+from hermes.app.staged import Module
+from hermes.net.notify import Notifier
+from hermes.net.tls import DAYS_OF_WARNING, ServerTLS
+
+#: Expiry works in small batches, so it may run often.
+EXPIRY_PAUSE_SECONDS = 3600.0
+
+#: A renewed certificate is in use after this long at most, without a reload.
+CERTIFICATE_PAUSE_SECONDS = 300.0
+
+#: An expiring certificate is worth one line a day.
+WARNING_PAUSE_SECONDS = 86400.0
+
+
+class Housekeeping(Module):
+    """Loops that never end and never fail."""
+
+    name = "housekeeping"
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        *,
+        expire_trace: Callable[[], Awaitable[object]],
+        certificate: Callable[[], ServerTLS | None],
+        notifier: Notifier,
+    ) -> None:
+        self._clock = clock
+        self._expire_trace = expire_trace
+        self._certificate = certificate
+        self._notifier = notifier
+        self._loops: list[LoopingCall] = []
+        self._running: list[Deferred[Any]] = []
+
+    @override
+    async def start(self) -> None:
+        self._repeat(EXPIRY_PAUSE_SECONDS, self._expire)
+        self._repeat(CERTIFICATE_PAUSE_SECONDS, self._look_at_certificate)
+        self._repeat(WARNING_PAUSE_SECONDS, self._warn_of_expiry)
+        if self._notifier.watchdog_seconds is not None:
+            self._repeat(self._notifier.watchdog_seconds, self._sign_of_life)
+
+    @override
+    async def stop(self) -> None:
+        for loop in self._loops:
+            loop.stop()
+        for ended in self._running:
+            await ended
+
+    def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        async def guarded() -> None:
+            with self._log.failuresHandled("Housekeeping failed, and will be tried again"):
+                await work()
+
+        loop = LoopingCall(lambda: Deferred.fromCoroutine(guarded()))
+        loop.clock = self._clock
+        self._loops.append(loop)
+        self._running.append(
+            loop.start(seconds).addErrback(lambda failure: self._log.failure("Housekeeping ended", failure))
+        )
+
+    async def _expire(self) -> None:
+        await self._expire_trace()
+
+    async def _look_at_certificate(self) -> None:
+        if (tls := self._certificate()) is not None:
+            tls.reload_if_changed()
+
+    async def _warn_of_expiry(self) -> None:
+        tls = self._certificate()
+        if tls is not None and (days := tls.days_left()) < DAYS_OF_WARNING:
+            self._log.warn("The certificate expires in {days} days: renew it; it is taken without a restart", days=days)
+
+    async def _sign_of_life(self) -> None:
+        self._notifier.alive()
