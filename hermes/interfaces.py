@@ -7,7 +7,7 @@ an exception is a fault, and whoever meets one answers "try later".
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -171,8 +171,8 @@ class IDeliveryAgent(Interface):
 class IContentReader(Interface):
     """Reads a message's octets without stopping the reactor."""
 
-    def chunks(content: Content, offset: int = 0) -> AsyncIterator[bytes]:
-        """The stored octets from ``offset`` on, in pieces of at most 64 KiB."""
+    def chunks(content: Content, offset: int = 0) -> AsyncGenerator[bytes, None]:
+        """The stored octets from ``offset`` on, in pieces of at most 64 KiB; whoever stops early calls ``aclose``."""
 
 
 class IDirectory(Interface):
@@ -230,6 +230,9 @@ class IStreamingMailbox(Interface):
 
     def uid(number: int) -> str:
         """The unique id: 1 to 70 characters from 0x21 to 0x7E, the same for the life of the message (RFC 1939 7)."""
+
+    def queue_id(number: int) -> str:
+        """The id under which the message came through the queue; empty when that is not known."""
 
     def is_deleted(number: int) -> bool:
         """True when the message is marked deleted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import BinaryIO
 
 from zope.interface import implementer
@@ -32,7 +32,7 @@ class ContentReader:
     def __init__(self, worker: IGroupWorker) -> None:
         self._worker = worker
 
-    async def chunks(self, content: Content, offset: int = 0) -> AsyncIterator[bytes]:
+    async def chunks(self, content: Content, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """The stored octets from ``offset`` on, in pieces of at most 64 KiB."""
         if content.data is not None:
             data = content.data
@@ -46,6 +46,9 @@ class ContentReader:
         try:
             while piece:
                 yield piece
+                if len(piece) < PIECE_OCTETS:
+                    # A file gives less than it is asked for only at its end: a small message costs one turn of the thread.
+                    return
                 piece = await self._worker.submit(lambda: file.read(PIECE_OCTETS))
         finally:
             file.close()
