@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-TRIAL  := $(BIN)/python -bb -W error -m twisted.trial
+# Warnings are errors, but for what Twisted's own SSH imports on Python 3.11 and 3.12.
+STRICT := -bb -W error -W "ignore:'spwd' is deprecated" -W "ignore:'crypt' is deprecated"
+TRIAL  := $(BIN)/python $(STRICT) -m twisted.trial
 
 .PHONY: run venv test coverage check integration bench wheel clean
 
@@ -24,7 +26,7 @@ test: venv  ## everything that needs only Python
 
 coverage: venv  ## branch coverage; core and protocols must be whole
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -bb -W error -m coverage run -m twisted.trial tests.core tests.config tests.protocols tests.net tests.spool \
+	$(BIN)/python $(STRICT) -m coverage run -m twisted.trial tests.core tests.config tests.protocols tests.net tests.spool \
 	    tests.queue tests.mailbox tests.directory tests.policy tests.services tests.app tests.cli
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --include='hermes/core/*,hermes/protocols/*' --fail-under=100

@@ -56,7 +56,8 @@ class MailLog:
         if self._flush_call is not None:
             self._flush_call.cancel()
             self._flush()
-        self._file.close()
+        if not self._file.closed:
+            self._file.close()
 
     def _open(self) -> LogFile:
         directory, name = os.path.split(self._path)
