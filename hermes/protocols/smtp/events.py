@@ -14,7 +14,7 @@ import attrs
 
 from hermes.core.envelope import BodyType, Recipient
 from hermes.core.reply import Reply
-from hermes.protocols.sasl import Credentials as Credentials
+from hermes.protocols.sasl import Credentials as Credentials  # noqa: PLC0414 (it is exported from here too)
 
 
 class Flavor(enum.Enum):

@@ -1,0 +1,63 @@
+"""One SASL exchange inside an SMTP session (RFC 4954 4): base64 and lines around a mechanism."""
+
+from __future__ import annotations
+
+from hermes.core.reply import Reply
+from hermes.protocols.receive_buffer import Line
+from hermes.protocols.sasl import MECHANISMS, Malformed, Prompt, decoded, encoded
+from hermes.protocols.smtp.commands import Auth, refused
+from hermes.protocols.smtp.events import Challenge, Credentials, Refused
+from hermes.protocols.smtp.parameters import ServerParameters
+from hermes.protocols.smtp.sequence import Session
+
+
+class Exchange:
+    """From AUTH until there are credentials, or it fails; it goes on for as long as challenges come out of it."""
+
+    def __init__(self, mechanism: str) -> None:
+        self._mechanism = MECHANISMS[mechanism]()
+
+    def begin(self, initial: str | None) -> Challenge | Credentials | Refused:
+        """Take the initial response as it stands in the command; ``=`` is an empty one, None is none."""
+        if initial is None:
+            return self._step(None)
+        return self._respond(b"" if initial == "=" else initial.encode("ascii"))
+
+    def take(self, line: bytes | Line) -> Challenge | Credentials | Refused:
+        """Take the client's next line with its line end."""
+        if isinstance(line, Line):
+            return refused("auth.line-too-long", 500, "5.5.6", "The response is too long")
+        if not line.endswith(b"\r\n"):
+            return refused(
+                "protocol.bare-newline", 500, "5.5.2", "Lines must end in CR LF; this one ended in a bare LF"
+            )
+        text = line[:-2].strip(b" ")
+        if text == b"*":
+            return refused("auth.canceled", 501, "5.7.0", "Login canceled")
+        return self._respond(text)
+
+    def _respond(self, text: bytes) -> Challenge | Credentials | Refused:
+        response = decoded(text)
+        if response is None:
+            return refused("auth.malformed", 501, "5.5.2", "The response is not base64")
+        return self._step(response)
+
+    def _step(self, response: bytes | None) -> Challenge | Credentials | Refused:
+        step = self._mechanism.step(response)
+        if isinstance(step, Prompt):
+            return Challenge(Reply(334, None, (encoded(step.octets),)))
+        if isinstance(step, Malformed):
+            return refused("auth.malformed", 501, "5.5.2", step.reason)
+        return step
+
+
+def unavailable(auth: Auth, session: Session, parameters: ServerParameters) -> Refused | None:
+    """The refusal of a mechanism that is not offered now, or None."""
+    if auth.mechanism in session.mechanisms(parameters):
+        return None
+    if auth.mechanism in parameters.mechanisms and session.starttls_offered(parameters):
+        # RFC 4954 6
+        return refused(
+            "tls.required", 538, "5.7.11", "Use STARTTLS first: this login would go over the wire in the clear"
+        )
+    return refused("auth.mechanism", 504, "5.5.4", "That mechanism is not offered here")
