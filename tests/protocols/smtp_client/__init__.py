@@ -1,0 +1,1 @@
+"""Tests of the SMTP client engine and its grammar."""
