@@ -1,0 +1,25 @@
+"""What can be wrong with the store, in words for the person who runs it."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+
+from hermes.interfaces import SpoolFullError
+
+#: Over quota is an input/output error to SQLite, which knows only ENOSPC as "full"; both are a matter of room.
+_FULL_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class SpoolError(Exception):
+    """The store cannot be opened or used; the text says why and is meant for the administrator."""
+
+
+def translated(error: BaseException) -> BaseException:
+    """The error as callers of the spool know it: SpoolFullError when room is what is missing, else unchanged."""
+    if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) in _FULL_CODES:
+        return SpoolFullError(f"no room for the queue: {error}")
+    if isinstance(error, OSError) and error.errno in _FULL_ERRNOS:
+        return SpoolFullError(f"no room for a message body: {error.strerror}")
+    return error

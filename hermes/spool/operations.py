@@ -1,0 +1,321 @@
+"""
+What the thread of the spool is asked to do, one class each.
+
+A write is applied to a transaction that it shares with everything else that waits; a read runs after that transaction
+has been committed. Both yield the result that the asker awaits.
+"""
+
+from __future__ import annotations
+
+import abc
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+
+import attrs
+from typing_extensions import override
+
+from hermes.core.event import Event
+from hermes.core.message import Content, QueuedMessage, Settlement
+from hermes.spool import schedule, trace
+from hermes.spool.rows import MESSAGE_COLUMNS, content_of, read_message
+from hermes.spool.transaction import Transaction
+
+#: Messages read by one step of a listing, and touched by one step of a retry of everything: commits wait for a step.
+STEP_MESSAGES = 250
+
+_EXISTS = "SELECT 1 FROM messages WHERE queue_id = ?"
+_CONTENT = f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE queue_id = ?"  # noqa: S608 - constants only
+_BODY = "SELECT octets FROM bodies WHERE queue_id = ?"
+_IDS_AFTER = "SELECT queue_id FROM messages WHERE queue_id > ? ORDER BY queue_id LIMIT ?"
+_HOLD = "UPDATE recipients SET state = 'held' WHERE queue_id = ? AND state = 'queued'"
+_RELEASE = "UPDATE recipients SET state = 'queued', next_attempt_at = ? WHERE queue_id = ? AND state = 'held'"
+_RETRY = "UPDATE recipients SET next_attempt_at = ? WHERE queue_id = ? AND state = 'queued'"
+_WAITING_AFTER = """
+    SELECT DISTINCT queue_id FROM recipients WHERE queue_id > ? AND state = 'queued' ORDER BY queue_id LIMIT ?
+"""
+_IS_WAITING = "SELECT 1 FROM recipients WHERE queue_id = ? AND state = 'queued' LIMIT 1"
+_REMOVE = tuple(f"DELETE FROM {table} WHERE queue_id = ?" for table in ("recipients", "bodies", "messages"))  # noqa: S608
+
+
+class Write(abc.ABC):
+    """Something that changes the spool."""
+
+    __slots__ = ()
+
+    @abc.abstractmethod
+    def apply(self, transaction: Transaction) -> object:
+        """Do it, or have it done when the transaction is written. May be called again after a roll-back."""
+
+
+class Read(abc.ABC):
+    """Something that only looks."""
+
+    __slots__ = ()
+
+    @abc.abstractmethod
+    def read(self, connection: sqlite3.Connection) -> object:
+        """Look."""
+
+
+@attrs.define
+class Accept(Write):
+    """A message that came in, its body file (if it has one) being durable already."""
+
+    message: QueuedMessage
+    received: Event
+
+    @override
+    def apply(self, transaction: Transaction) -> None:
+        """Gather its rows."""
+        transaction.add_message(self.message, self.received)
+
+
+@attrs.define
+class Settle(Write):
+    """The end of an attempt; yields True when the message is gone and had a body file."""
+
+    queue_id: str
+    settlements: Sequence[Settlement]
+    events: Sequence[Event]
+    reports: Sequence[Accept]
+    has_file: bool
+
+    @override
+    def apply(self, transaction: Transaction) -> bool:
+        """Gather the rows."""
+        for report in self.reports:
+            report.apply(transaction)
+        for event in self.events:
+            transaction.add_event(event)
+        transaction.settle(self.queue_id, self.settlements)
+        if not self.has_file:
+            return False
+        transaction.write()
+        return transaction.connection.execute(_EXISTS, (self.queue_id,)).fetchone() is None
+
+
+@attrs.define
+class Record(Write):
+    """Facts that stand alone."""
+
+    events: Sequence[Event]
+
+    @override
+    def apply(self, transaction: Transaction) -> None:
+        """Gather their rows."""
+        for event in self.events:
+            transaction.add_event(event, (event.address, event.reverse_path, event.message_id))
+
+
+@attrs.define
+class Hold(Write):
+    """Stop all recipients of a message; yields False when there is no such message."""
+
+    queue_id: str
+    event: Event
+
+    @override
+    def apply(self, transaction: Transaction) -> bool:
+        """Stop them."""
+        return _change(transaction, self.event, self.queue_id, _HOLD, (self.queue_id,))
+
+
+@attrs.define
+class Release(Write):
+    """Let the held recipients of a message go on; yields False when there is no such message."""
+
+    queue_id: str
+    event: Event
+
+    @override
+    def apply(self, transaction: Transaction) -> bool:
+        """Let them go on, now."""
+        return _change(transaction, self.event, self.queue_id, _RELEASE, (self.event.at, self.queue_id))
+
+
+def _change(
+    transaction: Transaction, event: Event, queue_id: str, statement: str, values: tuple[str | float, ...]
+) -> bool:
+    transaction.write()
+    if transaction.connection.execute(_EXISTS, (queue_id,)).fetchone() is None:
+        return False
+    transaction.connection.execute(statement, values)
+    transaction.add_event(event)
+    return True
+
+
+@attrs.define
+class Retry(Write):
+    """Make a message due; yields whether it had waiting recipients."""
+
+    queue_id: str
+    event: Event
+    now: float
+
+    @override
+    def apply(self, transaction: Transaction) -> bool:
+        """Make it due."""
+        transaction.write()
+        if transaction.connection.execute(_IS_WAITING, (self.queue_id,)).fetchone() is None:
+            return False
+        transaction.connection.execute(_RETRY, (self.now, self.queue_id))
+        transaction.add_event(self.event)
+        return True
+
+
+@attrs.define
+class RetrySome(Write):
+    """Make the next waiting messages after ``after`` due; yields their queue ids."""
+
+    after: str
+    now: float
+
+    @override
+    def apply(self, transaction: Transaction) -> list[str]:
+        """Make them due."""
+        transaction.write()
+        waiting = transaction.connection.execute(_WAITING_AFTER, (self.after, STEP_MESSAGES)).fetchall()
+        transaction.connection.executemany(_RETRY, [(self.now, queue_id) for (queue_id,) in waiting])
+        return [queue_id for (queue_id,) in waiting]
+
+
+@attrs.define
+class Remove(Write):
+    """Take a message out; yields False when there is no such message."""
+
+    queue_id: str
+    event: Event
+
+    @override
+    def apply(self, transaction: Transaction) -> bool:
+        """Take it out."""
+        transaction.write()
+        deleted = [transaction.connection.execute(statement, (self.queue_id,)).rowcount for statement in _REMOVE]
+        if not deleted[-1]:
+            return False
+        transaction.add_event(self.event)
+        return True
+
+
+@attrs.define
+class ExpireEvents(Write):
+    """One step of forgetting old events; yields where to go on, or None."""
+
+    before: float
+    after: int
+
+    @override
+    def apply(self, transaction: Transaction) -> int | None:
+        """Forget some."""
+        transaction.write()
+        return trace.expire_events(transaction.connection, self.before, self.after)
+
+
+@attrs.define
+class ExpireKeys(Write):
+    """One step of forgetting the keys of old events; yields where to go on, or None."""
+
+    before: float
+    after: tuple[int, str, int]
+
+    @override
+    def apply(self, transaction: Transaction) -> tuple[int, str, int] | None:
+        """Forget some."""
+        transaction.write()
+        return trace.expire_keys(transaction.connection, self.before, self.after)
+
+
+@attrs.define
+class Nothing(Read):
+    """Wait for one's turn: what was handed over before has been done then."""
+
+    @override
+    def read(self, connection: sqlite3.Connection) -> None:
+        """Do nothing."""
+
+
+@attrs.define
+class Due(Read):
+    """The messages that are to be worked on."""
+
+    now: float
+    limit: int
+    busy: Collection[str]
+    active: Collection[str]
+
+    @override
+    def read(self, connection: sqlite3.Connection) -> list[QueuedMessage]:
+        """Find them."""
+        return schedule.due(connection, self.now, self.limit, self.busy, self.active)
+
+
+@attrs.define
+class NextDue(Read):
+    """When there will be something to be worked on."""
+
+    busy: Collection[str]
+    active: Collection[str]
+
+    @override
+    def read(self, connection: sqlite3.Connection) -> float | None:
+        """Find out."""
+        return schedule.next_due(connection, self.busy, self.active)
+
+
+@attrs.define
+class SelectOne(Read):
+    """A message, or None."""
+
+    queue_id: str
+
+    @override
+    def read(self, connection: sqlite3.Connection) -> QueuedMessage | None:
+        """Read it."""
+        return read_message(connection, self.queue_id)
+
+
+@attrs.define
+class SelectSome(Read):
+    """The next messages after ``after``, oldest first."""
+
+    after: str
+
+    @override
+    def read(self, connection: sqlite3.Connection) -> list[QueuedMessage]:
+        """Read them."""
+        ids = connection.execute(_IDS_AFTER, (self.after, STEP_MESSAGES)).fetchall()
+        messages = (read_message(connection, queue_id) for (queue_id,) in ids)
+        return [message for message in messages if message is not None]
+
+
+@attrs.define
+class ReadContent(Read):
+    """Where the octets of a message are; ``path_of`` names the body file of a queue id."""
+
+    queue_id: str
+    path_of: Callable[[str], str]
+
+    @override
+    def read(self, connection: sqlite3.Connection) -> Content:
+        """Read them when they are in a row; raise KeyError when there is no such message."""
+        row = connection.execute(_CONTENT, (self.queue_id,)).fetchone()
+        if row is None:
+            raise KeyError(self.queue_id)
+        content = content_of(row)
+        if row[-1]:
+            return attrs.evolve(content, path=self.path_of(self.queue_id))
+        (octets,) = connection.execute(_BODY, (self.queue_id,)).fetchone()
+        return attrs.evolve(content, data=octets)
+
+
+@attrs.define
+class Track(Read):
+    """The events that answer a question."""
+
+    query: str
+    limit: int
+
+    @override
+    def read(self, connection: sqlite3.Connection) -> list[Event]:
+        """Find them."""
+        return trace.track(connection, self.query, self.limit)

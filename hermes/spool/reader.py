@@ -1,0 +1,145 @@
+"""Looking into a spool from another process, while the server runs and when it does not: for the command line."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from hermes.core.event import Event
+from hermes.core.message import QueuedMessage
+from hermes.spool.bodies import BodyFiles, Disk
+from hermes.spool.database import DATABASE, connect_read_only
+from hermes.spool.errors import SpoolError
+from hermes.spool.rows import read_message
+from hermes.spool.schema import MIGRATIONS, version
+from hermes.spool.trace import track
+
+#: Faults named one by one by :meth:`SpoolReader.integrity`; a torn database has thousands.
+MAX_FAULTS = 100
+
+_IDS = "SELECT queue_id FROM messages ORDER BY queue_id"
+_NO_BODY = "SELECT queue_id FROM messages WHERE NOT in_file AND queue_id NOT IN (SELECT queue_id FROM bodies)"
+_IN_FILES = "SELECT queue_id, size_octets FROM messages WHERE in_file"
+_NO_MESSAGE = """
+    SELECT 'recipient', queue_id FROM recipients WHERE queue_id NOT IN (SELECT queue_id FROM messages)
+    UNION SELECT 'body', queue_id FROM bodies WHERE queue_id NOT IN (SELECT queue_id FROM messages)
+"""
+_NO_RECIPIENT = "SELECT queue_id FROM messages WHERE queue_id NOT IN (SELECT queue_id FROM recipients)"
+
+
+class SpoolReader:
+    """
+    Reads the spool in ``directory``; a spool that was never used is empty. Use it in a ``with`` statement, or close it.
+
+    Every method raises SpoolError when the spool cannot be read.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._files = BodyFiles(directory, Disk())
+        self._connection: sqlite3.Connection | None = None
+        try:
+            if os.path.exists(os.path.join(directory, DATABASE)):
+                self._connection = connect_read_only(directory)
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+        with self._readable() as connection:
+            if connection is not None:
+                self._check_version(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def queue(self, queue_id: str | None = None) -> list[QueuedMessage]:
+        """One message or all, oldest first, with every unfinished recipient; without their octets."""
+        with self._readable() as connection:
+            if connection is None:
+                return []
+            ids = [queue_id] if queue_id is not None else [name for (name,) in connection.execute(_IDS)]
+            messages = (read_message(connection, name) for name in ids)
+            return [message for message in messages if message is not None and message.recipients]
+
+    def count(self) -> int:
+        """How many messages are in the queue."""
+        with self._readable() as connection:
+            return 0 if connection is None else int(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
+
+    def track(self, query: str, limit: int = 1000) -> list[Event]:
+        """What is known about a queue id, an address or a Message-ID, newest last."""
+        with self._readable() as connection:
+            return [] if connection is None else track(connection, query, limit)
+
+    def integrity(self) -> list[str]:
+        """What is wrong with the spool, a sentence each; empty when nothing is. Takes long for a large spool."""
+        with self._readable() as connection:
+            if connection is None:
+                return []
+            faults = [text for (text,) in connection.execute(f"PRAGMA integrity_check({MAX_FAULTS})") if text != "ok"]
+            if not faults:
+                connection.execute("BEGIN")
+                try:
+                    faults = list(self._inconsistencies(connection))
+                finally:
+                    connection.execute("ROLLBACK")
+            return faults[:MAX_FAULTS]
+
+    def _inconsistencies(self, connection: sqlite3.Connection) -> Iterator[str]:
+        for (queue_id,) in connection.execute(_NO_BODY):
+            yield f"message {queue_id} has no body"
+        for (queue_id,) in connection.execute(_NO_RECIPIENT):
+            yield f"message {queue_id} has no recipient"
+        for what, queue_id in connection.execute(_NO_MESSAGE):
+            yield f"there is a {what} of {queue_id}, but no message"
+        for queue_id, size_octets in connection.execute(_IN_FILES):
+            yield from self._file_fault(queue_id, size_octets)
+
+    def _file_fault(self, queue_id: str, size_octets: int) -> Iterator[str]:
+        path = self._files.path(queue_id)
+        try:
+            found = os.stat(path).st_size
+        except OSError as error:
+            # While the server runs, the message may have been delivered since the question was asked.
+            if not self._gone(queue_id):
+                yield f"the body of message {queue_id} cannot be read: {path}: {error.strerror}"
+            return
+        if found != size_octets:
+            yield f"the body of message {queue_id} has {found} octets instead of {size_octets}: {path}"
+
+    def _gone(self, queue_id: str) -> bool:
+        with SpoolReader(self._directory) as fresh:
+            return not fresh.queue(queue_id)
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        try:
+            found = version(connection)
+        except SpoolError as error:
+            raise SpoolError(f"cannot read the spool {self._directory}: {error}") from error
+        if found < len(MIGRATIONS):
+            raise SpoolError(
+                f"the spool {self._directory} is of an older Hermes: start the server once to bring it up to date"
+            )
+
+    @contextmanager
+    def _readable(self) -> Iterator[sqlite3.Connection | None]:
+        try:
+            yield self._connection
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: sqlite3.Error) -> SpoolError:
+        return SpoolError(f"cannot read the spool {self._directory}: {error}")

@@ -1,0 +1,334 @@
+"""
+The durable queue store: what Hermes has acknowledged is here until it is delivered or returned.
+
+One thread owns the database and commits in groups (:mod:`hermes.spool.committer`); large bodies are files, written by a
+thread of their own (:mod:`hermes.spool.bodies`). ``docs/flow.md`` has the table of the legal states of a message.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hermes.core.envelope import Envelope, Origin
+from hermes.core.event import Event
+from hermes.core.identifiers import QueueIds
+from hermes.core.message import Content, NewMessage, QueuedMessage, Settlement
+from hermes.core.received import return_path
+from hermes.interfaces import IGroupWorker, IJournal, ISpool, ISpoolWriter
+from hermes.spool import operations
+from hermes.spool.bodies import BodyFiles, Disk, perform_each
+from hermes.spool.committer import Committer, Found, Operation
+from hermes.spool.database import DirectoryLock
+from hermes.spool.errors import SpoolError
+from hermes.spool.journal import Journal
+from hermes.spool.writer import SpoolWriter, wire_octets_of
+
+#: How Hermes's own messages come in (see :class:`hermes.core.envelope.Origin`).
+_LOCAL = Origin("local")
+
+
+@implementer(ISpool)
+class Spool:
+    """
+    See :class:`hermes.interfaces.ISpool`.
+
+    ``observer`` is called in the reactor thread with each event that has become durable. The spool starts and stops
+    both workers.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        directory: str,
+        worker: IGroupWorker,
+        body_worker: IGroupWorker,
+        *,
+        now: Callable[[], float],
+        observer: Callable[[Event], None],
+        disk: Disk | None = None,
+    ) -> None:
+        disk = disk or Disk()
+        self._directory = directory
+        self._worker = worker
+        self._body_worker = body_worker
+        self._now = now
+        self._observer = observer
+        self._committer = Committer(directory, disk)
+        self._files = BodyFiles(directory, disk)
+        self._in_files: set[str] = set()
+        self._ids = QueueIds(now)
+        self._lock: DirectoryLock | None = None
+        self._closed = True
+        self._journal = Journal(self._store_events)
+
+    @property
+    def journal(self) -> IJournal:
+        """Where facts that stand alone are recorded without being waited for."""
+        return self._journal
+
+    async def open(self) -> None:
+        """Lock, open, bring up to date and clean up; raise SpoolError when that cannot be done."""
+        self._worker.start(self._committer.perform)
+        self._body_worker.start(perform_each)
+        try:
+            found: Found = await self._worker.submit(self._open)
+            await self._body_worker.submit(partial(self._clean, found.in_files))
+        except (OSError, sqlite3.Error, SpoolError) as error:
+            await self._release()
+            raise SpoolError(f"cannot open the spool {self._directory}: {error}") from error
+        except BaseException:
+            await self._release()
+            raise
+        self._in_files = set(found.in_files)
+        self._ids = QueueIds(self._now, found.greatest_id)
+        self._closed = False
+
+    async def close(self) -> None:
+        """Finish what was handed over and let go of the directory. Nothing may be asked of the spool afterwards."""
+        if not self._closed:
+            await self.flush()
+            self._closed = True
+            await self._release()
+
+    async def _release(self) -> None:
+        await self._body_worker.stop()
+        try:
+            await self._worker.submit(self._committer.close)
+        finally:
+            await self._worker.stop()
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    def _open(self) -> Found:
+        # In the spool's thread.
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        self._lock = DirectoryLock(self._directory)
+        return self._committer.open()
+
+    def _clean(self, in_files: frozenset[str]) -> None:
+        # In the body thread. A file without a row is of a message that was not committed, or that has been delivered.
+        self._files.prepare()
+        for queue_id in self._files.found() - in_files:
+            self._files.remove(queue_id)
+
+    def create(self, envelope: Envelope) -> ISpoolWriter:
+        """Begin a message."""
+        return self._writer()
+
+    def _writer(self) -> SpoolWriter:
+        return SpoolWriter(
+            self._ids.next(), files=self._files, submit=self._submit_body, accept=self._accept, now=self._now
+        )
+
+    def _accept(self, accepting: operations.Accept, undo: Callable[[], None]) -> Deferred[None]:
+        def accepted(_: None) -> None:
+            self._note_file(accepting.message)
+
+        return self._durable(accepting, [accepting.received], accepted, undo)
+
+    def _note_file(self, message: QueuedMessage) -> None:
+        if message.content.path is not None:
+            self._in_files.add(message.queue_id)
+
+    async def content(self, queue_id: str) -> Content:
+        """Where the octets of a message are; raise KeyError when it is gone."""
+        content: Content = await self._submit(operations.ReadContent(queue_id, self._files.path))
+        return content
+
+    async def due(self, now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
+        """Messages with recipients that are due, longest due first."""
+        found: list[QueuedMessage] = await self._submit(operations.Due(now, limit, frozenset(busy), frozenset(active)))
+        return found
+
+    async def next_due(self, busy: Collection[str], active: Collection[str]) -> float | None:
+        """When the next recipient is due."""
+        at: float | None = await self._submit(operations.NextDue(frozenset(busy), frozenset(active)))
+        return at
+
+    async def settle(
+        self,
+        queue_id: str,
+        settlements: Sequence[Settlement],
+        events: Sequence[Event],
+        reports: Sequence[NewMessage] = (),
+    ) -> list[QueuedMessage]:
+        """Record the end of an attempt in one transaction."""
+        writers: list[SpoolWriter] = []
+        accepting: list[operations.Accept] = []
+        undo = partial(_undo_all, writers)
+        try:
+            for report in reports:
+                writers.append(self._writer())
+                accepting.append(await self._finish_report(writers[-1], report))
+        except BaseException:
+            undo()
+            raise
+
+        def settled(file_is_free: bool) -> None:
+            for each in accepting:
+                self._note_file(each.message)
+            if file_is_free:
+                self._remove_file(queue_id)
+
+        operation = operations.Settle(queue_id, settlements, events, accepting, queue_id in self._in_files)
+        facts = [*(each.received for each in accepting), *events]
+        await self._durable(operation, facts, settled, undo)
+        return [each.message for each in accepting]
+
+    @staticmethod
+    async def _finish_report(writer: SpoolWriter, report: NewMessage) -> operations.Accept:
+        # RFC 5321 4.4: the return path is a line of its own; here it is what local delivery stores.
+        prefix = f"{return_path(report.envelope.reverse_path)}\n".encode()
+        writer.write(prefix)
+        writer.write(report.octets)
+        await writer.drained()
+        wire_octets = wire_octets_of(report.octets)
+        facts = {
+            "protocol": _LOCAL.protocol,
+            "size_octets": wire_octets,
+            "recipients": len(report.envelope.recipients),
+        }
+        return await writer.finish(
+            report.envelope, _LOCAL, report.destinations, report.message_id, wire_octets, len(prefix), facts
+        )
+
+    async def select(self, queue_id: str | None) -> list[QueuedMessage]:
+        """One message or all, oldest first, with every unfinished recipient."""
+        if queue_id is not None:
+            message: QueuedMessage | None = await self._submit(operations.SelectOne(queue_id))
+            return [] if message is None else [message]
+        messages: list[QueuedMessage] = []
+        while some := await self._submit(operations.SelectSome(messages[-1].queue_id if messages else "")):
+            messages += some
+        return messages
+
+    async def hold(self, queue_id: str, event: Event) -> bool:
+        """Stop all recipients of a message; False when there is no such message."""
+        return bool(await self._durable_if(operations.Hold(queue_id, event), event))
+
+    async def release(self, queue_id: str, event: Event) -> bool:
+        """Let held recipients go on, now; False when there is no such message."""
+        return bool(await self._durable_if(operations.Release(queue_id, event), event))
+
+    async def retry(self, queue_id: str | None, event: Event, now: float) -> int:
+        """Make waiting recipients due now; the number of messages that have some."""
+        if queue_id is not None:
+            return int(await self._durable_if(operations.Retry(queue_id, event, now), event))
+        count, after = 0, ""
+        while some := await self._submit(operations.RetrySome(after, now)):
+            count += len(some)
+            after = some[-1]
+        if count:
+            await self.record([event])
+        return count
+
+    async def remove(self, queue_id: str, event: Event) -> bool:
+        """Take a message out of the queue without telling anybody."""
+        removed = bool(await self._durable_if(operations.Remove(queue_id, event), event))
+        if removed and queue_id in self._in_files:
+            self._remove_file(queue_id)
+        return removed
+
+    async def record(self, events: Sequence[Event]) -> None:
+        """Store facts that stand alone."""
+        await self._store_events(events)
+
+    async def track(self, query: str, limit: int) -> list[Event]:
+        """What is known about a queue id, an address or a Message-ID, newest last."""
+        events: list[Event] = await self._submit(operations.Track(query, limit))
+        return events
+
+    async def expire_trace(self, before: float) -> None:
+        """Forget what is older; step by step, so that messages can be committed in between."""
+        event: int | None = 0
+        while event is not None:
+            event = await self._submit(operations.ExpireEvents(before, event))
+        key: tuple[int, str, int] | None = (-1, "", 0)
+        while key is not None:
+            key = await self._submit(operations.ExpireKeys(before, key))
+
+    async def flush(self) -> None:
+        """Return when all that was handed over is durable."""
+        await self._journal.flush()
+        await self._submit(operations.Nothing())
+
+    def _store_events(self, events: Sequence[Event]) -> Deferred[None]:
+        return self._durable(operations.Record(events), events)
+
+    async def _durable_if(self, operation: operations.Write, event: Event) -> Any:
+        """The operation's result; the event is there when it is true."""
+
+        def observe(result: object) -> None:
+            if result:
+                self._observe([event])
+
+        return await self._durable(operation, (), observe)
+
+    def _durable(
+        self,
+        operation: operations.Write,
+        events: Sequence[Event],
+        done: Callable[[Any], None] | None = None,
+        undo: Callable[[], None] | None = None,
+    ) -> Deferred[Any]:
+        """
+        Have something written. Afterwards ``done`` is called with the result, and the events are shown to the observer; after
+        a fault ``undo`` is called. Both happen even when nobody awaits the result any more: a session that has ended cannot
+        take back what is being committed.
+        """
+        waiter: Deferred[Any] = Deferred()
+
+        def succeeded(result: Any) -> None:
+            if done is not None:
+                done(result)
+            self._observe(events)
+            if not waiter.called:
+                waiter.callback(result)
+
+        def failed(failure: Failure) -> None:
+            if undo is not None:
+                undo()
+            if not waiter.called:
+                waiter.errback(failure)
+
+        _ = self._submit(operation).addCallbacks(succeeded, failed)
+        return waiter
+
+    def _observe(self, events: Sequence[Event]) -> None:
+        for event in events:
+            try:
+                self._observer(event)
+            except Exception:
+                self._log.failure("event not shown to the observer")
+
+    def _remove_file(self, queue_id: str) -> None:
+        self._in_files.discard(queue_id)
+        _ = self._submit_body(partial(self._files.remove, queue_id)).addErrback(self._file_not_removed, queue_id)
+
+    def _file_not_removed(self, failure: Failure, queue_id: str) -> None:
+        # It is removed when the spool is opened the next time.
+        self._log.warn(
+            "body file of {queue_id} not removed: {reason}", queue_id=queue_id, reason=failure.getErrorMessage()
+        )
+
+    def _submit(self, operation: Operation) -> Deferred[Any]:
+        return fail(SpoolError("the spool is closed")) if self._closed else self._worker.submit(operation)
+
+    def _submit_body(self, step: Callable[[], object]) -> Deferred[Any]:
+        return fail(SpoolError("the spool is closed")) if self._closed else self._body_worker.submit(step)
+
+
+def _undo_all(writers: list[SpoolWriter]) -> None:
+    for writer in writers:
+        writer.undo()
