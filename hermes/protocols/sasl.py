@@ -14,6 +14,8 @@ from typing import Protocol
 
 import attrs
 
+from hermes.protocols.saslprep import saslprep
+
 #: RFC 4616 2: authzid, authcid and passwd should each be taken up to 255 octets.
 MAX_FIELD_OCTETS = 255
 
@@ -113,10 +115,10 @@ def encoded(octets: bytes) -> str:
 
 
 def _text(field: bytes) -> str | None:
-    """A field as text; None when it is too long or not UTF-8."""
+    """A field as text in the form in which it is compared (RFC 4616 2); None when it cannot be a name or a password."""
     if len(field) > MAX_FIELD_OCTETS:
         return None
     try:
-        return field.decode("utf-8")
-    except UnicodeDecodeError:
+        return saslprep(field.decode("utf-8"))
+    except ValueError:
         return None

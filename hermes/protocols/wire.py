@@ -1,9 +1,9 @@
 """
 From stored text to the wire: CRLF line ends and dot-stuffing, however the text is cut (RFC 5321 4.5.2, RFC 1939 3).
 
-Stored messages have LF line ends; files that other programs put into a maildir may have CRLF, or both. On the wire every
-line ends in CRLF. A lone CR inside a line is left as it is: it is the sender's data, and no server of ours counts it as a
-line end.
+Stored messages have LF line ends; files that other programs put into a maildir may have CRLF, or both, or a CR that stands
+alone. On the wire every line ends in CRLF, and neither CR nor LF is there for anything else: RFC 5321 2.3.8 forbids clients to
+send them, and a server that took CR . CR LF for the end of a message would execute what comes behind it.
 """
 
 from __future__ import annotations
@@ -28,32 +28,26 @@ class WireEncoder:
         """Convert the next chunk; whether a CR at its very end begins a CRLF is decided with the chunk after it."""
         if self._held_cr:
             chunk = b"\r" + chunk
-            self._held_cr = False
-        if chunk.endswith(b"\r"):
+        self._held_cr = chunk.endswith(b"\r")
+        if self._held_cr:
             chunk = chunk[:-1]
-            self._held_cr = True
         if not chunk:
             return b""
-        if b"\r\n" in chunk:
-            chunk = chunk.replace(b"\r\n", b"\n")
-        ends_line = chunk.endswith(b"\n")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         wire = chunk.replace(b"\n", b"\r\n")
         if self._stuffing:
             if b"\n." in chunk:
                 wire = wire.replace(b"\n.", b"\n..")
             if self._at_line_start and chunk.startswith(b"."):
                 wire = b"." + wire
-        self._at_line_start = ends_line
+        self._at_line_start = chunk.endswith(b"\n")
         return wire
 
     def finish(self) -> bytes:
         """End the text: complete the last line, and with stuffing add the line with a single dot."""
-        tail = b""
-        if self._held_cr:
-            self._held_cr = False
-            self._at_line_start = False
-            tail = b"\r"
-        if not self._at_line_start:
-            tail += b"\r\n"
-            self._at_line_start = True
+        complete = self._at_line_start and not self._held_cr
+        self._at_line_start = True
+        self._held_cr = False
+        tail = b"" if complete else b"\r\n"
         return tail + b".\r\n" if self._stuffing else tail

@@ -26,10 +26,10 @@ class Exchange:
     def take(self, line: bytes | Line) -> Challenge | Credentials | Refused:
         """Take the client's next line with its line end."""
         if isinstance(line, Line):
-            return refused("auth.line-too-long", 500, "5.5.6", "The response is too long")
+            return refused("auth.line_too_long", 500, "5.5.6", "The response is too long")
         if not line.endswith(b"\r\n"):
             return refused(
-                "protocol.bare-newline", 500, "5.5.2", "Lines must end in CR LF; this one ended in a bare LF"
+                "protocol.bare_newline", 500, "5.5.2", "Lines must end in CR LF; this one ended in a bare LF"
             )
         text = line[:-2].strip(b" ")
         if text == b"*":

@@ -98,10 +98,10 @@ def split(line: bytes, *, first: bool) -> tuple[str, str] | Refused:
         return refused("protocol.http", 421, "4.7.0", "This is a mail server, not a web server")
     # RFC 5321 2.3.8: a line ends in CRLF and in nothing else.
     if not line.endswith(b"\r\n"):
-        return refused("protocol.bare-newline", 500, "5.5.2", "Lines must end in CR LF; this one ended in a bare LF")
+        return refused("protocol.bare_newline", 500, "5.5.2", "Lines must end in CR LF; this one ended in a bare LF")
     argument_octets = argument_octets.strip(b" \t")
     if _CONTROL.search(argument_octets):
-        return refused("protocol.control-character", 500, "5.5.2", "Control characters have no place in a command")
+        return refused("protocol.control_character", 500, "5.5.2", "Control characters have no place in a command")
     if verb not in PARSERS:
         return _unknown(verb)
     if argument_octets.isascii():
@@ -127,7 +127,7 @@ def parse(verb: str, argument: str) -> Command | Refused:
 def _unknown(verb: str) -> Refused:
     if verb in _UNSUPPORTED:
         return refused("protocol.unsupported", 502, "5.5.1", f"{verb} is not offered here")
-    return refused("protocol.unknown-command", 500, "5.5.2", "Command unknown")
+    return refused("protocol.unknown_command", 500, "5.5.2", "Command unknown")
 
 
 def _malformed(text: str) -> MalformedError:

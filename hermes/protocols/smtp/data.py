@@ -61,7 +61,7 @@ class StoredForm:
         line_ends = len(raw) - len(stored)
         if b"\r" in stored or stored.count(b"\n") != line_ends:
             if not self._normalize:
-                self.fault = MessageFailed("message.bare-newline", _BARE_NEWLINE)
+                self.fault = MessageFailed("message.bare_newline", _BARE_NEWLINE)
                 return b""
             stored = stored.replace(b"\r", b"\n")
             line_ends = stored.count(b"\n")

@@ -38,7 +38,7 @@ def extensions(session: Session, parameters: ServerParameters) -> list[str]:
     return lines
 
 
-def protocol_keyword(session: Session, flavor: Flavor) -> str:
+def protocol_keyword(session: Session, flavor: Flavor, *, smtputf8: bool) -> str:
     """The word behind ``with`` (RFC 3848; RFC 6531 4.3): SMTP, ESMTPSA, UTF8LMTPS..."""
     if flavor is Flavor.LMTP:
         name = "LMTP"
@@ -47,6 +47,6 @@ def protocol_keyword(session: Session, flavor: Flavor) -> str:
     else:
         # No extension was agreed on, so nothing registered tells more.
         return "SMTP"
-    if session.smtputf8:
+    if smtputf8:
         name = f"UTF8{name.removeprefix('E')}"
     return f"{name}{'S' if session.tls_active else ''}{'A' if session.authenticated else ''}"

@@ -81,13 +81,13 @@ def _sequence(text: str, code: int = 503) -> Refused:
 def _smtp_hello(_session: Session, parameters: ServerParameters) -> Refused | None:
     # RFC 2033 4.1: HELO and EHLO must not succeed, so that a wrong configuration is found. No enhanced code: RFC 2034 4.
     if parameters.flavor is Flavor.LMTP:
-        return refused("protocol.unknown-command", 500, None, "This is LMTP: use LHLO")
+        return refused("protocol.unknown_command", 500, None, "This is LMTP: use LHLO")
     return None
 
 
 def _lmtp_hello(_session: Session, parameters: ServerParameters) -> Refused | None:
     if parameters.flavor is not Flavor.LMTP:
-        return refused("protocol.unknown-command", 500, None, "This is not LMTP: use EHLO")
+        return refused("protocol.unknown_command", 500, None, "This is not LMTP: use EHLO")
     return None
 
 

@@ -91,8 +91,9 @@ class SMTPServer:
 
     @property
     def smtputf8(self) -> bool:
-        """True when this transaction may use UTF-8 (RFC 6531)."""
-        return self._session.smtputf8
+        """True when this transaction, or the one that is being asked for, may use UTF-8 (RFC 6531)."""
+        pending = self._pending
+        return pending.smtputf8 if isinstance(pending, MailFrom) else self._session.smtputf8
 
     @property
     def hello_name(self) -> str:
@@ -102,7 +103,7 @@ class SMTPServer:
     @property
     def protocol_keyword(self) -> str:
         """The word behind ``with`` in ``Received:`` (RFC 3848, RFC 6531 4.3)."""
-        return protocol_keyword(self._session, self.parameters.flavor)
+        return protocol_keyword(self._session, self.parameters.flavor, smtputf8=self.smtputf8)
 
     # Octets in, events out.
 
@@ -166,12 +167,12 @@ class SMTPServer:
 
         What it says changes the state: see the events. After an LMTP message it goes out once for each accepted recipient.
         """
+        encoded = self._encoded(reply)
         pending, self._pending = self._pending, None
         if reply.code == 421:
             self._close()
-            return self._encoded(reply)
+            return encoded
         replies_owed, self._replies_owed = self._replies_owed, 1
-        encoded = self._encoded(reply)
         match pending:
             case MailFrom() if reply.is_positive:
                 self._session.begin_transaction(pending)
@@ -211,7 +212,7 @@ class SMTPServer:
 
     def _encoded(self, reply: Reply) -> bytes:
         octets = reply.encode()
-        if octets.isascii() or self._session.smtputf8:
+        if octets.isascii() or self.smtputf8:
             return octets
         # RFC 6531 3.7.4: no UTF-8 for those who have not asked for it.
         return octets.decode("utf-8").encode("ascii", "replace")
@@ -237,14 +238,14 @@ class SMTPServer:
             self._first = False
             self._buffer.clear()
             text = "This port does not begin with TLS: use STARTTLS, or the port for TLS"
-            return refused("protocol.tls-handshake", 421, "4.7.0", text)
+            return refused("protocol.tls_handshake", 421, "4.7.0", text)
         auth_possible = not session.authenticated and (parameters.mechanisms or parameters.mechanisms_in_clear)
         line = self._buffer.line(MAX_SASL_OCTETS if auth_possible else MAX_COMMAND_OCTETS)
         if line is Line.INCOMPLETE:
             return None
         first, self._first = self._first, False
         if line is Line.TOO_LONG or (len(line) > MAX_COMMAND_OCTETS and line[:5].upper() != b"AUTH "):
-            return refused("protocol.line-too-long", 500, "5.5.2", f"A line has at most {MAX_COMMAND_OCTETS} octets")
+            return refused("protocol.line_too_long", 500, "5.5.2", f"A line has at most {MAX_COMMAND_OCTETS} octets")
         found = commands.split(line, first=first)
         if isinstance(found, Refused):
             return found
