@@ -37,7 +37,7 @@ class HeaderFacts:
     begins_with_text: bool
 
 
-def header_end(data: bytes, searched: int = 0) -> int:
+def header_end(data: bytes | bytearray, searched: int = 0) -> int:
     """
     The length of the header without the empty line that ends it, or -1 when that has not come yet.
 
@@ -51,7 +51,7 @@ def header_end(data: bytes, searched: int = 0) -> int:
     return min(ends, default=-1)
 
 
-def look(header: bytes) -> HeaderFacts:
+def look(header: bytes | bytearray) -> HeaderFacts:
     """Look at a header: the octets before the empty line, or as many as there are."""
     received = 0
     has_date = has_message_id = False

@@ -10,7 +10,6 @@ import re
 from email.utils import formatdate
 from functools import lru_cache
 
-from hermes.core.address import split
 from hermes.core.envelope import Origin
 
 #: RFC 5322 2.1.1: lines should be no longer than this, without their end.
@@ -25,14 +24,6 @@ _DOMAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*\.?\Z")
 # address-literal = "[" ( IPv4-address-literal / IPv6-address-literal / General-address-literal ) "]"   (RFC 5321 4.1.3)
 _LITERAL = re.compile(r"\[[A-Za-z0-9:.-]+\]\Z")
 
-# Dot-string = Atom *("." Atom)   (RFC 5321 4.1.2; beyond ASCII by RFC 6531 3.3)
-_DOT_STRING = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+)*\Z"
-)
-
-# Quoted-string = DQUOTE *QcontentSMTP DQUOTE   (RFC 5321 4.1.2)
-_QUOTED_STRING = re.compile(r'"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*"\Z')
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -40,15 +31,9 @@ def path(address: str) -> str:
     """
     The address as a path with its brackets (RFC 5321 4.1.2); the null path for an empty address.
 
-    A local part that needs quotes gets them; whatever it holds, the path is one line.
+    Addresses keep their quotes inside Hermes, so there is nothing to add; whatever one holds, the path is one line.
     """
-    if not address:
-        return "<>"
-    local_part, domain = split(address)
-    if not (_DOT_STRING.match(local_part) or _QUOTED_STRING.match(local_part)):
-        escaped = _CONTROL.sub("?", local_part).replace("\\", "\\\\").replace('"', '\\"')
-        local_part = f'"{escaped}"'
-    return f"<{local_part}@{domain}>" if domain else f"<{local_part}>"
+    return f"<{address}>" if address.isprintable() else f"<{_CONTROL.sub('?', address)}>"
 
 
 def return_path(reverse_path: str) -> str:

@@ -1,0 +1,263 @@
+"""
+An SMTP connection as such: how it begins, what limits it, how it ends. What is said on it is in ``smtp_session``.
+
+Twisted's ``smtp.ESMTP`` is the contract: portal, deliveries and the class a Twisted programmer knows. The wire is not its
+own: octets go to the sans-IO engine, whose events are answered one at a time, in strict turns (:mod:`hermes.net.turns`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+from twisted.cred.portal import Portal
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.mail import smtp
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+from hermes.config.schema import SMTPSettings
+from hermes.core.event import Event, Kind
+from hermes.core.outcome import Verdict
+from hermes.core.reply import Reply
+from hermes.interfaces import IGate, IJournal, IServerTLS
+from hermes.net.peer import peer_of
+from hermes.net.turns import Stream, Turns
+from hermes.protocols.smtp import events
+from hermes.protocols.smtp.parameters import ServerParameters
+from hermes.protocols.smtp.server import SMTPServer
+from hermes.services.smtp_intake import Intake
+from hermes.services.smtp_login import Login
+
+#: A peer that does not take its last reply is not waited for longer than this.
+LINGER_SECONDS = 30
+
+#: How often a session that has lasted too long looks whether it is its peer's turn.
+EXPIRED_SECONDS = 1
+
+_TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors: goodbye")
+_TOO_LONG = Verdict(Reply.of(421, "4.7.0", "The session has lasted too long: goodbye"), "session.session_time")
+_TOO_SLOW = Verdict(Reply.of(421, "4.4.2", "Nothing was heard for too long: goodbye"), "session.timeout")
+_SHUTTING_DOWN = Reply.of(421, "4.3.2", "The server is shutting down: come again later")
+_BROKEN = Verdict(Reply.of(421, "4.3.0", "Something went wrong here: come again later"), "fault.session")
+_LOST = Verdict(None, "session.lost", "the connection was lost before the message was whole")
+
+
+class TLSStream(Stream, Protocol):
+    """What a transport must offer: those of Twisted for TCP and UNIX sockets do."""
+
+    def startTLS(self, contextFactory: Any) -> None: ...  # noqa: D102, N802, N803
+
+
+@attrs.frozen
+class SessionContext:
+    """
+    What the sessions of one listener share.
+
+    ``listener`` is its name in the trace; ``parameters`` gives the engine's parameters for a peer; ``sessions`` holds those
+    that are connected; with ``implicit_tls`` TLS comes before everything else (RFC 8314 3).
+    """
+
+    settings: SMTPSettings
+    hostname: str
+    listener: str
+    flavor: events.Flavor
+    parameters: Callable[[str], ServerParameters]
+    clock: IReactorTime
+    portal: Portal | None
+    gate: IGate
+    journal: IJournal
+    server_tls: IServerTLS | None
+    implicit_tls: bool
+    sessions: set[SMTPConnection]
+
+
+class SMTPConnection(smtp.ESMTP):
+    """One connection, from its first octet to its last."""
+
+    _log = Logger()
+
+    transport: TLSStream  # type: ignore[assignment]
+    portal: Portal | None  # type: ignore[assignment]
+
+    def __init__(self, context: SessionContext) -> None:
+        super().__init__()
+        self.host = context.hostname
+        self.portal = context.portal
+        self.peer = ""
+        self._context = context
+        self._clock = context.clock
+        self._intake = Intake()
+        self._commands = 0
+        self._errors = 0
+        self._since = 0.0
+        self._tls: str | None = None
+        self._closing = False
+        self._goodbye: Reply | None = None
+        self._timer: IDelayedCall | None = None
+        # Set once the gate has let the peer in; what is received without it is not looked at.
+        self._turns: Turns | None = None
+
+    @abstractmethod
+    async def _respond(self, event: events.Event) -> None:
+        """Answer one event of the engine."""
+
+    # How it begins.
+
+    @override
+    def connectionMade(self) -> None:
+        context = self._context
+        self.peer = peer_of(self.transport)
+        self._since = self._clock.seconds()
+        if context.implicit_tls and context.server_tls is not None:
+            self.transport.startTLS(context.server_tls.context_factory())
+        verdict = context.gate.admit(self.peer)
+        if verdict.reply is not None:
+            self._record(verdict, verdict.reply, "connect")
+            self.transport.write(verdict.reply.encode())
+            self._lose_connection()
+            return
+        context.sessions.add(self)
+        self._login = Login(self.portal, context.gate, context.journal, self._clock, self, self.peer)
+        self._engine = SMTPServer(context.parameters(self.peer))
+        if context.implicit_tls:
+            self._engine.tls_started()
+        self._turns = Turns(
+            self.transport,
+            self._engine,
+            self._clock,
+            respond=self._respond,
+            failed=self._failed,
+            timed_out=self.timeoutConnection,
+            idle_seconds=context.settings.timeout,
+        )
+        self._turns.start()
+        self._timer = self._clock.callLater(context.settings.session_time, self._expired)
+        self._turns.write(self._engine.greeting("ESMTP Hermes"))
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        if self._turns is not None:
+            self._turns.received(data)
+
+    # What is said about it.
+
+    def describe(self) -> dict[str, object]:
+        """What the session is doing, for the administrator."""
+        return {
+            "peer": self.peer,
+            "listener": self._context.listener,
+            "hello": self._engine.hello_name if self._turns is not None else "",
+            "account": self._login.name if self._turns is not None else "",
+            "tls": self._tls,
+            "state": self._state(),
+            "since": self._since,
+            "commands": self._commands,
+            "queue_id": self._intake.queue_id,
+        }
+
+    def _state(self) -> str:
+        if self._closing or self._turns is None:
+            return "closing"
+        if self._intake.receiving:
+            return "message"
+        return "transaction" if self._intake.transaction is not None else "ready"
+
+    def _refuse(self, verdict: Verdict, command: str, address: str = "") -> Reply:
+        """Record a refusal and count it; the reply, which is the last one when there have been too many."""
+        self._errors += 1
+        reply = verdict.reply or _BROKEN.reply
+        if self._errors >= self._context.settings.max_errors:
+            reply = _TOO_MANY_ERRORS
+        assert reply is not None
+        self._record(verdict, reply, command, address)
+        return reply
+
+    def _record(self, verdict: Verdict, reply: Reply | None, command: str, address: str = "") -> None:
+        """Put a refusal into the trace."""
+        facts: dict[str, str | int | float | bool | None] = {
+            "rule": verdict.rule,
+            "reason": verdict.reason or None,
+            "reply": str(reply) if reply is not None else None,
+            "command": command,
+            "peer": self.peer,
+            "listener": self._context.listener,
+        }
+        if self._turns is not None:
+            facts |= {"hello": self._engine.hello_name, "account": self._login.name or None, "tls": self._tls}
+        transaction = self._intake.transaction
+        reverse_path = transaction.reverse_path if transaction is not None else None
+        event = Event(self._clock.seconds(), Kind.REFUSED, self._intake.queue_id, address, reverse_path, facts=facts)
+        self._context.journal.record(event)
+
+    # How it ends.
+
+    @override
+    def timeoutConnection(self) -> None:
+        """The peer was silent, or did not read, for too long."""
+        self._end(_TOO_SLOW)
+
+    def shut_down(self) -> None:
+        """The server stops: say so as soon as no command and no message is under way, and close."""
+        if self._turns is None or self._closing:
+            return
+        self._goodbye = _SHUTTING_DOWN
+        if self._turns.idle and not self._intake.receiving:
+            self._close(_SHUTTING_DOWN)
+
+    def _expired(self) -> None:
+        """The session has lasted too long: it ends with the command of the moment, or now when it is the peer's turn."""
+        if self._turns is not None and self._turns.idle:
+            self._end(_TOO_LONG)
+        else:
+            self._goodbye = _TOO_LONG.reply
+            self._timer = self._clock.callLater(EXPIRED_SECONDS, self._expired)
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("The session of {peer} failed", failure, peer=self.peer)
+        self._end(_BROKEN)
+
+    def _end(self, verdict: Verdict) -> None:
+        """End the session by a rule."""
+        if not self._closing:
+            self._record(verdict, verdict.reply, "message" if self._intake.receiving else "session")
+            self._close(verdict.reply)
+
+    def _close(self, reply: Reply | None) -> None:
+        """Say the last word and close."""
+        if self._closing or self._turns is None:
+            return
+        self._closing = True
+        if reply is not None:
+            self._turns.write(self._engine.reply(reply))
+        self._turns.finish()
+        self._intake.drop()
+        self._lose_connection()
+
+    def _lose_connection(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = self._clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        self.transport.loseConnection()
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if not reason.check(ConnectionDone, ConnectionLost):
+            # A TLS handshake that fails comes here too.
+            self._log.info("The connection of {peer} broke: {reason}", peer=self.peer, reason=reason.getErrorMessage())
+        if self._turns is None:
+            return
+        if self._intake.receiving:
+            self._record(_LOST, None, "message")
+        self._turns.stop()
+        self._intake.drop()
+        self._login.detach()
+        self._context.sessions.discard(self)
+        self._context.gate.left(self.peer)

@@ -1,0 +1,139 @@
+"""
+Logging in to the SMTP server: from a SASL exchange to an avatar of ``twisted.cred`` (RFC 4954).
+
+Before AUTH, and without it, a session has the avatar of ``Anonymous``. Both kinds of avatar are used by
+:class:`hermes.interfaces.IReception`; an avatar that is only Twisted's ``IMessageDelivery`` is adapted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.cred.credentials import Anonymous, ICredentials, UsernamePassword
+from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
+from twisted.cred.portal import Portal
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.mail import smtp
+
+from hermes.core.event import Event, Kind
+from hermes.core.outcome import PASS, Verdict
+from hermes.core.reply import Reply
+from hermes.interfaces import IGate, IJournal, IReception, TooBusyError
+from hermes.protocols.smtp.events import Credentials
+from hermes.services.twisted_delivery import TwistedDelivery
+
+#: A wrong password costs this much time for each that came before it in the session, and not more than the greatest.
+#: Reading is paused meanwhile, so guessing in a pipeline costs as much.
+SECONDS_PER_FAILURE = 1
+MAX_FAILURE_SECONDS = 5
+
+#: What of a name is kept for the trace: people type passwords and worse into the wrong field.
+MAX_NAME_CHARACTERS = 128
+
+# RFC 4954 6.
+_WRONG = Reply.of(535, "5.7.8", "Name or password is wrong")
+_BUSY = Verdict(Reply.of(454, "4.7.0", "Too many are logging in: try again later"), "login.busy")
+_FAULT = Verdict(Reply.of(454, "4.7.0", "Logging in does not work now: try again later"), "login.fault")
+_ANONYMOUS_REFUSED = Verdict(Reply.of(530, "5.7.0", "Log in first"), "login.required")
+
+
+class Login:
+    """The logins of one session: ``reception`` is the avatar of the moment, ``name`` the account's or empty."""
+
+    _log = Logger()
+
+    def __init__(
+        self, portal: Portal | None, gate: IGate, journal: IJournal, clock: IReactorTime, session: smtp.SMTP, peer: str
+    ) -> None:
+        self._portal = portal
+        self._gate = gate
+        self._journal = journal
+        self._clock = clock
+        self._session = session
+        self._peer = peer
+        self._failures = 0
+        self._logout: Callable[[], object] | None = None
+        self.reception: IReception | None = None
+        self.name = ""
+
+    def attach(self, avatar: object, logout: Callable[[], object] | None = None) -> IReception:
+        """Use an avatar from now on; the one before it is detached."""
+        self.detach()
+        self._logout = logout
+        self.reception = IReception(avatar) if IReception.providedBy(avatar) else TwistedDelivery(avatar, self._session)
+        return self.reception
+
+    def detach(self) -> None:
+        """Tell the avatar that its client is gone."""
+        logout, self._logout = self._logout, None
+        self.reception = None
+        self.name = ""
+        if logout is not None:
+            with self._log.failuresHandled("while logging out"):
+                logout()
+
+    async def anonymous(self) -> Verdict:
+        """Attach the avatar of those who have not logged in; refused where there is none for them."""
+        try:
+            await self._enter(Anonymous())
+        except LoginFailed:
+            return _ANONYMOUS_REFUSED
+        return PASS
+
+    async def log_in(self, credentials: Credentials, tls: str | None) -> Verdict:
+        """Judge name and password, make the peer wait when they are wrong, and record what happened."""
+        verdict = await self._judge(credentials)
+        name = credentials.name[:MAX_NAME_CHARACTERS]
+        facts = {
+            "result": "accepted" if verdict.reply is None else "refused",
+            "service": "smtp",
+            "peer": self._peer,
+            "mechanism": credentials.mechanism,
+            "tls": tls,
+            "rule": verdict.rule,
+            "reason": verdict.reason or None,
+        }
+        self._journal.record(Event(self._clock.seconds(), Kind.LOGIN, address=name, facts=facts))
+        if verdict.reply is _WRONG:
+            self._gate.login_failed(self._peer)
+            self._failures += 1
+            seconds = min(self._failures * SECONDS_PER_FAILURE, MAX_FAILURE_SECONDS)
+            await deferLater(self._clock, seconds)
+        return verdict
+
+    async def _judge(self, credentials: Credentials) -> Verdict:
+        allowed: Verdict = self._gate.login_verdict(self._peer)
+        if not allowed.accepted:
+            return allowed
+        if credentials.authorization.lower() not in ("", credentials.name.lower()):
+            # RFC 4616 2: nobody here may act as somebody else; that such an account exists is not said.
+            return Verdict(_WRONG, "login.authorization", "asked to act as somebody else")
+        try:
+            reception = await self._enter(
+                UsernamePassword(credentials.name.encode("utf-8"), credentials.password.encode("utf-8"))
+            )
+        except CancelledError:
+            raise
+        except (UnauthorizedLogin, LoginDenied):
+            return Verdict(_WRONG, "login.wrong")
+        except TooBusyError:
+            return _BUSY
+        except Exception:
+            self._log.failure("A login from {peer} could not be judged", peer=self._peer)
+            return _FAULT
+        self.name = reception.account.name if reception.account is not None else credentials.name
+        return PASS
+
+    async def _enter(self, credentials: ICredentials) -> IReception:
+        if self._portal is None:
+            raise LoginFailed("there is no portal")
+        # The interfaces are those that Twisted's own smtp.SMTP asks for.
+        avatar: Any
+        _, avatar, logout = await self._portal.login(
+            credentials, None, smtp.IMessageDeliveryFactory, smtp.IMessageDelivery
+        )
+        return self.attach(avatar, logout)

@@ -1,0 +1,103 @@
+"""
+Mercury S: the SMTP server. It takes mail from other servers, from programs, and from people who send (RFC 5321, 6409, 2033).
+
+One factory stands behind each listener; its sessions are :class:`hermes.services.smtp_session.SMTPSession`.
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.cred.portal import Portal
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import ServerFactory
+from typing_extensions import override
+
+from hermes.config.schema import SMTPSettings
+from hermes.interfaces import IGate, IJournal, IServerTLS
+from hermes.net.peer import is_loopback
+from hermes.protocols.smtp.events import Flavor
+from hermes.protocols.smtp.parameters import ServerParameters
+from hermes.services.smtp_connection import SessionContext, SMTPConnection
+from hermes.services.smtp_session import SMTPSession
+
+#: What AUTH offers: both send the password as it is, so both want TLS (RFC 4954 4).
+MECHANISMS = ("PLAIN", "LOGIN")
+
+
+class SMTPServerFactory(ServerFactory):
+    """
+    Makes the sessions of one listener.
+
+    ``settings`` may be replaced while the server runs: sessions that begin later follow it. ``sessions`` holds those that are
+    connected. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether STARTTLS is; with ``implicit_tls`` a
+    session begins with TLS.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        *,
+        settings: SMTPSettings,
+        hostname: str,
+        listener: str,
+        flavor: Flavor,
+        clock: IReactorTime,
+        portal: Portal | None,
+        gate: IGate,
+        journal: IJournal,
+        server_tls: IServerTLS | None = None,
+        implicit_tls: bool = False,
+    ) -> None:
+        if implicit_tls and server_tls is None:
+            raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
+        self.sessions: set[SMTPConnection] = set()
+        self._clear = self._loopback = ServerParameters(hostname, flavor)
+        self._context = SessionContext(
+            settings,
+            hostname,
+            listener,
+            flavor,
+            self._parameters,
+            clock,
+            portal,
+            gate,
+            journal,
+            server_tls,
+            implicit_tls,
+            self.sessions,
+        )
+        self.settings = settings
+
+    @property
+    def settings(self) -> SMTPSettings:
+        """What new sessions follow."""
+        return self._context.settings
+
+    @settings.setter
+    def settings(self, settings: SMTPSettings) -> None:
+        context = self._context = attrs.evolve(self._context, settings=settings)
+        # RFC 2033 knows AUTH too, but what delivers by LMTP is a program on this machine or trusted like one.
+        has_login = context.portal is not None and context.flavor is not Flavor.LMTP
+        mechanisms = MECHANISMS if has_login else ()
+        self._clear = ServerParameters(
+            hostname=context.hostname,
+            flavor=context.flavor,
+            max_size_octets=settings.max_size,
+            starttls=context.server_tls is not None and not context.implicit_tls,
+            mechanisms=mechanisms,
+            normalize_newlines=settings.bare_newlines == "normalize",
+            max_recipients=settings.max_recipients,
+            max_messages=settings.max_messages,
+        )
+        in_clear = mechanisms if settings.auth_without_tls == "loopback" else ()
+        self._loopback = attrs.evolve(self._clear, mechanisms_in_clear=in_clear)
+
+    def _parameters(self, peer: str) -> ServerParameters:
+        return self._loopback if is_loopback(peer) else self._clear
+
+    @override
+    def buildProtocol(self, addr: IAddress | None) -> SMTPSession:
+        session = SMTPSession(self._context)
+        session.factory = self
+        return session

@@ -1,0 +1,237 @@
+"""
+What is said in an SMTP, submission or LMTP session, and what Hermes answers (RFC 5321, 6409, 2033).
+
+Each event of the engine has one method, which returns the reply. Refusals are verdicts and go into the trace; a fault of ours
+becomes 451, is logged, and costs no mail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+from typing_extensions import override
+
+from hermes.core.envelope import Origin
+from hermes.core.outcome import Verdict
+from hermes.core.reply import Reply
+from hermes.core.transaction import Transaction
+from hermes.interfaces import IReception
+from hermes.net import tls
+from hermes.protocols.smtp import events
+from hermes.services.smtp_connection import SMTPConnection
+from hermes.services.smtp_intake import FAULT
+
+_OK = Reply.of(250, "2.0.0", "Ok")
+_SENDER_OK = Reply.of(250, "2.1.0", "Sender ok")
+_RECIPIENT_OK = Reply.of(250, "2.1.5", "Recipient ok")
+_SEND_IT = Reply.of(354, None, "Send the message, and end it with a dot on a line of its own")
+_LOGGED_IN = Reply.of(235, "2.7.0", "Logged in")
+_GO_AHEAD = Reply.of(220, "2.0.0", "Go ahead with TLS")
+_GOODBYE = Reply.of(221, "2.0.0", "Goodbye")
+_HELP = Reply.of(
+    214,
+    "2.0.0",
+    "Commands: EHLO HELO LHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT\nSee RFC 5321",
+)
+# RFC 5321 7.3: a server that does not tell whether an address exists answers 252, to VRFY and to EXPN alike. The enhanced
+# code is not 2.1.5, which would say that the address is valid (RFC 3463 3.2).
+_NOT_TOLD = Reply.of(252, "2.0.0", "That is not told here: send the mail and see")
+_NO_TLS = Verdict(Reply.of(454, "4.7.0", "TLS is not available now"), "tls.unavailable")
+_TOO_MANY_COMMANDS = Verdict(Reply.of(421, "4.7.0", "Too many commands: goodbye"), "session.max_commands")
+
+
+class SMTPSession(SMTPConnection):
+    """
+    One session.
+
+    A ``delivery`` or ``deliveryFactory`` that is set before the first MAIL is used without asking the portal.
+    """
+
+    @override
+    async def _respond(self, event: events.Event) -> None:
+        if type(event) is events.MessageData:
+            self._intake.data(event.data)
+            if self._intake.congested:
+                await self._intake.drained()
+            return
+        self._commands += 1
+        if self._commands > self._context.settings.max_commands:
+            self._end(_TOO_MANY_COMMANDS)
+            return
+        try:
+            reply = await _ANSWERS[type(event)](self, event)
+        except CancelledError:
+            raise
+        except Exception:
+            self._log.failure("{command} of {peer} could not be answered", command=type(event).__name__, peer=self.peer)
+            self._intake.drop()
+            reply = FAULT.reply
+        if reply is not None:
+            if reply.code == 421:
+                self._close(reply)
+                return
+            self._write(self._engine.reply(reply))
+        if self._goodbye is not None and not self._intake.receiving:
+            self._close(self._goodbye)
+
+    def _write(self, data: bytes) -> None:
+        assert self._turns is not None
+        self._turns.write(data)
+
+    # The session's own commands.
+
+    async def _hello(self, event: events.Hello) -> Reply | None:
+        self._intake.drop()
+        # The handshake is over by now, whichever way TLS was begun.
+        self._tls = tls.describe(self.transport) if self._engine.tls_active else None
+        self._write(self._engine.accept_hello(f"Hello {event.name}"))
+        return None
+
+    async def _start_tls(self, event: events.StartTLS) -> Reply | None:
+        assert self._turns is not None
+        try:
+            assert self._context.server_tls is not None
+            context_factory = self._context.server_tls.context_factory()
+        except Exception:
+            self._log.failure("TLS cannot be started")
+            return self._refuse(_NO_TLS, "STARTTLS")
+        # RFC 3207 4.2: nothing that came before TLS counts, neither octets nor what they have led to.
+        self._engine.discard_input()
+        self._intake.drop()
+        self._login.detach()
+        self._write(self._engine.reply(_GO_AHEAD))
+        await self._turns.written()
+        self.transport.startTLS(context_factory)
+        self._engine.tls_started()
+        return None
+
+    async def _credentials(self, event: events.Credentials) -> Reply | None:
+        verdict = await self._login.log_in(event, self._tls)
+        return _LOGGED_IN if verdict.reply is None else self._refuse(verdict, "AUTH")
+
+    async def _challenge(self, event: events.Challenge) -> Reply | None:
+        return event.reply
+
+    async def _reset(self, event: events.Reset) -> Reply | None:
+        self._intake.drop()
+        return _OK
+
+    async def _noop(self, event: events.Noop) -> Reply | None:
+        return _OK
+
+    async def _verify(self, event: events.Verify | events.Expand) -> Reply | None:
+        return _NOT_TOLD
+
+    async def _help(self, event: events.Help) -> Reply | None:
+        return _HELP
+
+    async def _quit(self, event: events.Quit) -> Reply | None:
+        self._close(_GOODBYE)
+        return None
+
+    async def _refused(self, event: events.Refused) -> Reply | None:
+        if event.rule == "chunking.refused":
+            # Our own refusal of the first chunk: it has been recorded, and is said now that the chunk is over.
+            return event.reply
+        return self._refuse(Verdict(event.reply, event.rule), "")
+
+    # Mail.
+
+    async def _mail(self, event: events.MailFrom) -> Reply | None:
+        reception = self._login.reception or await self._anonymous()
+        if isinstance(reception, Verdict):
+            return self._refuse(reception, "MAIL", event.reverse_path)
+        engine, context = self._engine, self._context
+        transaction = Transaction(
+            Origin(engine.protocol_keyword, self.peer, engine.hello_name, self._tls, self._login.name or None),
+            context.listener,
+            context.flavor is events.Flavor.SUBMISSION,
+            event.reverse_path,
+            event.size_octets,
+            event.body,
+            event.smtputf8,
+            event.ret,
+            event.envid,
+        )
+        verdict = await self._intake.sender(reception, transaction)
+        return _SENDER_OK if verdict.reply is None else self._refuse(verdict, "MAIL", event.reverse_path)
+
+    async def _anonymous(self) -> IReception | Verdict:
+        own = self.deliveryFactory or self.delivery
+        if own is not None:
+            return self._login.attach(own)
+        verdict = await self._login.anonymous()
+        return self._login.reception or verdict
+
+    async def _recipient(self, event: events.RecipientTo) -> Reply | None:
+        verdict = await self._intake.recipient(event.recipient)
+        return _RECIPIENT_OK if verdict.reply is None else self._refuse(verdict, "RCPT", event.recipient.address)
+
+    async def _message_started(self, event: events.MessageStarted) -> Reply | None:
+        verdict = await self._intake.begin()
+        if verdict.reply is not None:
+            return self._refuse(verdict, "BDAT" if event.chunking else "DATA")
+        return _OK if event.chunking else _SEND_IT
+
+    async def _chunk_ended(self, event: events.ChunkEnded) -> Reply | None:
+        verdict = self._intake.so_far()
+        if verdict.reply is None:
+            return Reply.of(250, "2.0.0", f"{event.octets} octets received")
+        return self._given_up(verdict)
+
+    async def _message_failed(self, event: events.MessageFailed) -> Reply | None:
+        return self._given_up(Verdict(event.reply, event.rule))
+
+    def _given_up(self, verdict: Verdict) -> Reply:
+        reply = self._refuse(verdict, "message")
+        self._intake.drop()
+        return reply
+
+    async def _message_ended(self, event: events.MessageEnded) -> Reply | None:
+        verdicts = await self._intake.end(event.wire_octets)
+        queue_id = self._intake.queue_id
+        accepted = Reply.of(250, "2.0.0", f"accepted as {queue_id}" if queue_id else "accepted")
+        refused = [verdict for verdict in verdicts if verdict.reply is not None]
+        if not refused:
+            self._errors = 0
+        if self._context.flavor is events.Flavor.LMTP:
+            self._answer_each(verdicts, accepted)
+            return None
+        if refused:
+            # One reply must do for all recipients: where one can be helped by trying again, the client is to try again.
+            return self._given_up(min(refused, key=lambda verdict: verdict.reply.code if verdict.reply else 0))
+        self._intake.drop()
+        return accepted
+
+    def _answer_each(self, verdicts: list[Verdict], accepted: Reply) -> None:
+        """RFC 2033 4.2: after the message, a reply for each recipient."""
+        recipients = self._intake.transaction.recipients if self._intake.transaction is not None else []
+        for verdict, recipient in zip(verdicts, recipients, strict=False):
+            if verdict.reply is not None:
+                self._record(verdict, verdict.reply, "message", recipient.address)
+        self._intake.drop()
+        self._write(self._engine.replies([verdict.reply or accepted for verdict in verdicts]))
+
+
+#: How each event is answered. What raises becomes 451; what returns None has written its answer itself.
+_ANSWERS: dict[type, Callable[[SMTPSession, Any], Awaitable[Reply | None]]] = {
+    events.Hello: SMTPSession._hello,
+    events.StartTLS: SMTPSession._start_tls,
+    events.Credentials: SMTPSession._credentials,
+    events.Challenge: SMTPSession._challenge,
+    events.MailFrom: SMTPSession._mail,
+    events.RecipientTo: SMTPSession._recipient,
+    events.MessageStarted: SMTPSession._message_started,
+    events.ChunkEnded: SMTPSession._chunk_ended,
+    events.MessageEnded: SMTPSession._message_ended,
+    events.MessageFailed: SMTPSession._message_failed,
+    events.Reset: SMTPSession._reset,
+    events.Noop: SMTPSession._noop,
+    events.Verify: SMTPSession._verify,
+    events.Expand: SMTPSession._verify,
+    events.Help: SMTPSession._help,
+    events.Quit: SMTPSession._quit,
+    events.Refused: SMTPSession._refused,
+}
