@@ -1,0 +1,29 @@
+"""What the owner of a POP3 server decides for its engine, and the limits of the protocol."""
+
+from __future__ import annotations
+
+import attrs
+
+#: RFC 2449 4: a command with its CRLF. Longer ones are refused, and none of their octets are kept.
+MAX_COMMAND_OCTETS = 255
+
+#: RFC 5034 4 leaves a line of a SASL exchange to the mechanism; RFC 4954 4 asks an SMTP server for as much.
+MAX_SASL_OCTETS = 12288
+
+#: RFC 1939 3 gives an argument 40 characters; no mailbox has a message of a number longer than this.
+MAX_NUMBER_DIGITS = 10
+
+
+@attrs.frozen
+class ServerParameters:
+    """
+    How one listener's sessions behave.
+
+    ``stls`` says that STLS may be offered (it is withdrawn once TLS is on); ``mechanisms`` are those that AUTH offers;
+    ``login_in_clear`` allows USER, PASS and AUTH without TLS.
+    """
+
+    hostname: str
+    stls: bool = False
+    mechanisms: tuple[str, ...] = ("PLAIN",)
+    login_in_clear: bool = False

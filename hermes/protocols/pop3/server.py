@@ -1,0 +1,284 @@
+"""
+The server's side of POP3, without any input or output (RFC 1939, 2449, 2595, 5034, 6856).
+
+The engine is given octets and yields events (:mod:`hermes.protocols.pop3.events`); what it is told to reply, it returns as
+octets and changes its state by it:
+
+    AUTHORIZATION --positive reply to Credentials--> TRANSACTION --QUIT--> UPDATE
+    AUTHORIZATION --QUIT--> UPDATE
+
+Nothing that a client sends is an exception here: a line that is no command is refused, and the session goes on.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+
+from hermes.protocols import sasl
+from hermes.protocols.pop3 import events
+from hermes.protocols.pop3.capabilities import capabilities, language_listing, matching_language
+from hermes.protocols.pop3.commands import TRANSACTION_COMMANDS, MalformedError, nothing
+from hermes.protocols.pop3.events import Answered, Event, Refused, Response, accepted, refused
+from hermes.protocols.pop3.parameters import MAX_COMMAND_OCTETS, MAX_SASL_OCTETS, ServerParameters
+from hermes.protocols.receive_buffer import Line, ReceiveBuffer
+from hermes.protocols.sasl import Credentials
+from hermes.protocols.saslprep import saslprep
+
+#: RFC 2449 3: a command is printable. NUL and CR would be read differently by whoever looks at logs.
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+class State(enum.Enum):
+    """The states of RFC 1939 3."""
+
+    AUTHORIZATION = "authorization"
+    TRANSACTION = "transaction"
+    UPDATE = "update"
+
+
+class POP3Server:
+    """
+    The engine of one session.
+
+    ``tls`` says that the connection is under TLS from its first octet. ``state`` and ``utf8`` (RFC 6856 2.1) are to be read.
+    """
+
+    def __init__(self, parameters: ServerParameters, *, tls: bool = False) -> None:
+        self.state = State.AUTHORIZATION
+        self.utf8 = False
+        self._parameters = parameters
+        self._tls = tls
+        self._starting_tls = False
+        self._buffer = ReceiveBuffer()
+        self._unanswered: Event | None = None
+        self._mechanism: sasl.Mechanism | None = None
+        # The name that USER gave is good for the very next command only (RFC 1939 7).
+        self._name: str | None = None
+        self._next_name: str | None = None
+
+    def greeting(self) -> bytes:
+        """The first line. There is no timestamp in it, which would offer APOP (RFC 1939 7): it needs the password itself."""
+        return accepted(f"{self._parameters.hostname} POP3 server ready").encode()
+
+    def receive(self, data: bytes) -> None:
+        """Take octets from the client."""
+        self._buffer.feed(data)
+
+    def next_event(self) -> Event | None:
+        """The next thing the client said; None when more octets are needed, or when nothing may follow."""
+        if self._starting_tls or self.state is State.UPDATE:
+            return None
+        line = self._buffer.line(MAX_COMMAND_OCTETS if self._mechanism is None else MAX_SASL_OCTETS)
+        if line is Line.INCOMPLETE:
+            return None
+        self._name, self._next_name = self._next_name, None
+        try:
+            event = self._understand(line)
+        except MalformedError as error:
+            event = Refused("command.malformed", refused(str(error)))
+        self._unanswered = None if type(event) is Answered else event
+        return event
+
+    @property
+    def awaits_reply(self) -> bool:
+        """True when the last event has not been answered yet."""
+        return self._unanswered is not None
+
+    def reply(self, response: Response) -> bytes:
+        """Answer the last event: the octets of the answer, or of its first line. The state changes by it."""
+        event, self._unanswered = self._unanswered, None
+        if isinstance(event, events.Quit):
+            # RFC 1939 6: whatever became of the messages, the session is over.
+            self.state = State.UPDATE
+        elif response.positive and isinstance(event, Credentials):
+            self.state = State.TRANSACTION
+        elif response.positive and isinstance(event, events.StartTLS):
+            self._starting_tls = True
+        return response.encode()
+
+    def tls_started(self) -> None:
+        """The next octet is under TLS; nothing that came before it survives (RFC 2595 4)."""
+        self._buffer.clear()
+        self._tls = True
+        self._starting_tls = False
+
+    def _understand(self, line: bytes | Line) -> Event:
+        mechanism, self._mechanism = self._mechanism, None
+        if not isinstance(line, bytes):
+            return Refused("command.too_long", refused("the line is too long"))
+        # RFC 1939 3 ends a command with CRLF. A bare LF is taken too: people try servers by hand, and since nothing that a
+        # POP3 client sends is passed on to anybody, there is nothing to be smuggled by it.
+        line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        if mechanism is not None:
+            return self._continue_exchange(mechanism, line)
+        if _CONTROL.search(line):
+            raise MalformedError("control characters are not allowed")
+        keyword, _, argument = line.partition(b" ")
+        keyword = keyword.upper()
+        parse = TRANSACTION_COMMANDS.get(keyword)
+        if parse is not None:
+            return parse(argument) if self.state is State.TRANSACTION else _out_of_sequence("log in first")
+        command = _COMMANDS.get(keyword)
+        if command is None:
+            return Refused("command.unknown", refused("there is no such command"))
+        perform, state = command
+        if state is None or state is self.state:
+            return perform(self, argument)
+        return _out_of_sequence("log in first" if state is State.TRANSACTION else "that is for before the login")
+
+    # Logging in.
+
+    def _user(self, argument: bytes) -> Event:
+        if not self._login_allowed:
+            return _login_in_clear()
+        self._next_name = _prepared(argument.strip(b" "))
+        # RFC 1939 7 lets any name be accepted here: nobody learns who has a mailbox.
+        return Answered(accepted("send PASS").encode())
+
+    def _pass(self, argument: bytes) -> Event:
+        if not self._login_allowed:
+            return _login_in_clear()
+        if self._name is None:
+            return _out_of_sequence("send USER first")
+        # All the rest of the line: a password may hold spaces (RFC 1939 7), and begin or end with them.
+        return Credentials("USER", self._name, _prepared(argument))
+
+    def _apop(self, argument: bytes) -> Event:
+        return Refused("auth.mechanism", refused("APOP is not offered"))
+
+    def _auth(self, argument: bytes) -> Event:
+        if not self._login_allowed:
+            return _login_in_clear()
+        words = argument.decode("ascii", "replace").split()
+        if not words:
+            return Answered(self._mechanism_listing())
+        name = words[0].upper()
+        if name not in self._parameters.mechanisms:
+            return Refused("auth.mechanism", refused("that mechanism is not offered"))
+        mechanism = sasl.MECHANISMS[name]()
+        if len(words) == 1:
+            return self._step(mechanism, None)
+        if len(words) > 2:
+            raise MalformedError("AUTH takes a mechanism and an initial response")
+        # RFC 5034 4: "=" stands for an initial response that is there and empty.
+        initial = words[1].encode("ascii", "replace")
+        return self._step(mechanism, b"" if initial == b"=" else _decoded(initial))
+
+    def _continue_exchange(self, mechanism: sasl.Mechanism, line: bytes) -> Event:
+        if line == b"*":
+            # RFC 5034 4: the client calls the exchange off.
+            return Refused("auth.cancelled", refused("authentication cancelled"))
+        return self._step(mechanism, _decoded(line))
+
+    def _step(self, mechanism: sasl.Mechanism, response: bytes | None) -> Event:
+        step = mechanism.step(response)
+        if isinstance(step, sasl.Prompt):
+            self._mechanism = mechanism
+            # RFC 5034 4: the space stays when the challenge is empty.
+            return Answered(f"+ {sasl.encoded(step.octets)}\r\n".encode("ascii"))
+        if isinstance(step, sasl.Malformed):
+            return Refused("auth.malformed", refused(step.reason))
+        step.name = _prepared(step.name.encode())
+        step.password = _prepared(step.password.encode())
+        if step.authorization:
+            step.authorization = _prepared(step.authorization.encode())
+        return step
+
+    @property
+    def _login_allowed(self) -> bool:
+        return self._tls or self._parameters.login_in_clear
+
+    def _mechanism_listing(self) -> bytes:
+        # Not in RFC 5034: mail programs from before CAPA ask so, and others answer.
+        lines = [accepted("mechanisms follow").encode()]
+        lines += [f"{name}\r\n".encode("ascii") for name in self._parameters.mechanisms]
+        return b"".join(lines) + events.TERMINATION
+
+    # The other commands that need no mailbox.
+
+    def _stls(self, argument: bytes) -> Event:
+        nothing(argument)
+        if self._tls:
+            return _out_of_sequence("TLS is active already")
+        if not self._parameters.stls:
+            return Refused("command.unknown", refused("TLS is not available"))
+        if self.utf8:
+            return _out_of_sequence("STLS comes before UTF8")  # RFC 6856 2.1
+        return events.StartTLS()
+
+    def _capa(self, argument: bytes) -> Event:
+        nothing(argument)
+        logged_in = self.state is State.TRANSACTION
+        return Answered(
+            capabilities(
+                mechanisms=self._parameters.mechanisms if self._login_allowed else (),
+                stls=self._parameters.stls and not self._tls and not logged_in,
+                logged_in=logged_in,
+            )
+        )
+
+    def _utf8(self, argument: bytes) -> Event:
+        nothing(argument)
+        self.utf8 = True
+        return Answered(accepted("UTF-8 mode").encode())
+
+    def _lang(self, argument: bytes) -> Event:
+        ranges = argument.decode("ascii", "replace").split()
+        if not ranges:
+            return Answered(language_listing())
+        language = matching_language(ranges[0]) if len(ranges) == 1 else None
+        if language is None:
+            return Refused("command.language", refused("there is no such language"))
+        return Answered(accepted(f"{language} language chosen").encode())
+
+    def _noop(self, argument: bytes) -> Event:
+        nothing(argument)
+        return Answered(accepted().encode())
+
+    def _quit(self, argument: bytes) -> Event:
+        nothing(argument)
+        return events.Quit(update=self.state is State.TRANSACTION)
+
+
+#: What the engine does for each keyword, and in which state it may be used (None: in any).
+_COMMANDS: dict[bytes, tuple[Callable[[POP3Server, bytes], Event], State | None]] = {
+    b"USER": (POP3Server._user, State.AUTHORIZATION),
+    b"PASS": (POP3Server._pass, State.AUTHORIZATION),
+    b"APOP": (POP3Server._apop, State.AUTHORIZATION),
+    b"AUTH": (POP3Server._auth, State.AUTHORIZATION),
+    b"STLS": (POP3Server._stls, State.AUTHORIZATION),
+    b"UTF8": (POP3Server._utf8, State.AUTHORIZATION),
+    b"NOOP": (POP3Server._noop, State.TRANSACTION),
+    b"CAPA": (POP3Server._capa, None),
+    b"LANG": (POP3Server._lang, None),
+    b"QUIT": (POP3Server._quit, None),
+}
+
+
+def _out_of_sequence(text: str) -> Refused:
+    return Refused("command.sequence", refused(text))
+
+
+def _login_in_clear() -> Refused:
+    # RFC 2595 2.3, RFC 8314 3.1: no password in the clear.
+    return Refused("auth.clear", refused("use TLS first: say STLS, or connect to the port for TLS", "AUTH"))
+
+
+def _decoded(text: bytes) -> bytes:
+    octets = sasl.decoded(text)
+    if octets is None:
+        raise MalformedError("that is not base64")
+    return octets
+
+
+def _prepared(octets: bytes) -> str:
+    """A name or password as it is compared (RFC 6856 2.2)."""
+    try:
+        text = saslprep(octets.decode("utf-8"))
+    except ValueError as error:
+        raise MalformedError("a name or password must be plain text or UTF-8") from error
+    if not text:
+        raise MalformedError("a name or password is missing")
+    return text

@@ -1,0 +1,388 @@
+"""
+One POP3 connection, from the greeting to the last octet (RFC 1939).
+
+The class is Twisted's ``pop3.POP3`` by contract: a cred portal gives it an ``IMailbox``, and ``authenticateUserPASS`` may be
+overridden. The wire is not its own: octets go to the engine of :mod:`hermes.protocols.pop3.server`, whose events are answered
+here and in :mod:`hermes.services.pop3_transaction`, one at a time, in strict turns.
+
+What a client has marked is deleted when it says QUIT and never else (RFC 1939 6). A connection that drops, is silent for too
+long or is ended from here leaves the mailbox as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from twisted.cred.error import LoginDenied, UnauthorizedLogin
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.mail import pop3
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+from hermes.core.event import Event, Kind
+from hermes.core.outcome import PASS, Verdict
+from hermes.interfaces import MailboxInUseError, TooBusyError
+from hermes.net import tls
+from hermes.net.peer import is_loopback, peer_of
+from hermes.net.turns import Turns
+from hermes.protocols.pop3 import events
+from hermes.protocols.pop3.events import Response, accepted, refused
+from hermes.protocols.pop3.parameters import ServerParameters
+from hermes.protocols.pop3.server import POP3Server
+from hermes.protocols.sasl import Credentials
+from hermes.services.pop3_maildrop import Maildrop, open_maildrop, shielded
+from hermes.services.pop3_transaction import Transaction
+
+if TYPE_CHECKING:
+    from hermes.services.pop3_server import POP3ServerFactory
+
+#: How long a wrong password waits for its answer. Reading is paused meanwhile, so guessing in a pipeline is as slow; and it is
+#: the same for names that do not exist.
+WRONG_PASSWORD_SECONDS = 1.0
+
+#: A client that does not take the last words, or does not close, is not waited for longer than this.
+LINGER_SECONDS = 30.0
+
+#: What of a name is kept for the trace: people type passwords and worse into the wrong field.
+MAX_NAME_CHARACTERS = 128
+
+#: Deletions are recorded in groups of this size, and other sessions run in between.
+RECORDS_BEFORE_YIELDING = 500
+
+_WRONG = refused("wrong name or password", "AUTH")
+_IN_USE = refused("another session has the mailbox open", "IN-USE")
+_BUSY = refused("too many are logging in, try again later", "SYS/TEMP")
+_FAULT = refused("something went wrong here, try again later", "SYS/TEMP")
+_NOT_DELETED = "the marked messages could not be removed"
+
+_T = TypeVar("_T")
+
+
+class POP3Session(pop3.POP3):
+    """A client's session; ``factory`` holds what all sessions share."""
+
+    _log = Logger()
+    _engine: POP3Server
+    _turns: Turns
+    # A stream transport, with or without TLS: no one interface of Twisted says so.
+    transport: Any
+
+    def __init__(self, factory: POP3ServerFactory) -> None:
+        # Twisted's class has these two as None and says no more of them.
+        self.factory = factory  # type: ignore[assignment]
+        self.portal = factory.portal  # type: ignore[assignment]
+        self._server = factory
+        self.peer = ""
+        self._clock = factory.clock
+        self._admitted = False
+        self._maildrop: Maildrop | None = None
+        self._transaction: Transaction | None = None
+        self._since = 0.0
+        self._commands = 0
+        self._errors = 0
+        self._leaving = False
+        self._connected = True
+        self._unfinished = 0
+        self._ending: Deferred[None] | None = None
+        self._timer: IDelayedCall | None = None
+
+    # The connection.
+
+    @override
+    def connectionMade(self) -> None:
+        factory = self._server
+        settings = factory.settings
+        self.peer = peer_of(self.transport)
+        self._since = self._clock.seconds()
+        if factory.implicit_tls and factory.tls is not None and tls.describe(self.transport) is None:
+            # The listener has not put it there: nothing is ever said in the clear where TLS comes first (RFC 8314 3).
+            self.transport.startTLS(factory.tls.context_factory())
+        verdict = factory.gate.admit(self.peer)
+        if verdict.reply is not None:
+            self._log.info("{peer} is refused: {rule}", peer=self.peer, rule=verdict.rule)
+            self.transport.write(refused(verdict.reply.text, "SYS/TEMP").encode())
+            self._lose_connection()
+            return
+        self._admitted = True
+        factory.sessions.add(self)
+        parameters = ServerParameters(
+            hostname=factory.hostname,
+            stls=factory.tls is not None,
+            mechanisms=("PLAIN", "LOGIN"),
+            login_in_clear=settings.auth_without_tls == "loopback" and is_loopback(self.peer),
+        )
+        self._engine = POP3Server(parameters, tls=factory.implicit_tls)
+        self._turns = Turns(
+            self.transport,
+            self._engine,
+            self._clock,
+            respond=self._respond,
+            failed=self._failed,
+            timed_out=self.timeoutConnection,
+            idle_seconds=settings.timeout,
+        )
+        self._turns.start()
+        # RFC 1939 3 speaks of silence. Who talks that long without logging in is not going to.
+        self._timer = self._clock.callLater(settings.timeout, self.timeoutConnection)
+        self._turns.write(self._engine.greeting())
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        if self._admitted:
+            self._turns.received(data)
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._connected = False
+        self._stop_timer()
+        if self._admitted:
+            self._turns.stop()
+            self._release()
+            self._server.gate.left(self.peer)
+
+    @override
+    def timeoutConnection(self) -> None:
+        """Close without an answer and without deleting anything (RFC 1939 3)."""
+        self._turns.stop()
+        self._lose_connection()
+
+    def shut_down(self) -> None:
+        """
+        End the session now, or when the answer that is on its way has been given; nothing is deleted.
+
+        There are no words for it: a client takes whatever comes for the answer to its next command.
+        """
+        self._leaving = True
+        if self._turns.idle:
+            self._close()
+
+    def describe(self) -> dict[str, object]:
+        """What the session is doing, for the administrator; ``since`` is in seconds since the epoch."""
+        return {
+            "service": "pop3",
+            "peer": self.peer,
+            "account": self._maildrop.account if self._maildrop is not None else "",
+            "tls": tls.describe(self.transport),
+            "state": "closing" if self._turns.stopped else self._engine.state.value,
+            "since": self._since,
+            "commands": self._commands,
+        }
+
+    def _close(self) -> None:
+        """Send what there is to send and close."""
+        self._turns.finish()
+        self._lose_connection()
+
+    def _lose_connection(self) -> None:
+        self._stop_timer()
+        self._release()
+        self._timer = self._clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        # Under TLS the end is a dialogue; a connection that is not read would never come to it.
+        self.transport.resumeProducing()
+        self.transport.loseConnection()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    # The mailbox is given back, whatever happens.
+
+    def _release(self) -> None:
+        maildrop, self._maildrop = self._maildrop, None
+        if maildrop is not None:
+            self._ending = shielded(self._counted(maildrop.release()))
+        self._forget()
+
+    async def _counted(self, work: Coroutine[Deferred[Any], Any, _T]) -> _T:
+        """Keep the session among those of the factory, which are waited for when the server stops, until work is done."""
+        self._unfinished += 1
+        try:
+            return await work
+        finally:
+            self._unfinished -= 1
+            self._forget()
+
+    def _forget(self) -> None:
+        if not self._connected and not self._unfinished:
+            self._server.sessions.discard(self)
+
+    # Answers.
+
+    async def _respond(self, event: events.Event) -> None:
+        self._commands += 1
+        try:
+            await self._answer(event)
+        except CancelledError:
+            raise
+        except Exception:
+            self._log.failure("A command of {peer} could not be answered: {event}", peer=self.peer, event=type(event))
+            self._apologize()
+        if self._leaving and not self._turns.stopped:
+            self._close()
+
+    async def _answer(self, event: events.Event) -> None:
+        match event:
+            case events.Answered():
+                self._turns.write(event.octets)
+            case events.Refused():
+                self._refuse(event.response)
+            case Credentials():
+                await self._log_in(event)
+            case events.StartTLS():
+                await self._start_tls()
+            case events.Quit():
+                await self._quit()
+            case _:
+                # The engine lets these pass only after a login.
+                assert self._transaction is not None
+                await self._transaction.answer(event)
+
+    def _reply(self, response: Response) -> None:
+        self._turns.write(self._engine.reply(response))
+
+    def _refuse(self, response: Response) -> None:
+        self._errors += 1
+        if self._errors < self._server.settings.max_errors:
+            self._reply(response)
+        else:
+            self._reply(refused("too many errors, goodbye"))
+            self._close()
+
+    def _apologize(self) -> None:
+        """After a fault of ours the client may try again; but when half an answer is out, it must not look whole."""
+        if self._engine.awaits_reply:
+            self._reply(_FAULT)
+        else:
+            self._turns.finish()
+            self.transport.abortConnection()
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("The session of {peer} failed", failure, peer=self.peer)
+        self._turns.finish()
+        self.transport.abortConnection()
+
+    async def _start_tls(self) -> None:
+        assert self._server.tls is not None
+        context_factory = self._server.tls.context_factory()
+        self._reply(accepted("go ahead with TLS"))
+        # That is the last thing said in the clear. From here on nothing may wait, or what arrives meanwhile would count.
+        await self._turns.written()
+        self._engine.tls_started()
+        self.transport.startTLS(context_factory)
+
+    # Logging in.
+
+    async def _log_in(self, credentials: Credentials) -> None:
+        response, verdict = await self._judge(credentials)
+        self._record(
+            Kind.LOGIN,
+            address=credentials.name[:MAX_NAME_CHARACTERS],
+            result="accepted" if response.positive else "refused",
+            mechanism=credentials.mechanism,
+            tls=tls.describe(self.transport),
+            rule=verdict.rule,
+            reason=verdict.reason or None,
+        )
+        if response is _WRONG:
+            self._server.gate.login_failed(self.peer)
+            await deferLater(self._clock, WRONG_PASSWORD_SECONDS)
+        if response.positive:
+            self._stop_timer()
+            self._reply(response)
+        else:
+            self._refuse(response)
+
+    async def _judge(self, credentials: Credentials) -> tuple[Response, Verdict]:
+        allowed = self._server.gate.login_verdict(self.peer)
+        if allowed.reply is not None:
+            return refused(allowed.reply.text, "SYS/TEMP"), allowed
+        if credentials.authorization.lower() not in {"", credentials.name.lower()}:
+            # RFC 4616 2: nobody acts for anybody else here.
+            return _WRONG, Verdict(None, "login.authorization", "asked to act as somebody else")
+        try:
+            await shielded(self._counted(self._take_maildrop(credentials)))
+        except CancelledError:
+            raise
+        except (UnauthorizedLogin, LoginDenied):
+            return _WRONG, Verdict(None, "login.wrong")
+        except MailboxInUseError:
+            return _IN_USE, Verdict(None, "login.in_use")
+        except TooBusyError:
+            return _BUSY, Verdict(None, "login.busy")
+        except Exception:
+            self._log.failure("A login from {peer} could not be judged", peer=self.peer)
+            return _FAULT, Verdict(None, "login.fault")
+        return accepted("mailbox open"), PASS
+
+    async def _take_maildrop(self, credentials: Credentials) -> None:
+        name, password = credentials.name.encode("utf-8"), credentials.password.encode("utf-8")
+        maildrop = await open_maildrop(
+            maybeDeferred(self.authenticateUserPASS, name, password), credentials.name, self._server.reader
+        )
+        self._maildrop = maildrop
+        self._transaction = Transaction(maildrop, self._engine, self._turns, self._clock, self._retrieved)
+        if self._turns.stopped:
+            # The client has left in the meantime.
+            self._release()
+
+    # The end.
+
+    async def _quit(self) -> None:
+        response = accepted("goodbye")
+        maildrop, self._maildrop = self._maildrop, None
+        if maildrop is not None:
+            try:
+                # RFC 1939 6: it is done even if the client does not wait for the answer.
+                failed = await shielded(self._counted(self._update(maildrop)))
+            except CancelledError:
+                raise
+            except Exception:
+                self._log.failure("The mailbox of {account} could not be updated", account=maildrop.account)
+                response = refused(_NOT_DELETED, "SYS/TEMP")
+            else:
+                if failed:
+                    response = refused(f"{failed} of {_NOT_DELETED}", "SYS/TEMP")
+        self._reply(response)
+        self._close()
+
+    async def _update(self, maildrop: Maildrop) -> int:
+        """Carry out the deletions and give the mailbox back; how many messages could not be deleted."""
+        try:
+            failed = await maildrop.mailbox.update()
+            await self._record_deleted(maildrop, maildrop.deleted.difference(failed))
+        finally:
+            # Before the answer: a client that comes back at once finds the mailbox free.
+            await maildrop.release()
+        return len(failed)
+
+    # The trace.
+
+    def _retrieved(self, maildrop: Maildrop, number: int) -> None:
+        mailbox = maildrop.mailbox
+        self._record(
+            Kind.RETRIEVED,
+            queue_id=mailbox.queue_id(number),
+            address=maildrop.account,
+            octets=mailbox.size(number),
+            uid=mailbox.uid(number),
+        )
+
+    async def _record_deleted(self, maildrop: Maildrop, numbers: set[int]) -> None:
+        mailbox = maildrop.mailbox
+        for count, number in enumerate(sorted(numbers), 1):
+            self._record(
+                Kind.DELETED, queue_id=mailbox.queue_id(number), address=maildrop.account, uid=mailbox.uid(number)
+            )
+            if count % RECORDS_BEFORE_YIELDING == 0:
+                await deferLater(self._clock, 0)
+
+    def _record(
+        self, kind: Kind, *, queue_id: str = "", address: str, **facts: str | int | float | bool | None
+    ) -> None:
+        facts = {"service": "pop3", "peer": self.peer, **facts}
+        self._server.journal.record(Event(self._clock.seconds(), kind, queue_id, address, facts=facts))
