@@ -20,19 +20,18 @@ from hermes.spool import schedule, trace
 from hermes.spool.rows import MESSAGE_COLUMNS, content_of, read_message
 from hermes.spool.transaction import Transaction
 
-#: Messages read by one step of a listing, and touched by one step of a retry of everything: commits wait for a step.
-STEP_MESSAGES = 250
+#: Recipients read by one step of a listing, or touched by one step of a retry of everything (and those of the last message
+#: beside): some milliseconds, for which commits wait.
+STEP_RECIPIENTS = 1000
 
 _EXISTS = "SELECT 1 FROM messages WHERE queue_id = ?"
 _CONTENT = f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE queue_id = ?"  # noqa: S608 - constants only
 _BODY = "SELECT octets FROM bodies WHERE queue_id = ?"
-_IDS_AFTER = "SELECT queue_id FROM messages WHERE queue_id > ? ORDER BY queue_id LIMIT ?"
+_IDS_AFTER = "SELECT queue_id FROM recipients WHERE queue_id > ? ORDER BY queue_id LIMIT ?"
 _HOLD = "UPDATE recipients SET state = 'held' WHERE queue_id = ? AND state = 'queued'"
 _RELEASE = "UPDATE recipients SET state = 'queued', next_attempt_at = ? WHERE queue_id = ? AND state = 'held'"
 _RETRY = "UPDATE recipients SET next_attempt_at = ? WHERE queue_id = ? AND state = 'queued'"
-_WAITING_AFTER = """
-    SELECT DISTINCT queue_id FROM recipients WHERE queue_id > ? AND state = 'queued' ORDER BY queue_id LIMIT ?
-"""
+_WAITING_AFTER = "SELECT queue_id FROM recipients WHERE queue_id > ? AND state = 'queued' ORDER BY queue_id LIMIT ?"
 _IS_WAITING = "SELECT 1 FROM recipients WHERE queue_id = ? AND state = 'queued' LIMIT 1"
 _REMOVE = tuple(f"DELETE FROM {table} WHERE queue_id = ?" for table in ("recipients", "bodies", "messages"))  # noqa: S608
 
@@ -174,9 +173,14 @@ class RetrySome(Write):
     def apply(self, transaction: Transaction) -> list[str]:
         """Make them due."""
         transaction.write()
-        waiting = transaction.connection.execute(_WAITING_AFTER, (self.after, STEP_MESSAGES)).fetchall()
-        transaction.connection.executemany(_RETRY, [(self.now, queue_id) for (queue_id,) in waiting])
-        return [queue_id for (queue_id,) in waiting]
+        ids = _distinct(transaction.connection, _WAITING_AFTER, self.after)
+        transaction.connection.executemany(_RETRY, [(self.now, queue_id) for queue_id in ids])
+        return ids
+
+
+def _distinct(connection: sqlite3.Connection, statement: str, after: str) -> list[str]:
+    """The messages of the next recipients, in their order."""
+    return list(dict.fromkeys(name for (name,) in connection.execute(statement, (after, STEP_RECIPIENTS))))
 
 
 @attrs.define
@@ -283,8 +287,8 @@ class SelectSome(Read):
     @override
     def read(self, connection: sqlite3.Connection) -> list[QueuedMessage]:
         """Read them."""
-        ids = connection.execute(_IDS_AFTER, (self.after, STEP_MESSAGES)).fetchall()
-        messages = (read_message(connection, queue_id) for (queue_id,) in ids)
+        ids = _distinct(connection, _IDS_AFTER, self.after)
+        messages = (read_message(connection, queue_id) for queue_id in ids)
         return [message for message in messages if message is not None]
 
 

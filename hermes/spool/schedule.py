@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 import sqlite3
+from collections import deque
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -19,6 +20,10 @@ from hermes.spool.rows import read_message
 
 #: Recipients looked at in the order of time before the destinations are asked: about two milliseconds.
 SCAN_RECIPIENTS = 2000
+
+#: Recipients handed out at once. With a thousand to each message the queue would ask for more than memory should hold;
+#: what is left is still due when it asks again.
+MAX_RECIPIENTS = 10_000
 
 
 class _Turn(NamedTuple):
@@ -33,17 +38,15 @@ _BY_TIME = """
     SELECT next_attempt_at, queue_id, destination FROM recipients INDEXED BY recipients_by_time
     WHERE state = 'queued' AND next_attempt_at <= ? ORDER BY next_attempt_at LIMIT ?
 """
-_FIRST_DESTINATION = (
-    "SELECT min(destination) FROM recipients INDEXED BY recipients_by_destination WHERE state = 'queued'"
-)
-_NEXT_DESTINATION = _FIRST_DESTINATION + " AND destination > heads.destination"
+_OF_QUEUED = "FROM recipients INDEXED BY recipients_by_destination WHERE state = 'queued'"
 _DESTINATIONS = f"""
-    WITH RECURSIVE heads (destination) AS (
-        {_FIRST_DESTINATION}
+    WITH RECURSIVE names (name) AS (
+        SELECT min(destination) {_OF_QUEUED}
         UNION ALL
-        SELECT ({_NEXT_DESTINATION}) FROM heads WHERE heads.destination IS NOT NULL
+        SELECT (SELECT min(destination) {_OF_QUEUED} AND destination > names.name) FROM names WHERE names.name IS NOT NULL
     )
-    SELECT destination FROM heads WHERE destination IS NOT NULL
+    SELECT (SELECT min(next_attempt_at) {_OF_QUEUED} AND destination = names.name) AS first, name
+    FROM names WHERE name IS NOT NULL ORDER BY first
 """  # noqa: S608 - constants only
 _BY_DESTINATION = """
     SELECT next_attempt_at, queue_id, destination FROM recipients INDEXED BY recipients_by_destination
@@ -56,6 +59,7 @@ def due(
 ) -> list[QueuedMessage]:
     """See :meth:`hermes.interfaces.ISpool.due`."""
     chosen: list[QueuedMessage] = []
+    count = 0
     for queue_id in _first_messages(connection, now, limit, busy, active):
         message = read_message(connection, queue_id)
         if message is None:
@@ -68,6 +72,9 @@ def due(
             and recipient.destination not in busy
         ]
         chosen.append(message)
+        count += len(message.recipients)
+        if count >= MAX_RECIPIENTS:
+            break
     return chosen
 
 
@@ -110,9 +117,22 @@ def _first_messages(
 def _merged(
     connection: sqlite3.Connection, now: float, busy: Collection[str], active: Collection[str]
 ) -> Iterator[_Turn]:
-    """The turns of all destinations that are not busy, in the order of time."""
-    destinations = [name for (name,) in connection.execute(_DESTINATIONS) if name not in busy]
-    return heapq.merge(*(_turns(connection, name, now, active) for name in destinations))
+    """The turns of all destinations that are not busy, in the order of time; few destinations are asked for more than one."""
+    rows = connection.execute(_DESTINATIONS).fetchall()
+    unasked = deque((first, name) for first, name in rows if first <= now and name not in busy)
+    waiting: list[tuple[_Turn, Iterator[_Turn]]] = []
+
+    def put_back(turns: Iterator[_Turn]) -> None:
+        if (turn := next(turns, None)) is not None:
+            heapq.heappush(waiting, (turn, turns))
+
+    while unasked or waiting:
+        if unasked and (not waiting or unasked[0][0] <= waiting[0][0].next_attempt_at):
+            put_back(_turns(connection, unasked.popleft()[1], now, active))
+        else:
+            turn, turns = heapq.heappop(waiting)
+            yield turn
+            put_back(turns)
 
 
 def _turns(connection: sqlite3.Connection, destination: str, now: float, active: Collection[str]) -> Iterator[_Turn]:

@@ -194,7 +194,7 @@ class Spool:
         writer.write(report.octets)
         await writer.drained()
         wire_octets = wire_octets_of(report.octets)
-        facts = {
+        facts: dict[str, str | int | float | bool | None] = {
             "protocol": _LOCAL.protocol,
             "size_octets": wire_octets,
             "recipients": len(report.envelope.recipients),
