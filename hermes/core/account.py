@@ -11,7 +11,7 @@ class Account:
     Somebody with a mailbox.
 
     ``name`` is the login name, in lower case; ``addresses`` are all addresses that reach the mailbox, the first being the one
-    to write from; ``quota_octets`` is 0 for no limit.
+    to write from; ``quota_octets`` is 0 when the default of the mailboxes holds.
     """
 
     name: str

@@ -20,7 +20,7 @@ def perform_reads(reads: list[Callable[[], object]]) -> list[object]:
     for read in reads:
         try:
             results.append(read())
-        except OSError as error:
+        except Exception as error:
             results.append(error)
     return results
 
