@@ -1,0 +1,111 @@
+"""Accounts as a source lists them, and the rules for their names and addresses."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+import attrs
+import idna
+
+from hermes.core.account import Account
+from hermes.core.address import key, split
+
+#: A name is also the name of a directory and may follow a command's name on a command line, so that it begins neither with
+#: a dot (which hides, and in ``..`` leads elsewhere) nor with ``-``; 64 octets are what RFC 5321 4.5.3.1.1 allows a
+#: local part.
+_NAME = re.compile(r"[a-z0-9_+][a-z0-9._+-]{0,63}\Z")
+
+#: Octets of an address, by RFC 5321 4.5.3.1.3 (a path of 256 with its angle brackets).
+MAX_ADDRESS_OCTETS = 254
+
+_UNFIT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f,<>]")
+
+
+@attrs.frozen
+class Record:
+    """An account as it stands in the source: ``password_hash`` is empty when nobody can log in."""
+
+    account: Account
+    password_hash: str = ""
+
+
+@attrs.frozen
+class AccountTable:
+    """
+    All accounts at one moment, ready to be looked up.
+
+    ``by_name`` is keyed by name, ``name_by_address`` by :func:`address_key` of the addresses that accounts list.
+    """
+
+    by_name: Mapping[str, Record]
+    name_by_address: Mapping[str, str]
+
+
+class DuplicateAddressError(ValueError):
+    """Two accounts list the same address; ``name`` is the second of them."""
+
+    def __init__(self, address: str, first: str, name: str) -> None:
+        super().__init__(f"{address} is listed by {first} and by {name}: an address reaches one account")
+        self.address = address
+        self.name = name
+
+
+def table_of(records: Iterable[Record]) -> AccountTable:
+    """Index accounts; raise DuplicateAddressError when two list the same address."""
+    by_name: dict[str, Record] = {}
+    name_by_address: dict[str, str] = {}
+    for record in records:
+        account = record.account
+        by_name[account.name] = record
+        for address in account.addresses:
+            first = name_by_address.setdefault(address_key(address), account.name)
+            if first != account.name:
+                raise DuplicateAddressError(address, first, account.name)
+    return AccountTable(by_name, name_by_address)
+
+
+def check_name(name: str) -> str:
+    """The name when it can be an account's; else ValueError with what is wrong."""
+    if _NAME.match(name):
+        return name
+    if _NAME.match(name.lower()):
+        raise ValueError(f"{name!r} can not be an account: names are written in lower case, like {name.lower()!r}")
+    raise ValueError(
+        f"{name!r} can not be an account: a name has 1 to 64 characters out of a-z 0-9 . _ - + and does not begin with . or -"
+    )
+
+
+def check_address(address: str) -> str:
+    """The address when it can be listed; else ValueError with what is wrong."""
+    local_part, domain = split(address)
+    if not local_part or not domain or _UNFIT_IN_ADDRESS.search(address):
+        raise ValueError(f"{address!r} is not an address: write it like joe@example.org")
+    if len(address.encode("utf-8", "replace")) > MAX_ADDRESS_OCTETS:
+        raise ValueError(f"the address {address[:40]!r}... is longer than {MAX_ADDRESS_OCTETS} octets")
+    return address
+
+
+def address_key(address: str) -> str:
+    """The form under which addresses are looked up: case does not matter, nor which way a domain is written."""
+    if address.isascii():
+        return key(address)
+    local_part, domain = split(address)
+    return f"{local_part_key(local_part)}@{domain_key(domain)}"
+
+
+def local_part_key(local_part: str) -> str:
+    """The form under which local parts are looked up; composed and decomposed letters are the same (RFC 6532 3.1)."""
+    return key(local_part if local_part.isascii() else unicodedata.normalize("NFC", local_part))
+
+
+def domain_key(domain: str) -> str:
+    """The form under which domains are compared: lower case, and A-labels for a name with other letters (RFC 5890)."""
+    if domain.isascii() or len(domain) > MAX_ADDRESS_OCTETS:
+        return domain.lower()
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        # Not a name that DNS could know. It is equal to itself only.
+        return domain.lower()

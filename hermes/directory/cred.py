@@ -1,0 +1,134 @@
+"""
+The directory behind ``twisted.cred``: a checker for passwords, a realm of mailboxes and deliveries, and their portal.
+
+A Twisted programmer's checker can stand beside or instead of ours, and Twisted's protocols, or anybody's, can use the
+portal: an avatar's id is the account's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.cred.checkers import AllowAnonymousAccess, ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.mail.pop3 import IMailbox
+from twisted.mail.smtp import IMessageDelivery
+from zope.interface import Interface, implementer
+
+from hermes.core.account import Account
+from hermes.interfaces import IDirectory, IStreamingMailbox, MailboxInUseError
+
+#: What a realm answers: the interface asked for, the avatar, and what to call at the end of the session.
+Avatar = tuple[type[Interface], object, Callable[[], None]]
+
+
+@implementer(ICredentialsChecker)
+class AccountChecker:
+    """Checks names and passwords; names may be an account's name or one of its addresses."""
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(self, directory: IDirectory) -> None:
+        self._directory = directory
+
+    def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:
+        """The account's name; fails with UnauthorizedLogin, or with TooBusyError when it is to be tried later."""
+        return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _check(self, credentials: IUsernamePassword) -> bytes | tuple[()]:
+        # Twisted's protocols hand in what came over the wire.
+        name, password = _text(credentials.username), _text(credentials.password)
+        account = await self._directory.verify(name, password)
+        if account is None:
+            raise UnauthorizedLogin("name or password is wrong")
+        return account.name.encode("utf-8")
+
+
+@implementer(IRealm)
+class Realm:
+    """
+    Gives an account its mailbox, and an account or an anonymous peer its way of sending.
+
+    ``open_mailbox`` is :meth:`hermes.interfaces.IMailboxes.mailbox`; ``make_delivery`` makes an
+    ``twisted.mail.smtp.IMessageDelivery`` for an account, or for None.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        directory: IDirectory,
+        open_mailbox: Callable[[Account], IStreamingMailbox],
+        make_delivery: Callable[[Account | None], IMessageDelivery],
+    ) -> None:
+        self._directory = directory
+        self._open_mailbox = open_mailbox
+        self._make_delivery = make_delivery
+
+    def requestAvatar(
+        self,
+        avatarId: bytes | str | tuple[()],  # noqa: N803 - as IRealm calls it
+        mind: object,
+        *interfaces: type[Interface],
+    ) -> Deferred[Avatar]:
+        """
+        The avatar for the first of the interfaces that there is one for; NotImplementedError when there is none.
+
+        Fails with MailboxInUseError when another session holds the mailbox, with UnauthorizedLogin when the account is gone.
+        """
+        return Deferred.fromCoroutine(self._avatar(avatarId, interfaces))
+
+    async def _avatar(self, avatar_id: bytes | str | tuple[()], interfaces: Iterable[type[Interface]]) -> Avatar:
+        account = None
+        if not isinstance(avatar_id, tuple):
+            account = await self._directory.account(_text(avatar_id))
+            if account is None or account.disabled:
+                # Checked against another checker's list, or removed meanwhile.
+                raise UnauthorizedLogin("there is no such account")
+        for interface in interfaces:
+            if interface is IMessageDelivery:
+                return interface, self._make_delivery(account), _nothing_to_end
+            if interface is IMailbox and account is not None:
+                return interface, *await self._mailbox(account)
+        raise NotImplementedError(f"no avatar provides any of {list(interfaces)}")
+
+    async def _mailbox(self, account: Account) -> tuple[object, Callable[[], None]]:
+        mailbox = self._open_mailbox(account)
+        if not await mailbox.open():
+            raise MailboxInUseError(f"the mailbox of {account.name} is open in another session")
+
+        def logout() -> None:
+            _ = Deferred.fromCoroutine(mailbox.close()).addErrback(
+                lambda fault: self._log.failure("a mailbox could not be closed", fault)
+            )
+
+        return mailbox, logout
+
+
+def make_portal(
+    directory: IDirectory,
+    open_mailbox: Callable[[Account], IStreamingMailbox],
+    make_delivery: Callable[[Account | None], IMessageDelivery],
+    checkers: Iterable[ICredentialsChecker] = (),
+) -> Portal:
+    """
+    The portal of the server.
+
+    ``checkers`` stand beside ours, and before it for the credentials that they check. Anonymous peers get an avatar for
+    sending, for that is how mail comes in; what they may do is the delivery's business.
+    """
+    realm = Realm(directory, open_mailbox, make_delivery)
+    return Portal(realm, [AccountChecker(directory), AllowAnonymousAccess(), *checkers])
+
+
+def _text(value: bytes | str) -> str:
+    # What is not UTF-8 becomes surrogates, which are in nobody's name and in nobody's password.
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+
+
+def _nothing_to_end() -> None:
+    """A delivery holds nothing that the end of its session would have to release."""

@@ -1,0 +1,152 @@
+"""
+Who is who: what an address is, and whose password is right (RFC 5321 2.3.10, 4.5.1).
+
+The accounts come from a source; this is what is made of them together with the server's domains:
+
+* An account that lists addresses has these. One that lists none has its name at each of the server's domains, except where
+  another account lists that address.
+* ``joe+anything@`` reaches whoever ``joe@`` reaches, when nobody has the longer address.
+* ``postmaster`` without a domain, and at each of the server's domains when no account lists it, is the account behind the
+  postmaster's address of the settings (RFC 5321 4.5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import attrs
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from hermes.core.account import Account, Local, Remote, Resolution, Unknown
+from hermes.core.address import split
+from hermes.directory.accounts import AccountTable, Record, address_key, domain_key, local_part_key
+from hermes.directory.passwords import Passwords
+from hermes.interfaces import IDirectory
+
+_POSTMASTER = "postmaster"
+
+
+class AccountSource(Protocol):
+    """Where accounts come from."""
+
+    async def current(self) -> AccountTable:
+        """All accounts, as they are now."""
+
+    async def change_password(self, name: str, password_hash: str, instead_of: str | None = None) -> bool:
+        """Store another hash, when ``instead_of`` is still the stored one; False when it is not."""
+
+
+@implementer(IDirectory)
+class Directory:
+    """The directory over one source. ``domains`` and ``postmaster`` are those of the settings."""
+
+    _log = Logger()
+
+    def __init__(self, source: AccountSource, domains: Sequence[str], postmaster: str, passwords: Passwords) -> None:
+        self._source = source
+        self._domains = tuple(dict.fromkeys(domain_key(domain) for domain in domains))
+        self._local = frozenset(self._domains)
+        self._postmaster = postmaster
+        self._passwords = passwords
+
+    async def resolve(self, address: str) -> Resolution:
+        """Say what an address is: a mailbox here, somebody else's, or unknown."""
+        local_part, domain = split(address)
+        if domain:
+            domain = domain_key(domain)
+            if domain not in self._local:
+                return Remote(domain)
+        elif local_part.lower() != _POSTMASTER:
+            # RFC 5321 4.1.1.3: only postmaster may stand without a domain.
+            return Unknown(address)
+        table = await self._source.current()
+        record = self._reached(table, local_part_key(local_part), domain)
+        if record is None:
+            return Unknown(address)
+        if record.account.disabled:
+            return Unknown(address, disabled=True)
+        return Local(self._complete(table, record.account))
+
+    async def account(self, name: str) -> Account | None:
+        """The account of that login name, in any case; None when there is none."""
+        table = await self._source.current()
+        record = table.by_name.get(name.lower())
+        return self._complete(table, record.account) if record is not None else None
+
+    async def verify(self, name: str, password: str) -> Account | None:
+        """
+        The account when the password is right and it is not disabled, else None. ``name`` is its name or one of its addresses.
+
+        The answer takes as long for names that do not exist. Raises TooBusyError when too many wait already.
+        """
+        table = await self._source.current()
+        record = table.by_name.get(name.lower())
+        if record is None and "@" in name:
+            local_part, domain = split(name)
+            record = self._listed(table, local_part_key(local_part), domain_key(domain))
+        if record is None:
+            await self._passwords.verify("", "", password)
+            return None
+        account = record.account
+        verified = await self._passwords.verify(account.name, record.password_hash, password)
+        if not verified.matches or account.disabled:
+            return None
+        if verified.new_hash is not None:
+            await self._renew(account.name, verified.new_hash, record.password_hash)
+        return self._complete(table, account)
+
+    async def _renew(self, name: str, new_hash: str, old_hash: str) -> None:
+        """Store a hash with today's parameters; the login does not fail when that does."""
+        try:
+            await self._source.change_password(name, new_hash, instead_of=old_hash)
+        except Exception:
+            self._log.failure("the password hash of {name} could not be renewed", name=name)
+
+    def _reached(self, table: AccountTable, local_part: str, domain: str) -> Record | None:
+        """Whom an address at one of our domains, or at none, reaches."""
+        for part in _without_details(local_part):
+            if domain and (record := self._listed(table, part, domain)) is not None:
+                return record
+            if part == _POSTMASTER:
+                return self._postmaster_record(table)
+        return None
+
+    def _listed(self, table: AccountTable, local_part: str, domain: str) -> Record | None:
+        """Who has this very address, listed or implied."""
+        name = table.name_by_address.get(f"{local_part}@{domain}")
+        if name is not None:
+            return table.by_name[name]
+        record = table.by_name.get(local_part)
+        if record is not None and not record.account.addresses and domain in self._local:
+            return record
+        return None
+
+    def _postmaster_record(self, table: AccountTable) -> Record | None:
+        local_part, domain = split(self._postmaster)
+        if not domain:
+            # The settings may name the account itself.
+            return table.by_name.get(local_part.lower())
+        domain = domain_key(domain)
+        if domain not in self._local:
+            return None
+        for part in _without_details(local_part_key(local_part)):
+            if (record := self._listed(table, part, domain)) is not None:
+                return record
+        return None
+
+    def _complete(self, table: AccountTable, account: Account) -> Account:
+        """The account with the addresses that its name implies, when it lists none."""
+        if account.addresses:
+            return account
+        implied = (f"{account.name}@{domain}" for domain in self._domains)
+        addresses = tuple(address for address in implied if address_key(address) not in table.name_by_address)
+        return attrs.evolve(account, addresses=addresses)
+
+
+def _without_details(local_part: str) -> Iterator[str]:
+    """The local part, and what is left of it without its last ``+detail``, as often as it has one."""
+    while local_part:
+        yield local_part
+        local_part = local_part.rpartition("+")[0]

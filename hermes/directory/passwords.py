@@ -1,0 +1,209 @@
+"""
+Passwords: hashed with argon2id, checked in threads of their own.
+
+A check is made to be slow (30 to 100 ms) and to need memory (64 MiB): so at most two run at once, few may wait, and the
+others are told to come back. A name that does not exist costs as much as one that does.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+
+import attrs
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from twisted.logger import Logger
+
+from hermes.interfaces import IGroupWorker, TooBusyError
+from hermes.protocols.saslprep import saslprep
+
+#: Longer ones are refused unread: argon2 digests the password first, and a peer must not choose how much that is.
+MAX_PASSWORD_OCTETS = 1024
+
+#: Checks that may wait: at two in 50 ms the last one waits for under two seconds, which no client gives up on.
+MAX_WAITING = 64
+
+#: How long a right password is remembered: POP3 clients look every minute or every few, often several at once.
+REMEMBER_SECONDS = 600
+
+#: Passwords remembered; at some 200 octets each.
+MAX_REMEMBERED = 4096
+
+
+def encode_password(password: str) -> bytes:
+    """
+    The octets that are hashed; ValueError when it cannot be a password.
+
+    UTF-8 after SASLprep: keyboards of different systems write the same letters differently (RFC 4616 2, RFC 6856 2.2).
+    """
+    if len(password) > MAX_PASSWORD_OCTETS:
+        raise ValueError(f"the password is longer than {MAX_PASSWORD_OCTETS} octets")
+    octets = saslprep(password).encode("utf-8")
+    if not octets:
+        raise ValueError("the password is empty")
+    if len(octets) > MAX_PASSWORD_OCTETS:
+        raise ValueError(f"the password is longer than {MAX_PASSWORD_OCTETS} octets")
+    return octets
+
+
+def hash_password(password: str, hasher: PasswordHasher | None = None) -> str:
+    """Hash a password for the accounts file, in the caller's thread; ValueError when it cannot be a password."""
+    return (hasher or PasswordHasher()).hash(encode_password(password))
+
+
+@attrs.frozen
+class Verified:
+    """What a check found; ``new_hash`` is to replace the stored one, whose parameters are out of date."""
+
+    matches: bool
+    new_hash: str | None = None
+
+
+_WRONG = Verified(False)
+
+
+@attrs.define
+class _Check:
+    """One check for the threads."""
+
+    stored_hash: str
+    password: bytes
+    abandoned: bool = False
+
+
+class _Remembered:
+    """
+    Passwords that were right a moment ago, so that a client that looks every minute does not cost 50 ms each time.
+
+    What is kept is BLAKE2 of account, stored hash and password under a key that exists only in this process's memory. It never
+    reaches a disk, and is of no use to anybody who cannot read that memory; who can, can also read the passwords as they
+    come in. It only ever says yes to the same octets for the same stored hash: a changed password, or one for another
+    account, is another entry. Wrong passwords are not remembered: each guess costs a whole check.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._key = secrets.token_bytes(32)
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+
+    def entry(self, account_name: str, stored_hash: str, password: bytes) -> bytes:
+        # Lengths first: no two different triples give the same octets.
+        digest = blake2b(key=self._key, digest_size=32)
+        for part in (account_name.encode("utf-8"), stored_hash.encode("utf-8"), password):
+            digest.update(len(part).to_bytes(4, "big") + part)
+        return digest.digest()
+
+    def has(self, entry: bytes) -> bool:
+        until = self._until.get(entry)
+        if until is None:
+            return False
+        if until <= self._now():
+            del self._until[entry]
+            return False
+        return True
+
+    def add(self, entry: bytes) -> None:
+        # Not prolonged by use: a whole check is made every ten minutes.
+        self._until[entry] = self._now() + REMEMBER_SECONDS
+        self._until.move_to_end(entry)
+        while len(self._until) > MAX_REMEMBERED:
+            self._until.popitem(last=False)
+
+
+class Passwords:
+    """
+    Checks passwords in ``workers``, one at a time in each: hand in two. ``now`` gives seconds that only increase.
+
+    The workers are started and stopped here.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, workers: Sequence[IGroupWorker], now: Callable[[], float], hasher: PasswordHasher | None = None
+    ) -> None:
+        self._workers = workers
+        self._waiting = [0] * len(workers)
+        self._hasher = hasher or PasswordHasher()
+        self._dummy_hash = _hash_of_nothing(self._hasher)
+        self._remembered = _Remembered(now)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for worker in self._workers:
+            worker.start(self._perform)
+
+    async def stop(self) -> None:
+        """Finish what waits, then end the threads."""
+        for worker in self._workers:
+            await worker.stop()
+
+    async def verify(self, account_name: str, stored_hash: str, password: str) -> Verified:
+        """
+        Check a password against a stored hash; an empty one stands for an account without a password, or for none.
+
+        Raises TooBusyError when :data:`MAX_WAITING` checks wait already.
+        """
+        try:
+            octets = encode_password(password)
+        except ValueError:
+            # This says nothing about the account: it is so for every name.
+            return _WRONG
+        entry = self._remembered.entry(account_name, stored_hash, octets)
+        if stored_hash and self._remembered.has(entry):
+            return Verified(True)
+        verified = await self._check(_Check(stored_hash or self._dummy_hash, octets))
+        if not stored_hash:
+            return _WRONG
+        if verified.matches:
+            self._remembered.add(entry)
+        return verified
+
+    async def _check(self, check: _Check) -> Verified:
+        if sum(self._waiting) >= MAX_WAITING + len(self._workers):
+            raise TooBusyError("too many passwords are being checked")
+        which = self._waiting.index(min(self._waiting))
+        self._waiting[which] += 1
+        try:
+            verified: Verified = await self._workers[which].submit(check)
+        finally:
+            self._waiting[which] -= 1
+            # When the peer has gone, the thread need not begin.
+            check.abandoned = True
+        return verified
+
+    def _perform(self, checks: list[_Check]) -> list[Verified | Exception]:
+        results: list[Verified | Exception] = []
+        for check in checks:
+            try:
+                results.append(_WRONG if check.abandoned else self._verify(check))
+            except Exception as error:
+                # argon2 without memory, for one: a fault of ours and no wrong password.
+                results.append(error)
+        return results
+
+    def _verify(self, check: _Check) -> Verified:
+        try:
+            self._hasher.verify(check.stored_hash, check.password)
+        except VerifyMismatchError:
+            return _WRONG
+        except InvalidHashError:
+            self._log.error("a stored password is not an argon2 hash")
+            return _WRONG
+        if self._hasher.check_needs_rehash(check.stored_hash):
+            return Verified(True, self._hasher.hash(check.password))
+        return Verified(True)
+
+
+def _hash_of_nothing(hasher: PasswordHasher) -> str:
+    """A hash with the parameters of a real one, of random octets: no password matches it."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(length)).rstrip(b"=").decode("ascii")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    parameters = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2{hasher.type.name.lower()}$v=19${parameters}${salt}${digest}"

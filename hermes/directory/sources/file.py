@@ -1,0 +1,262 @@
+"""
+The accounts of ``accounts.ini``, read again when the file changes, and edited in place.
+
+A file that cannot be used leaves the accounts as they were: all or nothing. Every edit writes a new file beside the old
+one, fsyncs and renames it, so that a reader, and a server after a power cut, sees the one or the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hermes.core.account import Account
+from hermes.directory.accounts import AccountTable, Record, check_address, check_name, table_of
+from hermes.directory.sources import file_edit
+from hermes.directory.sources.accounts_file import AccountsFileError, check_password_hash, parse
+from hermes.interfaces import IGroupWorker
+
+#: How often the file is looked at while accounts are asked for: an edit is in force within a second.
+LOOK_SECONDS = 1.0
+
+#: What tells one state of the file from another.
+_Stamp = tuple[int, int, int]
+
+
+@attrs.frozen
+class _Loaded:
+    table: AccountTable
+    stamp: _Stamp
+
+
+@attrs.frozen
+class _Refused:
+    problem: str
+
+
+class FileSource:
+    """
+    Accounts in the file at ``path``.
+
+    ``worker``, whose ``perform`` calls each item, does the reading and editing for a server; without one everything is
+    done in the caller's thread. ``now`` gives seconds that only increase.
+
+    :meth:`current` and :meth:`change_password` are for servers; the other methods read and write the file at once, and may be
+    used by several processes.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, path: str, worker: IGroupWorker | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        # A link stays a link: it is its target that edits replace.
+        self.path = os.path.realpath(path)
+        self._worker = worker
+        self._now = now
+        self._table = AccountTable({}, {})
+        self._stamp: _Stamp | None = None
+        self._look_at = 0.0
+        self._loading = False
+        self._waiting: list[Deferred[None]] = []
+
+    def load(self) -> None:
+        """Read the file now; raise AccountsFileError when it cannot be used. A server does this before it starts."""
+        self._take(self._read())
+
+    async def current(self) -> AccountTable:
+        """All accounts; when the file has changed, those that it lists now."""
+        if self._now() >= self._look_at and not self._loading:
+            self._look_at = self._now() + LOOK_SECONDS
+            if self._stamp_on_disk() != self._stamp:
+                await self._reload()
+        elif self._loading:
+            # The old accounts would let somebody in whose password has just been changed.
+            done: Deferred[None] = Deferred()
+            self._waiting.append(done)
+            await done
+        return self._table
+
+    async def _reload(self) -> None:
+        self._loading = True
+        reading: Deferred[_Loaded | _Refused]
+        reading = succeed(self._attempt()) if self._worker is None else self._worker.submit(self._attempt)
+        # Whoever noticed may be cancelled; the others, and those who come next, want the result all the same.
+        done: Deferred[None] = Deferred()
+        self._waiting.append(done)
+        _ = reading.addCallbacks(self._attempted, self._failed)
+        await done
+
+    def _attempt(self) -> _Loaded | _Refused:
+        try:
+            return self._read()
+        except AccountsFileError as error:
+            return _Refused(str(error))
+
+    def _attempted(self, result: _Loaded | _Refused) -> None:
+        if isinstance(result, _Loaded):
+            self._take(result)
+            self._log.info("{count} accounts read from {path}", count=len(self._table.by_name), path=self.path)
+        else:
+            # Complained about once, and read again when it has changed again.
+            self._stamp = self._stamp_on_disk()
+            self._log.error("the accounts stay as they were: {problem}", problem=result.problem)
+        self._end_loading()
+
+    def _failed(self, fault: Failure) -> None:
+        self._log.failure("accounts could not be read from {path}", fault, path=self.path)
+        self._end_loading()
+
+    def _end_loading(self) -> None:
+        self._loading = False
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            if not done.called:
+                done.callback(None)
+
+    def _take(self, loaded: _Loaded) -> None:
+        self._table = loaded.table
+        self._stamp = loaded.stamp
+
+    def _stamp_on_disk(self) -> _Stamp | None:
+        try:
+            return _stamp(os.stat(self.path))
+        except OSError:
+            return None
+
+    def _read(self) -> _Loaded:
+        try:
+            with open(self.path, "rb") as file:
+                # Before the text: a change while it is being read is then noticed at the next look.
+                status = os.fstat(file.fileno())
+                octets = file.read()
+        except OSError as error:
+            raise AccountsFileError(self.path, 0, error.strerror or str(error)) from None
+        return _Loaded(parse(self.path, _decoded(self.path, octets)), _stamp(status))
+
+    def list(self) -> list[Account]:
+        """All accounts, in the order of the file."""
+        return [record.account for record in self._read().table.by_name.values()]
+
+    def add(self, account: Account, password_hash: str) -> None:
+        """Add an account; ValueError when its name or one of its addresses cannot be, or is somebody's already."""
+        # Values are written into lines: what is checked here can not begin another line.
+        check_name(account.name)
+        check_password_hash(password_hash)
+        account = attrs.evolve(
+            account,
+            addresses=tuple(check_address(address) for address in account.addresses),
+            full_name=" ".join(account.full_name.split()),
+        )
+        with self._edit(missing_is_empty=True) as edit:
+            table = parse(self.path, edit.text)
+            if account.name in table.by_name:
+                raise ValueError(f"there is an account {account.name!r} already")
+            table_of([*table.by_name.values(), Record(account)])
+            edit.text = file_edit.with_account(edit.text, account, password_hash)
+
+    def remove(self, name: str) -> None:
+        """Remove an account, not its mailbox; LookupError when there is none."""
+        with self._edit() as edit:
+            edit.text = file_edit.without_account(self.path, edit.text, name)
+
+    def set_password(self, name: str, password_hash: str, instead_of: str | None = None) -> bool:
+        """
+        Set an account's password; LookupError when there is no such account.
+
+        With ``instead_of`` only when that is the hash in force: False when somebody has changed it meanwhile.
+        """
+        check_password_hash(password_hash)
+        with self._edit() as edit:
+            if instead_of is not None and file_edit.password_in(self.path, edit.text, name) != instead_of:
+                return False
+            edit.text = file_edit.with_password(self.path, edit.text, name, password_hash)
+        return True
+
+    async def change_password(self, name: str, password_hash: str, instead_of: str | None = None) -> bool:
+        """Do what :meth:`set_password` does, in the worker."""
+        if self._worker is None:
+            return self.set_password(name, password_hash, instead_of)
+        changed: bool = await self._worker.submit(lambda: self.set_password(name, password_hash, instead_of))
+        # In force for the very next question.
+        self._look_at = 0.0
+        return changed
+
+    @contextlib.contextmanager
+    def _edit(self, *, missing_is_empty: bool = False) -> Iterator[_Edit]:
+        """Hold the file against other writers; replace it when its text was changed."""
+        directory = os.open(os.path.dirname(self.path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # The directory is locked and not the file, which is replaced, and not a third file, which would belong to
+            # whoever came first: the administrator, and then the server could not open it.
+            fcntl.flock(directory, fcntl.LOCK_EX)
+            edit = _Edit(self._text(missing_is_empty))
+            before = edit.text
+            yield edit
+            if edit.text != before:
+                self._replace(edit.text)
+                os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def _text(self, missing_is_empty: bool) -> str:
+        try:
+            with open(self.path, "rb") as file:
+                return _decoded(self.path, file.read())
+        except FileNotFoundError:
+            if missing_is_empty:
+                return ""
+            raise AccountsFileError(self.path, 0, "there is no such file") from None
+        except OSError as error:
+            raise AccountsFileError(self.path, 0, error.strerror or str(error)) from None
+
+    def _replace(self, text: str) -> None:
+        descriptor, made = tempfile.mkstemp(dir=os.path.dirname(self.path), prefix=".accounts.")  # of mode 0600
+        try:
+            with open(descriptor, "wb") as file:
+                _give_to_owner(file.fileno(), self.path)
+                file.write(text.encode("utf-8"))
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(made, self.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(made)
+            raise
+
+
+@attrs.define
+class _Edit:
+    text: str
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _decoded(path: str, octets: bytes) -> str:
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise AccountsFileError(path, line, "this line is not UTF-8") from None
+
+
+def _give_to_owner(descriptor: int, path: str) -> None:
+    """When the administrator edits the server's file it must stay the server's; a new one is the directory's owner's."""
+    try:
+        owner = os.stat(path)
+    except FileNotFoundError:
+        owner = os.stat(os.path.dirname(path))
+    # Only root can, and only root needs to.
+    with contextlib.suppress(PermissionError):
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)

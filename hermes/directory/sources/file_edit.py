@@ -1,0 +1,69 @@
+"""
+Edits of ``accounts.ini`` that keep every other line as it is: comments, order and spacing are people's own.
+
+The edits are functions from text to text; :class:`hermes.directory.sources.file.FileSource` writes the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hermes.core.account import Account
+from hermes.core.units import format_size
+from hermes.directory.sources.accounts_file import Section, sections_of
+
+
+def with_account(text: str, account: Account, password_hash: str) -> str:
+    """The text with a new account at its end."""
+    lines = [f"[{account.name}]"]
+    if password_hash:
+        lines.append(f"password = {password_hash}")
+    if account.addresses:
+        lines.append(f"addresses = {', '.join(account.addresses)}")
+    if account.full_name:
+        lines.append(f"name = {account.full_name}")
+    if account.disabled:
+        lines.append("disabled = yes")
+    if account.quota_octets:
+        lines.append(f"quota = {format_size(account.quota_octets)}")
+    before = text.rstrip("\n")
+    return (f"{before}\n\n" if before else "") + "\n".join(lines) + "\n"
+
+
+def without_account(path: str, text: str, name: str) -> str:
+    """The text without an account; LookupError when there is none. What stands above its header stays."""
+    section = _section(path, text, name)
+    lines = text.split("\n")
+    # With the account goes the empty line that set it off from the one above.
+    first = section.line - 1
+    if first and not lines[first - 1].strip():
+        first -= 1
+    return _joined([*lines[:first], *lines[section.last_line :]])
+
+
+def with_password(path: str, text: str, name: str, password_hash: str) -> str:
+    """The text with another password for an account; LookupError when there is none."""
+    section = _section(path, text, name)
+    lines = text.split("\n")
+    if "password" in section.values:
+        first, last, _ = section.values["password"]
+        return _joined([*lines[: first - 1], f"password = {password_hash}", *lines[last:]])
+    return _joined([*lines[: section.line], f"password = {password_hash}", *lines[section.line :]])
+
+
+def password_in(path: str, text: str, name: str) -> str:
+    """The password hash of an account, empty when it has none; LookupError when there is no such account."""
+    section = _section(path, text, name)
+    return section.values["password"][2] if "password" in section.values else ""
+
+
+def _section(path: str, text: str, name: str) -> Section:
+    for section in sections_of(path, text):
+        if section.name == name:
+            return section
+    raise LookupError(f"there is no account {name!r}")
+
+
+def _joined(lines: Sequence[str]) -> str:
+    text = "\n".join(lines).strip("\n")
+    return text + "\n" if text else ""

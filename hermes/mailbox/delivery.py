@@ -1,0 +1,117 @@
+"""
+The agent for local recipients: its next hop is an account, and it delivers into the account's maildir.
+
+The work on the disk is done in groups by a :class:`hermes.mailbox.deposit.Depositor` in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from hermes.core.account import Account
+from hermes.core.message import Content, QueuedMessage, QueuedRecipient
+from hermes.core.outcome import Outcome, Result
+from hermes.interfaces import IDeliveryAgent, IDirectory, IGroupWorker
+from hermes.mailbox.deposit import Deposit
+from hermes.mailbox.maildir import sized
+from hermes.mailbox.sizes import wire_size_of_data, wire_size_of_file
+from hermes.mailbox.store import Mailboxes
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@implementer(IDeliveryAgent)
+class LocalDelivery:
+    """
+    Delivers to accounts.
+
+    ``worker`` is one whose ``perform`` is :meth:`hermes.mailbox.deposit.Depositor.perform`. Each recipient gets a message of
+    its own, also where two addresses are the same account's.
+    """
+
+    _log = Logger()
+
+    def __init__(self, mailboxes: Mailboxes, directory: IDirectory, worker: IGroupWorker) -> None:
+        self._mailboxes = mailboxes
+        self._directory = directory
+        self._worker = worker
+
+    async def deliver(
+        self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
+    ) -> list[Outcome]:
+        """Deliver to recipients whose mailbox is that of the account ``next_hop``."""
+        account = await self._directory.account(next_hop)
+        if account is None:
+            # RFC 3463 3.2: bad destination mailbox address.
+            outcome = Outcome.failed(f"there is no account {next_hop} any more", "5.1.1")
+        elif account.disabled:
+            # RFC 3463 3.3: mailbox disabled, not accepting messages.
+            outcome = Outcome.failed(f"the account {next_hop} is disabled", "5.2.1")
+        else:
+            outcome = await self._deliver(account, message, recipients)
+        return [outcome] * len(recipients)
+
+    async def _deliver(
+        self, account: Account, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
+    ) -> Outcome:
+        content = message.content
+        if content.data is None and content.path is None:
+            raise ValueError("the content has neither data nor path: ask the spool for it")
+        octets = content.size_octets * len(recipients)
+        verdict = await self._mailboxes.over_quota(account, octets)
+        if verdict.reply is not None:
+            refused = Outcome.failed if verdict.reply.is_permanent else Outcome.deferred
+            return refused(verdict.reply.text, verdict.reply.enhanced or "4.2.2")
+        wire_octets = await self._wire_size(content)
+        names = [
+            sized(
+                self._mailboxes.names.unique(message.queue_id, message.accepted_at, recipient.ordinal),
+                content.size_octets,
+                wire_octets,
+            )
+            for recipient in recipients
+        ]
+        deposit = Deposit(
+            self._mailboxes.path(account.name),
+            names,
+            content.data,
+            content.path,
+            # Only what this process accepted itself, and never tried, can not have been delivered before.
+            message.accepted_at < self._mailboxes.started_at or any(one.attempts for one in recipients),
+        )
+        # Counted before it is there, so that deliveries at the same time do not all find the same room.
+        self._mailboxes.count(account, octets)
+        error: OSError | None = await self._worker.submit(deposit)
+        if error is None:
+            return Outcome(Result.DELIVERED, f"delivered to the mailbox of {account.name}", "2.0.0")
+        self._mailboxes.count(account, -octets)
+        return self._disk_failed(account, message, error)
+
+    async def _wire_size(self, content: Content) -> int:
+        """The size with CRLF line ends, of all octets."""
+        if content.binary:
+            # The octets are as they came, with line ends of any kind: what a reader will get has to be counted.
+            if content.data is not None:
+                return wire_size_of_data(content.data)
+            path = content.path or ""
+            size: int = await self._mailboxes.reader.submit(lambda: wire_size_of_file(path))
+            return size
+        # Return-Path is one line, whose CR is not on the disk.
+        return content.wire_octets + content.prefix_octets + (1 if content.prefix_octets else 0)
+
+    def _disk_failed(self, account: Account, message: QueuedMessage, error: OSError) -> Outcome:
+        self._log.error(
+            "{queue_id} could not be delivered to the mailbox of {account}: {error}",
+            queue_id=message.queue_id,
+            account=account.name,
+            error=error,
+        )
+        words = error.strerror or "the disk failed"
+        if error.errno in _NO_ROOM:
+            # RFC 3463 3.4: mail system full.
+            return Outcome.deferred(f"no room for the mailbox: {words}", "4.3.1")
+        return Outcome.deferred(f"the mailbox could not be written: {words}", "4.3.0")

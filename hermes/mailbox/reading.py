@@ -1,0 +1,253 @@
+"""
+A mailbox as POP3 reads it: the INBOX of a maildir, locked, listed once, changed only at the end (RFC 1939).
+
+The same object is Hermes's :class:`hermes.interfaces.IStreamingMailbox` and Twisted's ``pop3.IMailbox``, so that Twisted's
+own POP3 server, or anybody's, can serve it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from typing import BinaryIO, overload
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.mail.pop3 import IMailbox
+from zope.interface import implementer
+
+from hermes.core.message import Content
+from hermes.interfaces import IGroupWorker, IStreamingMailbox
+from hermes.mailbox import maildir
+from hermes.mailbox.listing import Listing, scan
+from hermes.mailbox.lock import MailboxLock
+from hermes.mailbox.updating import Update
+
+#: What other programs, or an earlier session, most often make of a name in new. Tried before cur is searched.
+_USUAL_FLAGS = (b":2,", b":2,S")
+
+
+@implementer(IStreamingMailbox, IMailbox)
+class POP3Mailbox:
+    """
+    One session's view of a mailbox.
+
+    ``opened`` holds the paths of the mailboxes that sessions of this process have open; ``deleted`` is told how many octets
+    were removed. A message number that does not exist raises ValueError, as ``pop3.IMailbox`` wants it.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: str,
+        reader: IGroupWorker,
+        now: Callable[[], float],
+        opened: set[str],
+        deleted: Callable[[int], None],
+    ) -> None:
+        self._path = path
+        self._reader = reader
+        self._now = now
+        self._opened = opened
+        self._octets_deleted = deleted
+        self._lock = MailboxLock(path)
+        self._holds = False
+        self._listing = Listing(())
+        self._deleted: set[int] = set()
+        self._retrieved: set[int] = set()
+        self._remaining_octets = 0
+
+    async def open(self) -> bool:
+        """Lock the mailbox for this session and read the list of messages; False when another session holds it."""
+        if self._path in self._opened:
+            return False
+        self._opened.add(self._path)
+        self._holds = True
+        listing: Listing | None = None
+        try:
+            listing = await self._reader.submit(self._lock_and_list)
+        finally:
+            if listing is None:
+                # Taken by another process, failed, or given up by who waited: then the thread may have the lock by now.
+                await self.close()
+        if listing is None:
+            return False
+        self._listing = listing
+        self._remaining_octets = sum(listing.wire_sizes)
+        return True
+
+    def _lock_and_list(self) -> Listing | None:
+        maildir.make(self._path)
+        if not self._lock.acquire():
+            return None
+        maildir.remove_abandoned(self._path, self._now())
+        return scan(self._path)
+
+    async def close(self) -> None:
+        """Release the lock. Marks that :meth:`update` has not carried out are forgotten."""
+        if not self._holds:
+            return
+        self._holds = False
+        try:
+            # The worker is one thread: what it is doing with the mailbox is finished before the lock is given back.
+            await self._reader.submit(self._lock.release)
+        except RuntimeError:
+            # The server is stopping and the worker has ended.
+            self._lock.release()
+        finally:
+            self._opened.discard(self._path)
+
+    def count(self) -> int:
+        """How many messages there are, deleted ones included."""
+        return len(self._listing)
+
+    def size(self, number: int) -> int:
+        """The size of a message; 0 when it is marked deleted."""
+        self._check(number)
+        return 0 if number in self._deleted else self._listing.wire_sizes[number]
+
+    def total(self) -> tuple[int, int]:
+        """The number of messages not marked deleted, and the sum of their sizes."""
+        return len(self._listing) - len(self._deleted), self._remaining_octets
+
+    def uid(self, number: int) -> str:
+        """The unique id: the part of the file's name that never changes, or a digest of it."""
+        self._check(number)
+        return self._listing.unique_id(number)
+
+    def queue_id(self, number: int) -> str:
+        """The queue id under which the message came through Hermes; empty when it came in another way."""
+        self._check(number)
+        return maildir.queue_id_of(self._listing.name(number))
+
+    def is_deleted(self, number: int) -> bool:
+        """True when the message is marked deleted."""
+        self._check(number)
+        return number in self._deleted
+
+    def delete(self, number: int) -> None:
+        """Mark a message deleted."""
+        self._check(number)
+        if number not in self._deleted:
+            self._deleted.add(number)
+            self._remaining_octets -= self._listing.wire_sizes[number]
+
+    def undelete_all(self) -> None:
+        """Take all marks back."""
+        self._deleted.clear()
+        self._remaining_octets = sum(self._listing.wire_sizes)
+
+    def mark_retrieved(self, number: int) -> None:
+        """Remember that the message was fetched: :meth:`update` moves it to cur and marks it seen."""
+        self._check(number)
+        self._retrieved.add(number)
+
+    def content(self, number: int) -> Content:
+        """Where the octets are now; FileNotFoundError when another program has removed the message."""
+        self._check(number)
+        path = self._file(number)
+        status = self._status(path) if path is not None else None
+        if path is None or status is None:
+            path, status = self._find(number)
+        return Content(
+            size_octets=status.st_size,
+            wire_octets=self._listing.wire_sizes[number],
+            prefix_octets=0,
+            path=path,
+        )
+
+    def _file(self, number: int) -> str:
+        return self._at(self._listing.directory(number), self._listing.name(number))
+
+    def _at(self, directory: str, name: bytes) -> str:
+        return os.path.join(self._path, directory, os.fsdecode(name))
+
+    @staticmethod
+    def _status(path: str) -> os.stat_result | None:
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return None
+        # Something else under that name, a link above all, is not the message that was listed.
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def _find(self, number: int) -> tuple[str, os.stat_result]:
+        """Look for a message that another program has renamed, as every reader of a maildir has to expect."""
+        name = self._listing.name(number)
+        base = maildir.base_part(name)
+        for place in (("cur", base + flags) for flags in _USUAL_FLAGS):
+            if (status := self._status(self._at(*place))) is not None:
+                self._listing.moved(number, *place)
+                return self._at(*place), status
+        found = None
+        if not self._listing.is_ambiguous(number):
+            found = maildir.find(self._path, maildir.unique_part(name))
+        if found is not None and (status := self._status(self._at(*found))) is not None:
+            self._listing.moved(number, *found)
+            return self._at(*found), status
+        raise FileNotFoundError(f"message {number + 1} is not in the mailbox any more")
+
+    async def update(self) -> list[int]:
+        """Do the deletions (RFC 1939 6) and mark what was read; the numbers of messages that could not be deleted."""
+        listing = self._listing
+        update = Update(
+            self._path,
+            deletions=[
+                (number, listing.directory(number), listing.name(number), not listing.is_ambiguous(number))
+                for number in sorted(self._deleted)
+            ],
+            seen=[(listing.directory(number), listing.name(number)) for number in self._retrieved - self._deleted],
+        )
+        failed: list[int] = await self._reader.submit(update.perform)
+        self._octets_deleted(update.octets_deleted)
+        for fault in update.faults:
+            self._log.error("mailbox {path} could not be updated: {fault}", path=self._path, fault=fault)
+        return failed
+
+    def _check(self, number: int) -> None:
+        if not 0 <= number < len(self._listing):
+            raise ValueError(f"there is no message {number + 1}")
+
+    # What follows is twisted.mail.pop3.IMailbox.
+
+    @overload
+    def listMessages(self) -> list[int]: ...
+
+    @overload
+    def listMessages(self, i: int) -> int: ...
+
+    def listMessages(self, i: int | None = None) -> int | list[int]:
+        """The size of a message, or of all; 0 for those marked deleted."""
+        if i is not None:
+            return self.size(i)
+        return [self.size(number) for number in range(len(self._listing))]
+
+    def getMessage(self, index: int) -> Deferred[BinaryIO]:
+        """The message as an open file, opened in the worker."""
+        if self.is_deleted(index):
+            raise ValueError(f"message {index + 1} is deleted")
+        path = self.content(index).path or ""
+        opened: Deferred[BinaryIO] = self._reader.submit(lambda: open(path, "rb"))  # noqa: SIM115 - it outlives this function
+        return opened
+
+    def getUidl(self, index: int) -> bytes:
+        """The unique id as it goes over the wire."""
+        return self.uid(index).encode("ascii")
+
+    def deleteMessage(self, index: int) -> None:
+        """Mark a message deleted."""
+        self.delete(index)
+
+    def undeleteMessages(self) -> None:
+        """Take all marks back."""
+        self.undelete_all()
+
+    def sync(self) -> Deferred[None]:
+        """Do the deletions. Twisted's POP3 server does not wait for it, so that a failure is logged here."""
+        done = Deferred.fromCoroutine(self.update())
+        return done.addCallbacks(
+            lambda failed: None,
+            lambda fault: self._log.failure("mailbox {path} could not be updated", fault, path=self._path),
+        )

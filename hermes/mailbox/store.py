@@ -1,0 +1,70 @@
+"""The mailboxes of all accounts: one maildir for each, in one directory, made when it is first needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from zope.interface import implementer
+
+from hermes.core.account import Account
+from hermes.core.outcome import PASS, Verdict
+from hermes.interfaces import IGroupWorker, IMailboxes
+from hermes.mailbox.maildir import DeliveryNames
+from hermes.mailbox.quota import Quota
+from hermes.mailbox.reading import POP3Mailbox
+
+
+@implementer(IMailboxes)
+class Mailboxes:
+    """
+    The maildirs under ``directory``.
+
+    ``reader`` is a worker whose ``perform`` calls each item (:func:`hermes.net.content.perform_reads`): mailboxes are listed,
+    measured and cleared in it. ``default_quota`` is in octets and holds for accounts without a quota of their own; 0 is
+    no limit. ``now`` gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        reader: IGroupWorker,
+        *,
+        default_quota: int,
+        hostname: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._directory = directory
+        self._default_quota = default_quota
+        self._now = now
+        self._quota = Quota(reader, now)
+        self._open: set[str] = set()
+        self.reader = reader
+        self.names = DeliveryNames(hostname)
+        #: Messages accepted before may have been delivered by an earlier process that did not live to say so.
+        self.started_at = now()
+
+    def path(self, account_name: str) -> str:
+        """Where an account's maildir is; ValueError for a name that would lead elsewhere."""
+        # The file source lets no such name through; other sources may be in other hands.
+        if account_name[:1] in {"", ".", "-"} or "/" in account_name or "\0" in account_name:
+            raise ValueError(f"{account_name!r} can not be the name of a mailbox")
+        return os.path.join(self._directory, account_name)
+
+    async def over_quota(self, account: Account, octets: int) -> Verdict:
+        """Say whether a message of that size still fits: PASS, or 452 (full) or 552 (could never fit)."""
+        limit = account.quota_octets or self._default_quota
+        if not limit:
+            return PASS
+        return await self._quota.verdict(self.path(account.name), limit, octets)
+
+    def count(self, account: Account, octets: int) -> None:
+        """Add to what the account's mailbox is known to hold."""
+        self._quota.count(self.path(account.name), octets)
+
+    def mailbox(self, account: Account) -> POP3Mailbox:
+        """The account's mailbox, not yet open."""
+        path = self.path(account.name)
+        return POP3Mailbox(
+            path, self.reader, self._now, self._open, deleted=lambda octets: self._quota.count(path, -octets)
+        )
