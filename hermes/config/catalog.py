@@ -75,7 +75,7 @@ def find(name: str) -> Setting:
     names = [setting.name for each in SECTIONS.values() for setting in each.settings.values()]
     # A bare key is often enough to know what is meant.
     meant = [known for known in names if known.partition(".")[2] == name.strip().lower()]
-    meant = meant or difflib.get_close_matches(name.strip().lower(), names, n=3)
+    meant = meant or difflib.get_close_matches(name.strip().lower(), names, n=1)
     hint = f"did you mean {' or '.join(meant)}?" if meant else "see hermes config show for all names"
     raise LookupError(f"{name}: there is no such setting; {hint}")
 

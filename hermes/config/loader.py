@@ -31,15 +31,15 @@ _SECRET_FILE = "file:"  # noqa: S105 - the word that introduces a path
 
 @attrs.frozen
 class Loaded:
-    """
-    Settings and where they come from.
-
-    ``lines`` has the line of each key that stands in the file, by section and key; ``texts`` their text (secrets are not in it).
-    """
+    """Settings and where they come from: ``lines`` has the line of each key that stands in the file, by section and key."""
 
     settings: Settings
     lines: Mapping[tuple[str, str], int]
-    texts: Mapping[tuple[str, str], str]
+
+    def value(self, setting: Setting) -> Value:
+        """The value in force of one setting."""
+        value: Value = getattr(getattr(self.settings, setting.section), setting.key)
+        return value
 
 
 def load(path: str | os.PathLike[str]) -> Settings:
@@ -69,7 +69,7 @@ def parse(octets: bytes, path: str, mode: int) -> Loaded:
     settings = reading.settings()
     if reading.problems:
         raise ConfigError(path, reading.problems)
-    return Loaded(settings, document.lines, reading.texts)
+    return Loaded(settings, document.lines)
 
 
 class _Reading:
@@ -80,7 +80,6 @@ class _Reading:
         self._path = os.path.abspath(path)
         self._mode = mode
         self.problems = list(document.problems)
-        self.texts: dict[tuple[str, str], str] = {}
         self._bad: set[tuple[str, str]] = set()
 
     def settings(self) -> Settings:
@@ -109,14 +108,11 @@ class _Reading:
             self._report(entry.section, entry.key, f"unknown key; {suggest_key(entry.section, entry.key)}")
             return None
         try:
-            value = parse_value(setting, entry.text)
+            return parse_value(setting, entry.text)
         except ValueError as error:
             self._bad.add((entry.section, entry.key))
             self._report(entry.section, entry.key, str(error))
             return None
-        if setting.kind != "secret":
-            self.texts[entry.section, entry.key] = entry.text
-        return value
 
     def _resolve(self, known: Mapping[tuple[str, str], Value]) -> Settings:
         """Make the sections, with absolute paths and with the secrets themselves."""

@@ -20,24 +20,10 @@ from hermes.config import catalog
 from hermes.config.durable import write_durably
 from hermes.config.errors import ConfigError, Problem
 from hermes.config.ini import MAX_OCTETS, Document, decode, scan
-from hermes.config.loader import Loaded, parse, read
-from hermes.config.values import format_value
+from hermes.config.loader import Loaded, parse
 
 #: The file as it was before the last change.
 BACKUP_SUFFIX = "~"
-
-
-def get_value(path: str, section: str, key: str) -> str:
-    """
-    The text of a setting as it stands in the file, or its default; a secret is given as it stands (value or ``file:PATH``).
-
-    Raises LookupError for a setting that does not exist and :class:`ConfigError`.
-    """
-    setting = catalog.find(f"{section}.{key}")
-    read(path)
-    document = scan(decode(Path(path).read_bytes()))
-    texts = {(entry.section, entry.key): entry.text for entry in document.entries}
-    return texts.get((setting.section, setting.key), format_value(setting.kind, setting.default))
 
 
 def set_value(path: str, section: str, key: str, text: str) -> Loaded:

@@ -1,0 +1,154 @@
+"""``hermes config``: what is in force and why, what a setting means, and changing one."""
+
+from __future__ import annotations
+
+import attrs
+import click
+
+from hermes.cli import password
+from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
+from hermes.config import catalog
+from hermes.config.catalog import SECTIONS, Setting
+from hermes.config.errors import ConfigError
+from hermes.config.loader import Loaded, read
+from hermes.config.reference import KINDS
+from hermes.config.values import format_value
+from hermes.config.writer import set_value
+
+_MASK = "********"
+
+
+@click.group()
+def config() -> None:
+    """Show, explain and change the settings."""
+
+
+@config.command()
+@config_option
+@json_option
+@click.argument("name", metavar="[SECTION[.KEY]]", required=False)
+def show(config: str, as_json: bool, name: str | None) -> None:
+    """
+    Print what is in force and where each value comes from.
+
+    With SECTION or SECTION.KEY, only that. Secrets are not shown.
+    """
+    loaded = read(config)
+    settings = _chosen(name)
+    if as_json:
+        say_json({setting.name: _described(loaded, setting) for setting in settings})
+        return
+    rows = [(setting.name, _text(loaded, setting), _source(loaded, setting)) for setting in settings]
+    say_table(("setting", "value", "from"), rows)
+
+
+@config.command()
+@config_option
+@click.argument("name", metavar="SECTION.KEY")
+def get(config: str, name: str) -> None:
+    """Print the value of one setting that is in force, and nothing else."""
+    loaded = read(config)
+    setting = _find(name)
+    if setting.kind == "secret" and loaded.value(setting):
+        raise Refused(f"{setting.name} is a secret and not shown; it is set in {_source(loaded, setting)}")
+    say(_text(loaded, setting))
+
+
+@config.command("set")
+@config_option
+@click.argument("name", metavar="SECTION.KEY")
+@click.argument("value")
+def set_(config: str, name: str, value: str) -> None:
+    """
+    Change one setting in the file.
+
+    Comments and order stay. Nothing is written unless the whole configuration is right afterwards. The file as it was stays
+    beside it with a ~ at its end. A running server takes the change at: hermes reload
+
+    A secret may be given as - and is then read from standard input, where no list of processes shows it.
+    """
+    setting = _find(name)
+    if setting.kind == "secret" and value == "-":
+        value = password.obtain(setting.name, "-")
+    loaded = set_value(config, setting.section, setting.key, value)
+    say(f"{setting.name} = {_text(loaded, setting)}")
+    remark(f"A running server takes this at: hermes reload -c {config}")
+
+
+@config.command()
+@click.option(
+    "-c",
+    "--config",
+    "config",
+    envvar="HERMES_CONFIG",
+    metavar="FILE",
+    help="Say also what is in force in this config.ini.",
+)
+@json_option
+@click.argument("name", metavar="[SECTION[.KEY]]", required=False)
+def explain(config: str | None, as_json: bool, name: str | None) -> None:
+    """
+    Say what a setting means, how it is written, and what it is by default.
+
+    With SECTION, all settings of that section; without anything, all there are. Needs no configuration file.
+    """
+    settings = _chosen(name)
+    if as_json:
+        say_json({setting.name: _explained(setting) for setting in settings})
+        return
+    loaded = None
+    if config is not None:
+        try:
+            loaded = read(config)
+        except ConfigError:
+            remark(f"{config} is not in order, see: hermes check -c {config}")
+    for number, setting in enumerate(settings):
+        if number:
+            click.echo()
+        say(setting.name)
+        say(f"    {setting.doc}")
+        say(f"    kind:     {_kind(setting)}")
+        say(f"    default:  {format_value(setting.kind, setting.default) or '(empty)'}")
+        if loaded is not None:
+            say(f"    in force: {_text(loaded, setting) or '(empty)'}    ({_source(loaded, setting)})")
+
+
+def _find(name: str) -> Setting:
+    try:
+        return catalog.find(name)
+    except LookupError as error:
+        raise Refused(str(error)) from None
+
+
+def _chosen(name: str | None) -> list[Setting]:
+    if name is None:
+        return [setting for section in SECTIONS.values() for setting in section.settings.values()]
+    if name in SECTIONS:
+        return list(SECTIONS[name].settings.values())
+    return [_find(name)]
+
+
+def _text(loaded: Loaded, setting: Setting) -> str:
+    value = loaded.value(setting)
+    return _MASK if setting.kind == "secret" and value else format_value(setting.kind, value)
+
+
+def _source(loaded: Loaded, setting: Setting) -> str:
+    line = loaded.lines.get((setting.section, setting.key))
+    return f"{loaded.settings.file}:{line}" if line else "default"
+
+
+def _described(loaded: Loaded, setting: Setting) -> dict[str, object]:
+    line = loaded.lines.get((setting.section, setting.key))
+    return {"value": _text(loaded, setting), "default": line is None, "file": loaded.settings.file, "line": line}
+
+
+def _kind(setting: Setting) -> str:
+    if setting.choices:
+        return f"one of {', '.join(setting.choices)}"
+    return f"{setting.kind}: {KINDS[setting.kind]}".replace("`", "")
+
+
+def _explained(setting: Setting) -> dict[str, object]:
+    described = attrs.asdict(setting, filter=attrs.filters.include("section", "key", "kind", "doc", "choices"))
+    return {**described, "default": format_value(setting.kind, setting.default)}

@@ -1,0 +1,257 @@
+"""
+What ``hermes check`` looks at beyond the configuration: each look yields findings and changes nothing.
+
+A finding fails when the server could not start, or mail could not be delivered; it warns where something works that is hardly
+meant, or will soon not work.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+from cryptography import x509
+
+from hermes.config.catalog import SECTIONS
+from hermes.config.places import accounts_file, spool_directory
+from hermes.config.schema import Settings
+from hermes.core import address
+from hermes.directory.accounts import AccountTable, address_key
+from hermes.directory.sources.accounts_file import AccountsFileError
+from hermes.directory.sources.accounts_file import parse as parse_accounts
+from hermes.net.tls import DAYS_OF_WARNING, CertificateError, days_left, load_context
+from hermes.spool.errors import SpoolError
+from hermes.spool.reader import SpoolReader
+
+
+class Level(enum.Enum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@attrs.frozen
+class Finding:
+    """One line of the answer: what was looked at, and how it is."""
+
+    level: Level
+    about: str
+    text: str
+
+
+def inspect(settings: Settings) -> Iterator[Finding]:
+    """Look at everything."""
+    yield from _data(settings)
+    yield from _certificate(settings)
+    yield from _accounts(settings)
+    yield from _mailboxes(settings)
+    yield from _spool(settings)
+    yield from _log(settings)
+    yield from _manhole(settings)
+    yield from _services(settings)
+    yield from _sending(settings)
+
+
+def _ok(about: str, text: str) -> Finding:
+    return Finding(Level.OK, about, text)
+
+
+def _warn(about: str, text: str) -> Finding:
+    return Finding(Level.WARN, about, text)
+
+
+def _fail(about: str, text: str) -> Finding:
+    return Finding(Level.FAIL, about, text)
+
+
+def _data(settings: Settings) -> Iterator[Finding]:
+    about, data = "data directory", settings.hermes.data
+    if not os.path.lexists(data):
+        yield from _will_be_made(about, data)
+        return
+    fault = _unusable_directory(data)
+    if fault:
+        yield _fail(about, fault)
+    elif stat.S_IMODE(os.stat(data).st_mode) & 0o077:
+        yield _warn(about, f"{data} is open to others on this machine: chmod 700 {data}")
+    else:
+        yield _ok(about, f"{data} is writable, and closed to others")
+
+
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    about, certificate, key = "certificate", settings.tls.certificate, settings.tls.key
+    if not certificate:
+        yield _warn(about, "there is none: no TLS is offered, and nobody can log in from elsewhere")
+        return
+    try:
+        load_context(certificate, key)
+        days = days_left(certificate)
+    except CertificateError as error:
+        yield _fail(about, str(error))
+        return
+    if days < 0:
+        yield _fail(about, f"{certificate} expired {-days} days ago")
+    elif days < DAYS_OF_WARNING:
+        yield _warn(about, f"{certificate} expires in {days} days")
+    else:
+        yield _ok(about, f"{certificate} fits its key and is valid for {days} days")
+    if not _covers(certificate, settings.hermes.hostname):
+        yield _warn(about, f"{certificate} is not for the name {settings.hermes.hostname}")
+    if stat.S_IMODE(os.stat(key).st_mode) & 0o077:
+        yield _warn(about, f"the key is open to others on this machine: chmod 600 {key}")
+
+
+def _covers(certificate: str, hostname: str) -> bool:
+    """True when the certificate names the host (RFC 9525 6.3: a wildcard stands for one whole label)."""
+    parsed = x509.load_pem_x509_certificates(Path(certificate).read_bytes())[0]
+    try:
+        names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
+    wanted = {hostname, "*." + hostname.partition(".")[2]}
+    return any(name.lower() in wanted for name in names.get_values_for_type(x509.DNSName))
+
+
+def _accounts(settings: Settings) -> Iterator[Finding]:
+    about, path = "accounts", accounts_file(settings)
+    try:
+        table = parse_accounts(path, Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        yield _warn(about, f"there are none yet: hermes user add -c {settings.file} NAME")
+        table = AccountTable({}, {})
+    except (OSError, UnicodeDecodeError) as error:
+        yield _fail(about, f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}")
+        return
+    except AccountsFileError as error:
+        yield _fail(about, str(error))
+        return
+    else:
+        count = len(table.by_name)
+        yield _ok(about, f"{path} has {count} account{'' if count == 1 else 's'}")
+        if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+            yield _warn(about, f"password hashes are open to others on this machine: chmod 600 {path}")
+    if settings.hermes.postmaster:
+        yield _postmaster(settings, table)
+
+
+def _postmaster(settings: Settings, table: AccountTable) -> Finding:
+    about, postmaster = "postmaster", settings.hermes.postmaster
+    local_part, domain = address.split(postmaster)
+    if domain.lower() not in settings.hermes.domains:
+        return _ok(about, f"{postmaster} is at another server")
+    name = table.name_by_address.get(address_key(postmaster))
+    if name is None:
+        record = table.by_name.get(local_part.lower())
+        # An account without addresses has its name at each of our domains.
+        name = record.account.name if record is not None and not record.account.addresses else None
+    if name is None:
+        return _fail(about, f"no account has the address {postmaster}: hermes user add -c {settings.file} {local_part}")
+    if table.by_name[name].account.disabled:
+        return _fail(about, f"the account {name}, which has the address {postmaster}, is disabled")
+    return _ok(about, f"{postmaster} is the account {name}")
+
+
+def _mailboxes(settings: Settings) -> Iterator[Finding]:
+    about, directory = "mailboxes", settings.mailbox.directory
+    if not os.path.lexists(directory):
+        yield from _will_be_made(about, directory)
+        return
+    fault = _unusable_directory(directory)
+    yield _fail(about, fault) if fault else _ok(about, f"{directory} is writable")
+
+
+def _spool(settings: Settings) -> Iterator[Finding]:
+    about, directory = "queue", spool_directory(settings)
+    if not os.path.lexists(directory):
+        yield from _will_be_made(about, directory)
+        return
+    if fault := _unusable_directory(directory):
+        yield _fail(about, fault)
+        return
+    try:
+        with SpoolReader(directory) as spool:
+            problems = spool.integrity()
+    except (SpoolError, sqlite3.Error) as error:
+        problems = [str(error)]
+    for problem in problems:
+        yield _fail(about, problem)
+    if not problems:
+        yield _ok(about, f"the store in {directory} is whole")
+
+
+def _log(settings: Settings) -> Iterator[Finding]:
+    about, path = "mail log", settings.log.file
+    if not path:
+        yield _ok(about, "none is kept (the trace is)")
+    elif os.path.lexists(path):
+        writable = os.path.isfile(path) and os.access(path, os.W_OK)
+        yield _ok(about, f"{path} is writable") if writable else _fail(about, f"{path} cannot be written to")
+    else:
+        yield from _will_be_made(about, path)
+
+
+def _manhole(settings: Settings) -> Iterator[Finding]:
+    if settings.manhole.listen:
+        keys = settings.manhole.authorized_keys
+        try:
+            lines = Path(keys).read_text("utf-8", "replace").splitlines()
+        except OSError as error:
+            yield _warn("manhole", f"nobody can enter: {keys} cannot be read: {error.strerror}")
+            return
+        count = sum(1 for line in lines if line.strip() and not line.lstrip().startswith("#"))
+        text = f"{keys} lists {count} key{'' if count == 1 else 's'}"
+        yield _ok("manhole", text) if count else _warn("manhole", f"nobody can enter: {text}")
+
+
+def _services(settings: Settings) -> Iterator[Finding]:
+    listening = [
+        f"{section.name}.{setting.key} {', '.join(places)}"
+        for section in SECTIONS.values()
+        for setting in section.settings.values()
+        if setting.kind == "listeners" and (places := getattr(getattr(settings, section.name), setting.key))
+    ]
+    if listening:
+        yield _ok("listening", "; ".join(listening))
+    else:
+        yield _warn("listening", "nowhere: no mail comes in, and none can be read")
+    if not settings.hermes.domains:
+        yield _warn("domains", "there are none: no address is a mailbox here")
+    for network in settings.smtp.relay_networks:
+        if network.is_global:
+            yield _warn("relaying", f"everybody in {network} on the Internet may send to anybody without a login")
+
+
+def _sending(settings: Settings) -> Iterator[Finding]:
+    if settings.smarthost.host:
+        yield _ok("sending", f"mail for others goes through {settings.smarthost.host}:{settings.smarthost.port}")
+        if settings.smarthost.tls != "none" and not settings.smarthost.verify:
+            yield _warn("sending", "the smart host's certificate is not verified: anybody in between can read along")
+    elif settings.direct.enabled:
+        yield _ok("sending", "mail for others goes straight to their servers")
+    else:
+        yield _warn("sending", "mail for others cannot leave: set host in [smarthost], or enabled = yes in [direct]")
+
+
+def _will_be_made(about: str, path: str) -> Iterator[Finding]:
+    """A file or directory that is not there yet: it will be made, if that is possible."""
+    parent = os.path.dirname(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    fault = _unusable_directory(parent)
+    yield _fail(about, fault) if fault else _ok(about, f"{path} will be made")
+
+
+def _unusable_directory(path: str) -> str:
+    """Why nothing can be written there; empty when it can."""
+    if not os.path.isdir(path):
+        return f"{path} is not a directory"
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return f"{path} cannot be written to by this user (owner: user id {os.stat(path).st_uid})"
+    return ""

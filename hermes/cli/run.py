@@ -1,0 +1,88 @@
+"""``hermes run``, and what is asked of a server that runs: ``status``, ``sessions``, ``reload``, ``stop``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import click
+
+from hermes.cli.control_client import ask
+from hermes.cli.output import config_option, json_option, say, say_json, say_table
+from hermes.config.loader import load
+
+
+@click.command()
+@config_option
+def run(config: str) -> None:
+    """
+    Start the server, in the foreground.
+
+    It ends at SIGTERM or SIGINT, when sessions and deliveries have been given time to finish, and takes a changed
+    configuration at SIGHUP. Exit code 3 means that it could not start; the line above says why.
+    """
+    # Only here is the whole server needed: everything else starts faster without it.
+    from hermes.app.main import run as run_server  # noqa: PLC0415
+
+    sys.exit(run_server(config))
+
+
+@click.command()
+@config_option
+@json_option
+def status(config: str, as_json: bool) -> None:
+    """Say how the running server is."""
+    answer = ask(load(config), "status")
+    if as_json:
+        say_json(answer)
+        return
+    width = max(map(len, answer), default=0)
+    for key, value in answer.items():
+        say(f"{key:<{width}}  {value}")
+
+
+@click.command()
+@config_option
+@json_option
+def sessions(config: str, as_json: bool) -> None:
+    """List who is connected to the running server."""
+    answer: list[Mapping[str, object]] = ask(load(config), "sessions")
+    if as_json:
+        say_json(answer)
+    elif not answer:
+        say("Nobody is connected.")
+    else:
+        columns = list(answer[0])
+        say_table(columns, [[_cell(row.get(column)) for column in columns] for row in answer])
+
+
+@click.command()
+@config_option
+def reload(config: str) -> None:
+    """
+    Have the running server take the changed file.
+
+    It takes all of it or, when anything is wrong, nothing. The file is looked at here first, so that its problems are seen here
+    and not only in the server's log.
+    """
+    settings = load(config)
+    _tell(ask(settings, "reload"), "The configuration is in force.")
+
+
+@click.command()
+@config_option
+def stop(config: str) -> None:
+    """
+    Stop the running server in order.
+
+    Sessions and deliveries are given time to finish.
+    """
+    _tell(ask(load(config), "stop"), "The server is stopping.")
+
+
+def _tell(answer: object, otherwise: str) -> None:
+    say(answer if isinstance(answer, str) and answer else otherwise)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,173 @@
+"""``hermes user``: who has a mailbox. A running server sees the changes by itself."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from hermes.cli import password
+from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
+from hermes.config.loader import load
+from hermes.config.places import accounts_file
+from hermes.config.schema import Settings
+from hermes.core.account import Account
+from hermes.core.units import format_size, parse_size
+from hermes.directory.passwords import hash_password
+from hermes.directory.sources.file import FileSource
+
+_NAME = click.argument("name")
+_PASSWORD_FILE = click.option(
+    "--password-file", metavar="F", help="Take the password from the first line of this file; - is standard input."
+)
+_GENERATE = click.option("--generate", is_flag=True, help="Make a good password, and print it once.")
+
+
+@click.group()
+def user() -> None:
+    """Add, list and remove accounts, and set their passwords. A running server sees the changes by itself."""
+
+
+@user.command()
+@config_option
+@_PASSWORD_FILE
+@_GENERATE
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    help="An address that reaches the mailbox; may be repeated, the first is written from. Default: NAME at each domain.",
+)
+@click.option("--full-name", default="", help="The name of the person.")
+@click.option(
+    "--quota", default="0", metavar="SIZE", help="Size of the mailbox, like 500M. Default: that of [mailbox]."
+)
+@_NAME
+def add(
+    config: str,
+    password_file: str | None,
+    generate: bool,
+    addresses: tuple[str, ...],
+    full_name: str,
+    quota: str,
+    name: str,
+) -> None:
+    """Add an account with the login name NAME."""
+    settings = load(config)
+    try:
+        account = Account(name.lower(), addresses, full_name, quota_octets=parse_size(quota))
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    secret = _password(name, password_file, generate)
+    add_account(settings, account, secret)
+    say(f"{account.name} has a mailbox: {', '.join(addresses_of(settings, account)) or 'but no address'}")
+    _tell_generated(generate, secret)
+
+
+@user.command("list")
+@config_option
+@json_option
+def list_(config: str, as_json: bool) -> None:
+    """List all accounts."""
+    settings = load(config)
+    accounts = _source(settings).list() if os.path.exists(accounts_file(settings)) else []
+    if as_json:
+        say_json(
+            [
+                {
+                    "name": account.name,
+                    "addresses": addresses_of(settings, account),
+                    "full_name": account.full_name,
+                    "disabled": account.disabled,
+                    "quota_octets": account.quota_octets,
+                }
+                for account in accounts
+            ]
+        )
+    elif not accounts:
+        say("There are no accounts.")
+    else:
+        rows = [
+            (
+                account.name,
+                ", ".join(addresses_of(settings, account)),
+                account.full_name,
+                "disabled" if account.disabled else "",
+                format_size(account.quota_octets) if account.quota_octets else "",
+            )
+            for account in accounts
+        ]
+        say_table(("name", "addresses", "full name", "state", "quota"), rows)
+
+
+@user.command()
+@config_option
+@_NAME
+def remove(config: str, name: str) -> None:
+    """Remove an account. Its mail stays where it is, and is named so that you can delete it."""
+    settings = load(config)
+    try:
+        _source(settings).remove(name.lower())
+    except LookupError as error:
+        raise Refused(_text(error)) from None
+    say(f"{name.lower()} is no account any more")
+    mail = os.path.join(settings.mailbox.directory, name.lower())
+    if os.path.isdir(mail):
+        remark(f"The mail is still in {mail}")
+
+
+@user.command("password")
+@config_option
+@_PASSWORD_FILE
+@_GENERATE
+@_NAME
+def password_(config: str, password_file: str | None, generate: bool, name: str) -> None:
+    """Set the password of an account."""
+    settings = load(config)
+    source = _source(settings)
+    name = name.lower()
+    try:
+        # Before anybody types a password for nothing.
+        if name not in (account.name for account in source.list()):
+            raise LookupError(f"there is no account {name!r}")
+        secret = _password(name, password_file, generate)
+        source.set_password(name, hash_password(secret))
+    except (LookupError, ValueError) as error:
+        raise Refused(_text(error)) from None
+    say(f"{name} has a new password")
+    _tell_generated(generate, secret)
+
+
+def add_account(settings: Settings, account: Account, secret: str) -> None:
+    """Add an account with this password; raise :class:`Refused`."""
+    os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
+    try:
+        _source(settings).add(account, hash_password(secret))
+    except ValueError as error:
+        raise Refused(_text(error)) from None
+
+
+def addresses_of(settings: Settings, account: Account) -> list[str]:
+    """The addresses of an account; one that lists none has its name at each domain."""
+    return list(account.addresses) or [f"{account.name}@{domain}" for domain in settings.hermes.domains]
+
+
+def _source(settings: Settings) -> FileSource:
+    return FileSource(accounts_file(settings))
+
+
+def _password(name: str, password_file: str | None, generate: bool) -> str:
+    if generate and password_file is not None:
+        raise click.UsageError("Say --generate or --password-file, not both.")
+    return password.generate() if generate else password.obtain(name, password_file)
+
+
+def _tell_generated(generated: bool, secret: str) -> None:
+    if generated:
+        say(f"password: {secret}")
+        remark("It is kept as a hash only: write it down now.")
+
+
+def _text(error: Exception) -> str:
+    # str() of a KeyError would put the text into quotes.
+    return str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
