@@ -1,0 +1,316 @@
+"""
+Dispatch: from a message to its deliveries, and from each delivery to what is written down about it.
+
+A message that is taken up becomes *active*. Its recipients are grouped by destination, each group is one delivery, and each
+delivery one call of an agent. When the agent has answered, its place is given to the next delivery, the outcome is settled
+in the spool, and with its last delivery the message leaves the active set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from itertools import chain
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hermes.core.message import QueuedMessage, QueuedRecipient
+from hermes.core.outcome import Outcome
+from hermes.interfaces import IDeliveryAgent, IRouter, ISpool
+from hermes.queue.active import ActiveMessage, ActiveSet, Delivery
+from hermes.queue.destinations import Concurrency, Destinations
+from hermes.queue.due import DueWatch
+from hermes.queue.router import NO_WAY, UNROUTED, NoWay
+from hermes.queue.settle import Settler
+
+#: What a fault of ours is to the outside: temporary, and nothing about our inside (RFC 3463 3.4: 4.3.0).
+_FAULT = Outcome.deferred("this server had a fault while it tried to deliver the message", "4.3.0")
+
+
+@attrs.define(eq=False)
+class _Errand:
+    """Something that is being done beside the deliveries."""
+
+    task: Deferred[None] | None = None
+
+
+class Dispatcher:
+    """
+    Works on at most ``most`` messages at once.
+
+    ``claimed`` holds queue ids that must not be taken up now; :attr:`abandoned` is called when a message that was to be
+    returned leaves the active set with recipients that may not be finished.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        spool: ISpool,
+        router: IRouter,
+        agents: Mapping[str, IDeliveryAgent],
+        settler: Settler,
+        limits: Mapping[str, Concurrency],
+        most: int,
+        clock: IReactorTime,
+        now: Callable[[], float],
+    ) -> None:
+        self._spool = spool
+        self._router = router
+        self._agents = agents
+        self._own_agents = {NO_WAY: NoWay(), UNROUTED.partition(":")[0]: NoWay()}
+        self._settler = settler
+        self._most = most
+        self._clock = clock
+        self._now = now
+        self.active = ActiveSet(most)
+        self.claimed: set[str] = set()
+        self.destinations = Destinations(limits, most)
+        self.running: set[Delivery] = set()
+        self.watch = DueWatch(
+            spool,
+            clock,
+            now,
+            room=lambda: self.active.free,
+            busy=self.destinations.looking,
+            active=self._untouchable,
+            take=lambda message: self.take(message, fresh=False),
+            looked=self.destinations.looked,
+        )
+        self.abandoned: Callable[[str], Coroutine[Any, Any, object]] | None = None
+        self._errands: set[_Errand] = set()
+        self._started = False
+        self._starting = False
+        self._idle: Deferred[None] | None = None
+
+    # Start and stop
+
+    def start(self) -> None:
+        """Begin with a look at the disk."""
+        self._started = True
+        self.watch.start()
+
+    @property
+    def started(self) -> bool:
+        """True between start and stop."""
+        return self._started
+
+    async def stop(self, grace_seconds: float, cancel_seconds: float) -> None:
+        """Begin nothing more, wait for what is under way, cancel what takes too long and give it time to clean up."""
+        self._started = False
+        self.watch.stop()
+        self.destinations.forget_waiting()
+        await self._until_idle(grace_seconds)
+        tasks = [delivery.task for delivery in self.running] + [errand.task for errand in self._errands]
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await self._until_idle(cancel_seconds)
+
+    async def _until_idle(self, seconds: float) -> None:
+        if not self.running and not self._errands:
+            return
+        self._idle = Deferred()
+        try:
+            await self._idle.addTimeout(seconds, self._clock)
+        except DeferredTimeoutError:
+            pass
+        finally:
+            self._idle = None
+
+    def _check_idle(self) -> None:
+        if self._idle is not None and not self.running and not self._errands:
+            self._idle.callback(None)
+
+    def errand(self, work: Coroutine[Any, Any, object], about: str) -> None:
+        """Do something beside the deliveries; a fault is logged."""
+        errand = _Errand()
+        self._errands.add(errand)
+        errand.task = Deferred.fromCoroutine(self._do(errand, work, about))
+
+    async def _do(self, errand: _Errand, work: Coroutine[Any, Any, object], about: str) -> None:
+        try:
+            await work
+        except CancelledError:
+            # Only stop() cancels.
+            return
+        except Exception:
+            self._log.failure("Message {queue_id} could not be worked on", queue_id=about)
+        finally:
+            self._errands.discard(errand)
+            self._check_idle()
+
+    # Into the active set and out of it
+
+    def _untouchable(self) -> tuple[str, ...]:
+        return tuple(chain(self.active, self.claimed))
+
+    def take(self, message: QueuedMessage, *, fresh: bool) -> None:
+        """Make a message active if there is room; else it stays on disk, and the watch knows that there is more."""
+        if message.queue_id in self.active or message.queue_id in self.claimed or not self._started:
+            return
+        # While mail waits on disk, fresh mail leaves a quarter of the places to it.
+        if self.active.free <= (self._most // 4 if fresh and self.watch.more else 0):
+            self.watch.more = True
+            return
+        active = self.active.add(message)
+        self.watch.became_active(message.queue_id)
+        if all(self._is_routed(recipient) for recipient in message.recipients):
+            self._begin(active, {}, fresh=fresh)
+        else:
+            self.errand(self._route(active), message.queue_id)
+
+    def _is_routed(self, recipient: QueuedRecipient) -> bool:
+        """The way that was found at acceptance is good for the first attempt, if it still exists."""
+        return not recipient.attempts and recipient.destination.partition(":")[0] in self._agents
+
+    async def _route(self, active: ActiveMessage) -> None:
+        """Find the ways anew: the configuration or the directory may have changed since."""
+        stored = {}
+        for recipient in active.message.recipients:
+            stored[recipient.ordinal] = recipient.destination
+            try:
+                recipient.destination = await self._router.route(recipient.address)
+            except CancelledError:
+                raise
+            except Exception:
+                self._log.failure("{queue_id} could not be routed", queue_id=active.message.queue_id)
+                recipient.destination = UNROUTED
+        self._begin(active, stored, fresh=False)
+
+    def _begin(self, active: ActiveMessage, stored: Mapping[int, str], *, fresh: bool) -> None:
+        """Make the deliveries; ``stored`` holds the destinations under which the spool knows recipients routed anew."""
+        groups: dict[str, list[QueuedRecipient]] = {}
+        for recipient in active.message.recipients:
+            groups.setdefault(recipient.destination, []).append(recipient)
+        free = self.active.free
+        ready = []
+        refused = 0
+        for destination, recipients in groups.items():
+            if not self.destinations.has_room(destination, free, fresh=fresh):
+                refused += 1
+                for recipient in recipients:
+                    self.destinations.also_known_as(destination, stored.get(recipient.ordinal, destination))
+                continue
+            agent, _, next_hop = destination.partition(":")
+            delivery = Delivery(active, destination, agent, next_hop, recipients)
+            active.deliveries.append(delivery)
+            if self.destinations.add(delivery):
+                ready.append(delivery)
+        if not active.deliveries:
+            # All of it waits for destinations that have closed, and these say when they open again.
+            active.incomplete = False
+            self._leave(active)
+        elif refused:
+            active.incomplete = True
+        # Only now: a delivery may end at once, and the message must not leave while it has others.
+        for delivery in ready:
+            self._start(delivery)
+
+    def _leave(self, active: ActiveMessage) -> None:
+        self.active.remove(active)
+        if not self._started:
+            return
+        queue_id = active.message.queue_id
+        if active.returning and queue_id not in self.claimed and self.abandoned is not None:
+            self.errand(self.abandoned(queue_id), queue_id)
+        if active.incomplete:
+            # While it was active, the look at the disk did not see its other recipients.
+            self.watch.at(self._now())
+        if self.watch.more and self.active.free >= max(self._most // 4, 1):
+            self.watch.look()
+
+    def withdraw(self, queue_id: str) -> None:
+        """Take back the deliveries of a message that have not begun."""
+        active = self.active.get(queue_id)
+        if active is None:
+            return
+        for delivery in list(active.deliveries):
+            if self.destinations.withdraw(delivery):
+                active.deliveries.remove(delivery)
+                active.incomplete = True
+        if not active.deliveries:
+            self._leave(active)
+        self.watch.look()
+
+    # One delivery
+
+    def _start(self, delivery: Delivery) -> None:
+        self.running.add(delivery)
+        delivery.task = Deferred.fromCoroutine(self._deliver(delivery))
+
+    def _start_waiting(self) -> None:
+        """Give free places to those who wait. Deliveries that end at once come back here: one loop serves them all."""
+        if self._starting or not self._started:
+            return
+        self._starting = True
+        try:
+            while (delivery := self.destinations.take()) is not None:
+                self._start(delivery)
+        finally:
+            self._starting = False
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        active = delivery.active
+        try:
+            try:
+                outcomes = await self._attempt(delivery)
+            finally:
+                if self.destinations.ended(delivery):
+                    self.watch.look()
+                self._start_waiting()
+            if outcomes is not None:
+                await self.settle(active.message, delivery.recipients, outcomes, lambda: active.silent)
+        except CancelledError:
+            self._log.info("Delivery of {queue_id} was cut off by the stop", queue_id=active.message.queue_id)
+        except Exception:
+            # Nobody knows what was written down. Taking it up again at once could deliver it again and again.
+            self._log.failure("Message {queue_id} is set aside until the next start", queue_id=active.message.queue_id)
+            return
+        finally:
+            self.running.discard(delivery)
+            self._check_idle()
+        active.deliveries.remove(delivery)
+        if not active.deliveries:
+            self._leave(active)
+
+    async def _attempt(self, delivery: Delivery) -> list[Outcome] | None:
+        """Call the agent; None when the message is gone. A fault is a temporary failure for all."""
+        message = delivery.active.message
+        try:
+            if message.content.data is None and message.content.path is None:
+                try:
+                    message.content = await self._spool.content(message.queue_id)
+                except KeyError:
+                    return None
+            agent = self._agents.get(delivery.agent) or self._own_agents[delivery.agent]
+            outcomes = await agent.deliver(delivery.next_hop, message, delivery.recipients)
+            if len(outcomes) != len(delivery.recipients):
+                raise RuntimeError(f"{len(outcomes)} outcomes for {len(delivery.recipients)} recipients")
+        except CancelledError:
+            if not self._started:
+                raise
+            self._log.failure("The attempt for {queue_id} cancelled itself", queue_id=message.queue_id)
+        except Exception:
+            self._log.failure("The attempt for {queue_id} had a fault", queue_id=message.queue_id)
+        else:
+            return outcomes
+        return [_FAULT] * len(delivery.recipients)
+
+    async def settle(
+        self,
+        message: QueuedMessage,
+        recipients: list[QueuedRecipient],
+        outcomes: list[Outcome],
+        silent: Callable[[], bool],
+    ) -> None:
+        """Write down what became of recipients, and send the reports on their way."""
+        reports, next_attempt_at = await self._settler.settle(message, recipients, outcomes, silent)
+        for report in reports:
+            self.take(report, fresh=True)
+        if next_attempt_at is not None:
+            self.watch.at(next_attempt_at)

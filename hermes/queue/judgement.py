@@ -1,0 +1,179 @@
+"""
+From outcomes to what is written down: pure rules, one attempt at a time.
+
+For each recipient: what the queue keeps of it (a settlement), the fact for the trace (an event), and whether the sender is
+to be told (RFC 3461 5.2). No clock, no randomness, no disk: these are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+
+from hermes.config.schema import QueueSettings
+from hermes.core import address
+from hermes.core.event import Event, Kind
+from hermes.core.message import Finished, Postponed, QueuedMessage, QueuedRecipient, Settlement
+from hermes.core.outcome import Outcome, Result
+from hermes.core.report import Action, Fate
+from hermes.queue.schedule import is_expired, next_attempt_at, warnings_due
+
+_KINDS = {
+    Result.DELIVERED: Kind.DELIVERED,
+    Result.RELAYED: Kind.RELAYED,
+    Result.DEFERRED: Kind.DEFERRED,
+    Result.FAILED: Kind.FAILED,
+}
+
+
+@attrs.define
+class Judgement:
+    """
+    What follows from one attempt.
+
+    ``failed``, ``delayed`` and ``succeeded`` are those recipients of which the sender shall be told; ``orphaned`` those
+    that failed while there is no sender to tell.
+    """
+
+    settlements: list[Settlement] = attrs.field(factory=list)
+    events: list[Event] = attrs.field(factory=list)
+    failed: list[Fate] = attrs.field(factory=list)
+    delayed: list[Fate] = attrs.field(factory=list)
+    succeeded: list[Fate] = attrs.field(factory=list)
+    orphaned: list[Fate] = attrs.field(factory=list)
+
+    @property
+    def wants_reports(self) -> bool:
+        """True when somebody is to be told."""
+        return bool(self.failed or self.delayed or self.succeeded or self.orphaned)
+
+
+class Judge:
+    """Applies the settings; ``stray`` gives a random number from -1 to 1 for each pause."""
+
+    def __init__(self, settings: QueueSettings, stray: Callable[[], float]) -> None:
+        self._settings = settings
+        self._stray = stray
+
+    def judge(
+        self, message: QueuedMessage, recipients: Sequence[QueuedRecipient], outcomes: Iterable[Outcome], now: float
+    ) -> Judgement:
+        """Say what follows from the outcomes of one delivery, one for each recipient, in their order."""
+        judgement = Judgement()
+        for recipient, outcome in zip(recipients, outcomes, strict=True):
+            if outcome.result is Result.DEFERRED:
+                self._deferred(judgement, message, recipient, outcome, now)
+            else:
+                judgement.settlements.append(Finished(recipient.ordinal))
+                judgement.events.append(_event(_KINDS[outcome.result], message, recipient, outcome, now))
+                if outcome.result is Result.FAILED:
+                    _failed(judgement, message, recipient, outcome)
+                elif recipient.notify is not None and "SUCCESS" in recipient.notify:
+                    _succeeded(judgement, message, recipient, outcome)
+        return judgement
+
+    def without_reports(
+        self, message: QueuedMessage, recipients: Sequence[QueuedRecipient], outcomes: Iterable[Outcome], now: float
+    ) -> Judgement:
+        """
+        The same when no report can be written: who would have to be told of a failure is kept, and tried again later.
+
+        Returning nothing and forgetting the message would lose it; this does not.
+        """
+        judgement = Judgement()
+        for recipient, outcome in zip(recipients, outcomes, strict=True):
+            if outcome.result in {Result.DELIVERED, Result.RELAYED}:
+                judgement.settlements.append(Finished(recipient.ordinal))
+                judgement.events.append(_event(_KINDS[outcome.result], message, recipient, outcome, now))
+            else:
+                self._postpone(judgement, message, recipient, outcome, now, recipient.delays_reported)
+        return judgement
+
+    def _deferred(
+        self, judgement: Judgement, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
+    ) -> None:
+        if is_expired(now, message.accepted_at, self._settings.expire):
+            judgement.settlements.append(Finished(recipient.ordinal))
+            judgement.events.append(_event(Kind.EXPIRED, message, recipient, outcome, now))
+            _failed(judgement, message, recipient, outcome, expired=True)
+            return
+        warnings = warnings_due(now, message.accepted_at, self._settings.delay_warning)
+        if warnings > recipient.delays_reported and _may_warn(message, recipient):
+            judgement.delayed.append(Fate(recipient.address, recipient.original, Action.DELAYED, outcome))
+        self._postpone(judgement, message, recipient, outcome, now, max(warnings, recipient.delays_reported))
+
+    def _postpone(
+        self,
+        judgement: Judgement,
+        message: QueuedMessage,
+        recipient: QueuedRecipient,
+        outcome: Outcome,
+        now: float,
+        delays_reported: int,
+    ) -> None:
+        attempts = recipient.attempts + 1
+        settings = self._settings
+        at = next_attempt_at(now, attempts, settings.retry, self._stray(), message.accepted_at, settings.expire)
+        judgement.settlements.append(Postponed(recipient.ordinal, attempts, at, outcome.reason, delays_reported))
+        judgement.events.append(_event(Kind.DEFERRED, message, recipient, outcome, now, at))
+
+
+def _failed(
+    judgement: Judgement,
+    message: QueuedMessage,
+    recipient: QueuedRecipient,
+    outcome: Outcome,
+    *,
+    expired: bool = False,
+) -> None:
+    """RFC 3461 5.2.6: a report unless NOTIFY says otherwise, and never to the null sender (RFC 3461 5.2)."""
+    fate = Fate(recipient.address, recipient.original, Action.FAILED, outcome, expired)
+    if address.is_null(message.envelope.reverse_path):
+        judgement.orphaned.append(fate)
+    elif recipient.notify is None or "FAILURE" in recipient.notify:
+        judgement.failed.append(fate)
+
+
+def _may_warn(message: QueuedMessage, recipient: QueuedRecipient) -> bool:
+    """RFC 3461 5.2.5."""
+    if address.is_null(message.envelope.reverse_path):
+        return False
+    return recipient.notify is None or "DELAY" in recipient.notify
+
+
+def _succeeded(judgement: Judgement, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome) -> None:
+    """RFC 3461 5.2.2 b, 5.2.3 a: "delivered" for our mailboxes; "relayed" when the next server will not report itself."""
+    if address.is_null(message.envelope.reverse_path) or outcome.dsn_passed:
+        return
+    action = Action.DELIVERED if outcome.result is Result.DELIVERED else Action.RELAYED
+    judgement.succeeded.append(Fate(recipient.address, recipient.original, action, outcome))
+
+
+def _event(
+    kind: Kind,
+    message: QueuedMessage,
+    recipient: QueuedRecipient,
+    outcome: Outcome,
+    now: float,
+    next_attempt: float | None = None,
+) -> Event:
+    """The fact for the trace: who was spoken to, what was said in full, and how long it has been."""
+    facts: dict[str, str | int | float | bool | None] = {
+        "destination": recipient.destination,
+        "attempt": recipient.attempts + 1,
+        "seconds": round(now - message.accepted_at, 3),
+        "status": outcome.status,
+        "reason": outcome.reason,
+    }
+    if outcome.host is not None:
+        facts["host"] = outcome.host
+    if outcome.address is not None:
+        facts["address"] = outcome.address
+    if outcome.tls is not None:
+        facts["tls"] = outcome.tls
+    if outcome.reply is not None:
+        facts["reply"] = str(outcome.reply)
+    if next_attempt is not None:
+        facts["next_attempt_at"] = round(next_attempt, 3)
+    return Event(now, kind, message.queue_id, recipient.address, message.envelope.reverse_path, "", facts)

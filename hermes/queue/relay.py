@@ -1,0 +1,173 @@
+"""
+The relay manager: takes messages that are durable and sees to their delivery.
+
+The spool is the truth; what is here is a window on it. Fresh messages are delivered from memory when there is room, without
+asking the spool for anything; all others wait on disk until they are due and there is room for them. Whatever is in memory
+may be lost at any time: after a restart everything that was not settled is found due again.
+
+Orders of the administrator go to the spool first. Deliveries that have not begun are then taken back; one that is under way
+is not cut off, because nobody could say what the other server made of it: it ends, and its result is recorded as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from hermes.config.schema import QueueSettings
+from hermes.core.event import Event, Kind
+from hermes.core.message import QueuedMessage
+from hermes.core.outcome import Outcome
+from hermes.interfaces import IContentReader, IDeliveryAgent, IRelayManager, IRouter, ISpool
+from hermes.queue.destinations import Concurrency
+from hermes.queue.dispatch import Dispatcher
+from hermes.queue.judgement import Judge
+from hermes.queue.reports import Reporter
+from hermes.queue.settle import Settler
+
+#: How long deliveries may go on when the server stops.
+GRACE_SECONDS = 20.0
+
+#: How long those that are cancelled then may take to clean up.
+CANCEL_SECONDS = 5.0
+
+#: No status code of RFC 3463 says "by order of the administrator".
+_RETURNED = Outcome.failed("returned by the administrator of this server", "5.0.0")
+
+
+@implementer(IRelayManager)
+class RelayManager:
+    """
+    Schedules, routes and dispatches.
+
+    ``agents`` are known by the word before the colon of a destination, and ``limits`` says how many deliveries each may run;
+    ``now`` is the time of day, and ``random`` lets pauses stray.
+    """
+
+    def __init__(
+        self,
+        spool: ISpool,
+        router: IRouter,
+        agents: Mapping[str, IDeliveryAgent],
+        settings: QueueSettings,
+        clock: IReactorTime,
+        *,
+        now: Callable[[], float],
+        random: Random,
+        reader: IContentReader,
+        hostname: str,
+        postmaster: str,
+        limits: Mapping[str, Concurrency],
+    ) -> None:
+        self._spool = spool
+        self._now = now
+        self._settings = settings
+        reporter = Reporter(spool, reader, router, settings, now, hostname=hostname, postmaster=postmaster)
+        judge = Judge(settings, lambda: random.uniform(-1, 1))
+        self._settler = Settler(spool, judge, reporter, clock, now)
+        self._dispatcher = Dispatcher(spool, router, agents, self._settler, limits, settings.active, clock, now)
+        self._dispatcher.abandoned = self.return_now
+
+    def start(self) -> None:
+        """Begin: everything that is due is taken up."""
+        self._dispatcher.start()
+
+    async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        """
+        Begin nothing more, and wait for what is under way; cancel what takes longer than ``grace_seconds``.
+
+        What was cancelled, and what had not begun, is in the spool as it was.
+        """
+        await self._dispatcher.stop(grace_seconds, CANCEL_SECONDS)
+
+    def accepted(self, message: QueuedMessage) -> None:
+        """A message has just become durable: deliver it now if there is room, else when it is its turn."""
+        self._dispatcher.take(message, fresh=True)
+
+    def wake(self) -> None:
+        """Something changed in the spool: look again."""
+        self._dispatcher.watch.look()
+
+    def describe(self) -> dict[str, object]:
+        """What is going on, ready for JSON."""
+        dispatcher = self._dispatcher
+        return {
+            "active": len(dispatcher.active),
+            "active_limit": self._settings.active,
+            "octets": dispatcher.active.octets,
+            "recipients": dispatcher.active.recipients,
+            "running": len(dispatcher.running),
+            "more_on_disk": dispatcher.watch.more,
+            "next_look_at": dispatcher.watch.next_at,
+            "counters": dict(self._settler.counters),
+            "destinations": dispatcher.destinations.describe(),
+        }
+
+    async def hold(self, queue_id: str) -> bool:
+        """Stop a message; False when there is no such message. An attempt that is under way ends as it will."""
+        found = await self._spool.hold(queue_id, self._order(Kind.HELD, queue_id))
+        self._dispatcher.withdraw(queue_id)
+        return found
+
+    async def release(self, queue_id: str) -> bool:
+        """Let a held message go on, now."""
+        found = await self._spool.release(queue_id, self._order(Kind.RELEASED, queue_id))
+        self.wake()
+        return found
+
+    async def retry(self, queue_id: str | None) -> int:
+        """Make one message, or all, due now (held ones stay held); how many messages that were."""
+        touched = await self._spool.retry(queue_id, self._order(Kind.RETRIED, queue_id or ""), self._now())
+        self.wake()
+        return touched
+
+    async def remove(self, queue_id: str) -> bool:
+        """Take a message out of the queue and tell nobody, not even when an attempt that is under way fails."""
+        found = await self._spool.remove(queue_id, self._order(Kind.REMOVED, queue_id))
+        if (active := self._dispatcher.active.get(queue_id)) is not None:
+            active.silent = True
+        self._dispatcher.withdraw(queue_id)
+        return found
+
+    async def return_now(self, queue_id: str) -> bool:
+        """
+        Give a message up: every recipient that is not finished fails, and the sender is told.
+
+        Recipients with whom an attempt is under way are given up when it has ended without success. False when there is no
+        such message.
+        """
+        dispatcher = self._dispatcher
+        if queue_id in dispatcher.claimed:
+            return True
+        dispatcher.claimed.add(queue_id)
+        # A look at the disk that is going on must not bring it either.
+        dispatcher.watch.became_active(queue_id)
+        try:
+            return await self._give_up(queue_id)
+        finally:
+            dispatcher.claimed.discard(queue_id)
+            self.wake()
+
+    async def _give_up(self, queue_id: str) -> bool:
+        dispatcher = self._dispatcher
+        found = False
+        while True:
+            if (active := dispatcher.active.get(queue_id)) is not None:
+                active.returning = True
+            dispatcher.withdraw(queue_id)
+            active = dispatcher.active.get(queue_id)
+            under_way = {each.ordinal for run in active.deliveries for each in run.recipients} if active else set()
+            for message in await self._spool.select(queue_id):
+                found = True
+                rest = [each for each in message.recipients if each.ordinal not in under_way]
+                if rest:
+                    await dispatcher.settle(message, rest, [_RETURNED] * len(rest), lambda: False)
+            if not under_way or queue_id in dispatcher.active:
+                # What is still under way is seen to when it leaves the active set.
+                return found
+
+    def _order(self, kind: Kind, queue_id: str) -> Event:
+        return Event(self._now(), kind, queue_id, facts={"by": "administrator"})

@@ -1,0 +1,100 @@
+"""
+By which way mail for an address goes: the rules of routing, and the agent for mail that has no way.
+
+A destination is ``agent:next-hop``. ``none:`` stands for mail that cannot be sent on as things are; its next hop is the
+reason, in words fit for the sender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zope.interface import implementer
+
+from hermes.core import address as addresses
+from hermes.core.account import Local, Remote, Unknown
+from hermes.core.message import QueuedMessage, QueuedRecipient
+from hermes.core.outcome import Outcome
+from hermes.interfaces import IDeliveryAgent, IDirectory, IRouter
+
+#: The agent of mail without a way.
+NO_WAY = "none"
+
+#: The destination of what could not be routed because the directory failed: it is routed again at the next attempt.
+UNROUTED = "unrouted:the directory could not say where mail for this address goes"
+
+NO_SUCH_ADDRESS = f"{NO_WAY}:there is no such address here"
+DISABLED = f"{NO_WAY}:the mailbox is disabled"
+NO_POSTMASTER = f"{NO_WAY}:no postmaster is configured"
+NO_WAY_OUT = f"{NO_WAY}:no way out is configured: this server sends nothing to other domains"
+
+#: What will not get better by waiting (RFC 3463 3.2, 3.3). The rest is the configuration's fault, and may be mended.
+_FINAL = {NO_SUCH_ADDRESS: "5.1.1", DISABLED: "5.2.1"}
+
+#: RFC 5321 4.5.1: this local part is known at every domain, in any case.
+_POSTMASTER = "postmaster"
+
+
+@implementer(IRouter)
+class Router:
+    """
+    Routes by the directory and the configured ways out; a smart host comes before direct delivery.
+
+    ``smarthost`` is the name of the smart host, or empty; ``postmaster`` the address of the person in charge, or empty.
+    """
+
+    def __init__(
+        self, directory: IDirectory, *, smarthost: str = "", direct_enabled: bool = False, postmaster: str = ""
+    ) -> None:
+        self._directory = directory
+        self._smarthost = smarthost
+        self._direct_enabled = direct_enabled
+        self._postmaster = postmaster
+
+    async def route(self, address: str) -> str:
+        """The destination for an address."""
+        local_part, domain = addresses.split(address)
+        is_postmaster = local_part.lower() == _POSTMASTER
+        if is_postmaster and not domain:
+            return await self._to_postmaster()
+        resolution = await self._directory.resolve(address)
+        if isinstance(resolution, Unknown) and is_postmaster and not resolution.disabled:
+            # Mail for the postmaster is never refused at a domain of ours (RFC 5321 4.5.1).
+            return await self._to_postmaster()
+        return self._destination(resolution)
+
+    async def _to_postmaster(self) -> str:
+        """The way to the person in charge, whose own address is not replaced once more."""
+        if not self._postmaster:
+            return NO_POSTMASTER
+        return self._destination(await self._directory.resolve(self._postmaster))
+
+    def _destination(self, resolution: Local | Remote | Unknown) -> str:
+        match resolution:
+            case Local(account):
+                return f"local:{account.name}"
+            case Remote(domain):
+                if self._smarthost:
+                    return f"smarthost:{self._smarthost}"
+                return f"direct:{domain}" if self._direct_enabled else NO_WAY_OUT
+            case Unknown(_, disabled):
+                return DISABLED if disabled else NO_SUCH_ADDRESS
+
+
+@implementer(IDeliveryAgent)
+class NoWay:
+    """
+    The agent for ``none:`` and ``unrouted:``.
+
+    Mail gets here when its way has vanished after it was accepted. An address that is gone fails; a fault of the
+    configuration or of the directory waits to be mended, until the message expires.
+    """
+
+    async def deliver(
+        self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
+    ) -> list[Outcome]:
+        """The same outcome for all."""
+        status = _FINAL.get(f"{NO_WAY}:{next_hop}")
+        # RFC 3463 3.4: 4.3.5, system incorrectly configured.
+        outcome = Outcome.failed(next_hop, status) if status else Outcome.deferred(next_hop, "4.3.5")
+        return [outcome] * len(recipients)
