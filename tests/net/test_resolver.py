@@ -1,0 +1,297 @@
+"""Looking up mail exchangers and addresses, against a name server on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from hermes.net import resolver as resolver_module
+from hermes.net.dns_query import parse_server, read_resolv_conf
+from hermes.net.resolver import Answer, MailExchanger, Resolver, Status, encode_name
+from tests.support import dns_server
+from tests.support.dns_server import NameServer, a, aaaa, cname, mx
+
+#: Long enough for a busy machine: servers on it answer at once.
+TIMEOUTS = (20.0, 20.0)
+
+#: For servers that never answer.
+SHORT_TIMEOUTS = (0.01, 0.01)
+
+
+class Timed:
+    """The reactor with a clock whose time a test can move for the cache, while the network's goes on."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+
+    def seconds(self) -> float:
+        """The time that the cache sees."""
+        return self.clock.seconds()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(reactor, name)
+
+
+class ResolverTests(TestCase):
+    """A resolver with one server."""
+
+    async def setUp(self) -> None:
+        """A zone with everything."""
+        self.server = NameServer(
+            {
+                "example.com": [mx(20, "mx2.example.com"), mx(10, "MX1.Example.COM"), a("192.0.2.1")],
+                "null.example": [mx(0, "")],
+                "plain.example": [a("192.0.2.2", ttl=10)],
+                "both.example": [a("192.0.2.3"), a("192.0.2.4"), aaaa("2001:db8::3")],
+                "six.example": [aaaa("2001:db8::6")],
+                "mapped.example": [aaaa("::ffff:192.0.2.9"), a("192.0.2.9")],
+                "alias.example": [cname("example.com", ttl=20)],
+                "dangling.example": [cname("nowhere.example")],
+                "loop.example": [cname("loop2.example")],
+                "loop2.example": [cname("loop.example")],
+                "xn--grn-ioa.example": [a("192.0.2.5")],
+            }
+        )
+        self.server.start(reactor)
+        self.time = Timed()
+        self.resolver = Resolver(self.time, [self.server.address], timeouts_seconds=TIMEOUTS)
+
+    async def tearDown(self) -> None:
+        """Nothing stays open."""
+        await self.server.stop()
+
+    async def test_mail_exchangers(self) -> None:
+        """MX records come with preference and host, in lower case."""
+        answer = await self.resolver.mail_exchangers("Example.COM.")
+        self.assertIs(answer.status, Status.FOUND)
+        self.assertEqual(
+            sorted(answer.values, key=lambda record: record.preference),
+            [MailExchanger(10, "mx1.example.com"), MailExchanger(20, "mx2.example.com")],
+        )
+
+    async def test_null_mx(self) -> None:
+        """A null MX has an empty host (RFC 7505 3)."""
+        self.assertEqual((await self.resolver.mail_exchangers("null.example")).values, (MailExchanger(0, ""),))
+
+    async def test_no_data(self) -> None:
+        """A name without the record exists all the same."""
+        answer = await self.resolver.mail_exchangers("plain.example")
+        self.assertEqual((answer.status, answer.reason), (Status.NO_DATA, "plain.example has no MX record in DNS"))
+
+    async def test_no_name(self) -> None:
+        """A name that does not exist."""
+        answer = await self.resolver.mail_exchangers("nothing.example")
+        self.assertEqual((answer.status, answer.reason), (Status.NO_NAME, "nothing.example does not exist in DNS"))
+
+    async def test_addresses(self) -> None:
+        """Addresses of both families, in turn, IPv4 first; a mapped one is IPv4, and none comes twice."""
+        for host, expected in (
+            ("plain.example", ("192.0.2.2",)),
+            ("both.example", ("192.0.2.3", "2001:db8::3", "192.0.2.4")),
+            ("six.example", ("2001:db8::6",)),
+            ("mapped.example", ("192.0.2.9",)),
+        ):
+            self.assertEqual(await self.resolver.addresses(host), Answer(Status.FOUND, expected))
+
+    async def test_no_addresses(self) -> None:
+        """Without any address the answer says why; unavailable outweighs absent."""
+        self.assertIs((await self.resolver.addresses("nothing.example")).status, Status.NO_NAME)
+        self.assertIs((await self.resolver.addresses("null.example")).status, Status.NO_DATA)
+        self.server.behaviors["broken.example"] = dns_server.SERVFAIL
+        self.assertIs((await self.resolver.addresses("broken.example")).status, Status.UNAVAILABLE)
+
+    async def test_alias(self) -> None:
+        """An alias is followed, whether the server gives its target along or must be asked again (RFC 5321 5.1)."""
+        answer = await self.resolver.mail_exchangers("alias.example")
+        self.assertEqual(len(answer.values), 2)
+        self.assertEqual(len(self.server.asked), 1)
+        self.server.behaviors["example.com"] = "alone"
+        self.assertEqual((await self.resolver.addresses("alias.example")).values, ("192.0.2.1",))
+        self.assertIn(("example.com", "A", "UDP"), self.server.asked)
+
+    async def test_alias_of_nothing(self) -> None:
+        """An alias of a name that does not exist is a name that does not exist."""
+        self.assertIs((await self.resolver.mail_exchangers("dangling.example")).status, Status.NO_NAME)
+
+    async def test_alias_loop(self) -> None:
+        """Aliases that go round come to an end."""
+        self.server.behaviors = {"loop.example": "alone", "loop2.example": "alone"}
+        answer = await self.resolver.mail_exchangers("loop.example")
+        self.assertEqual((answer.status, answer.values), (Status.UNAVAILABLE, ()))
+        self.assertLessEqual(len(self.server.asked), resolver_module.MAX_ALIASES)
+
+    async def test_international(self) -> None:
+        """A name in any script is asked for by its A-labels (RFC 5890)."""
+        self.assertEqual((await self.resolver.addresses("GR\u00dcN.example")).values, ("192.0.2.5",))
+
+    async def test_impossible_names(self) -> None:
+        """What cannot be a name does not exist, and nobody is asked."""
+        for name in ("", "a..b", "a" * 64 + ".example", "a b.example", "\u2603\u2603\udc80", "a\r\n.example"):
+            self.assertIs((await self.resolver.mail_exchangers(name)).status, Status.NO_NAME, name)
+        self.assertEqual(self.server.asked, [])
+
+    async def test_server_fails(self) -> None:
+        """A server that fails, refuses or answers something else gives a temporary answer."""
+        for behavior, words in (
+            (dns_server.SERVFAIL, "error 2"),
+            (dns_server.REFUSED, "error 5"),
+            (dns_server.WRONG_QUESTION, "what was asked"),
+        ):
+            name = behavior.replace(" ", "-").lower() + ".example"
+            self.server.behaviors[name] = behavior
+            answer = await self.resolver.mail_exchangers(name)
+            self.assertIs(answer.status, Status.UNAVAILABLE)
+            self.assertIn(words, answer.reason)
+            self.assertEqual(len(self.server.asked), len(TIMEOUTS))
+            self.server.asked.clear()
+
+    async def test_silence(self) -> None:
+        """A server that is silent is asked in every round, then the answer is a temporary one."""
+        self.server.behaviors["example.com"] = dns_server.SILENCE
+        resolver = Resolver(self.time, [self.server.address], timeouts_seconds=SHORT_TIMEOUTS)
+        answer = await resolver.mail_exchangers("example.com")
+        self.assertEqual((answer.status, answer.reason), (Status.UNAVAILABLE, "name server 127.0.0.1 does not answer"))
+
+    async def test_unavailable_is_not_kept(self) -> None:
+        """A server that failed is asked again at the next look-up."""
+        self.server.behaviors["example.com"] = dns_server.SERVFAIL
+        self.assertIs((await self.resolver.mail_exchangers("example.com")).status, Status.UNAVAILABLE)
+        del self.server.behaviors["example.com"]
+        self.assertIs((await self.resolver.mail_exchangers("example.com")).status, Status.FOUND)
+
+    async def test_truncated(self) -> None:
+        """An answer that does not fit in a datagram is fetched by TCP (RFC 7766)."""
+        self.server.behaviors["example.com"] = dns_server.TRUNCATED
+        self.assertEqual(len((await self.resolver.mail_exchangers("example.com")).values), 2)
+        self.assertEqual([transport for _, _, transport in self.server.asked], ["UDP", "TCP"])
+
+    async def test_truncated_and_cut(self) -> None:
+        """A server that closes the TCP connection gives no answer."""
+        self.server.behaviors["example.com"] = dns_server.CUT_BY_TCP
+        resolver = Resolver(self.time, [self.server.address], timeouts_seconds=SHORT_TIMEOUTS)
+        self.assertIs((await resolver.mail_exchangers("example.com")).status, Status.UNAVAILABLE)
+
+    async def test_next_server(self) -> None:
+        """When one server fails, the next one is asked."""
+        broken = NameServer()
+        broken.behaviors["example.com"] = dns_server.SERVFAIL
+        broken.start(reactor)
+        self.addCleanup(lambda: Deferred.fromCoroutine(broken.stop()))
+        resolver = Resolver(self.time, [broken.address, self.server.address], timeouts_seconds=TIMEOUTS)
+        self.assertIs((await resolver.mail_exchangers("example.com")).status, Status.FOUND)
+        self.assertEqual(len(broken.asked), 1)
+
+    async def test_unreachable_server(self) -> None:
+        """A server that cannot be asked at all is one that does not answer."""
+        resolver = Resolver(self.time, ["255.255.255.255"], timeouts_seconds=TIMEOUTS)
+        self.assertIs((await resolver.mail_exchangers("example.com")).status, Status.UNAVAILABLE)
+
+    async def test_kept_for_its_ttl(self) -> None:
+        """An answer is kept for its TTL and asked for again when that is over."""
+        for moment, questions in ((0, 1), (9, 1), (10, 2)):
+            self.time.clock.rightNow = float(moment)
+            self.assertIs((await self.resolver._look_up("plain.example", 1, str)).status, Status.FOUND)
+            self.assertEqual(len(self.server.asked), questions, moment)
+
+    async def test_kept_for_the_shortest_ttl(self) -> None:
+        """With an alias on the way the shortest TTL counts."""
+        for moment, questions in ((0, 1), (19, 1), (20, 2)):
+            self.time.clock.rightNow = float(moment)
+            await self.resolver.mail_exchangers("alias.example")
+            self.assertEqual(len(self.server.asked), questions, moment)
+
+    async def test_no_is_kept(self) -> None:
+        """A "no" is kept for as long as the SOA says (RFC 2308 5), and not at all without one."""
+        for moment, questions in ((0, 1), (59, 1), (60, 2)):
+            self.time.clock.rightNow = float(moment)
+            await self.resolver.mail_exchangers("nothing.example")
+            self.assertEqual(len(self.server.asked), questions, moment)
+        self.server._negative_ttl = None
+        for _ in range(2):
+            await self.resolver.mail_exchangers("nothing2.example")
+        self.assertEqual(len(self.server.asked), 4)
+
+    async def test_bounded(self) -> None:
+        """The cache forgets the oldest answers when it is full."""
+        self.patch(resolver_module, "MAX_CACHED", 2)
+        for name in ("example.com", "null.example", "plain.example"):
+            await self.resolver.mail_exchangers(name)
+        self.assertEqual(len(self.resolver._cache), 2)
+        await self.resolver.mail_exchangers("plain.example")
+        self.assertEqual(len(self.server.asked), 3)
+        await self.resolver.mail_exchangers("example.com")
+        self.assertEqual(len(self.server.asked), 4)
+
+    async def test_asked_once(self) -> None:
+        """Several who want to know the same at the same time cause one question; one that gives up harms nobody."""
+        first = Deferred.fromCoroutine(self.resolver.mail_exchangers("example.com"))
+        second = Deferred.fromCoroutine(self.resolver.mail_exchangers("example.com"))
+        first.cancel()
+        self.assertEqual(len((await second).values), 2)
+        await self.assertFailure(first, CancelledError)
+        self.assertEqual(len(self.server.asked), 1)
+
+    async def test_named_by_the_administrator(self) -> None:
+        """A host in the configuration may be an address, stand in the hosts file, or be in DNS."""
+        hosts = Path(self.mktemp())
+        hosts.write_text("192.0.2.77 relay relay.lan\n2001:db8::77 relay.lan\n")
+        for host, expected in (
+            ("192.0.2.1", ("192.0.2.1",)),
+            ("2001:DB8::1", ("2001:db8::1",)),
+            ("Relay.LAN", ("192.0.2.77", "2001:db8::77")),
+            ("plain.example", ("192.0.2.2",)),
+        ):
+            self.assertEqual((await self.resolver.host_addresses(host, str(hosts))).values, expected)
+        self.assertIs((await self.resolver.host_addresses("", str(hosts))).status, Status.NO_NAME)
+
+
+class ServerListTests(SynchronousTestCase):
+    """Which servers are asked."""
+
+    def test_parse(self) -> None:
+        """Servers are written as address, with or without a port."""
+        for text, expected in (
+            ("192.0.2.1", ("192.0.2.1", 53)),
+            ("192.0.2.1:5353", ("192.0.2.1", 5353)),
+            ("2001:db8::1", ("2001:db8::1", 53)),
+            ("[2001:db8::1]", ("2001:db8::1", 53)),
+            ("[2001:db8::1]:5353", ("2001:db8::1", 5353)),
+        ):
+            self.assertEqual(parse_server(text), expected)
+
+    def test_resolv_conf(self) -> None:
+        """The system's servers are the first three of the file; without any, the one on this machine."""
+        path = Path(self.mktemp())
+        self.assertEqual(read_resolv_conf(str(path)), [("127.0.0.1", 53)])
+        path.write_text(
+            "# comment\nsearch lan\nnameserver\n" + "".join(f"nameserver 192.0.2.{n}\n" for n in range(1, 5))
+        )
+        self.assertEqual(read_resolv_conf(str(path)), [(f"192.0.2.{n}", 53) for n in range(1, 4)])
+
+    def test_read_again(self) -> None:
+        """The file is looked at again after a minute: a machine may have moved to another network."""
+        path = Path(self.mktemp())
+        clock = Clock()
+        servers = resolver_module.NameServers(clock, resolv_conf=str(path))
+        path.write_text("nameserver 192.0.2.1\n")
+        self.assertEqual(servers._servers(), [("192.0.2.1", 53)])
+        path.write_text("nameserver 192.0.2.2\n")
+        clock.advance(59.9)
+        self.assertEqual(servers._servers(), [("192.0.2.1", 53)])
+        clock.advance(0.1)
+        self.assertEqual(servers._servers(), [("192.0.2.2", 53)])
+
+    def test_encode_name(self) -> None:
+        """Names as long as DNS allows, and not longer (RFC 1035 2.3.4)."""
+        label = "a" * 63
+        longest = ".".join([label, label, label, "b" * 61])
+        self.assertEqual(len(longest), 253)
+        self.assertEqual(encode_name(longest), longest.encode())
+        self.assertEqual(encode_name("x" * 62 + ".example"), b"x" * 62 + b".example")
+        self.assertRaises(ValueError, encode_name, longest + "b")
+        self.assertRaises(ValueError, encode_name, "x" * 64)

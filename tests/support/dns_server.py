@@ -1,0 +1,139 @@
+"""A name server on 127.0.0.1 for tests: records in a dictionary, and every misbehavior that a resolver must survive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.names import dns
+
+#: Answers to a name that are not records.
+SERVFAIL = "SERVFAIL"
+REFUSED = "REFUSED"
+SILENCE = "SILENCE"
+WRONG_QUESTION = "WRONG QUESTION"
+TRUNCATED = "TRUNCATED"  # the records are there by TCP
+CUT_BY_TCP = "CUT BY TCP"  # truncated by UDP, and the TCP connection is closed without an answer
+
+_CODES = {SERVFAIL: dns.ESERVER, REFUSED: dns.EREFUSED}
+
+
+class NameServer:
+    """
+    The server. ``zone`` maps a name in lower case to its records; a name that is not there does not exist.
+
+    ``behaviors`` maps a name to one of the words above. ``asked`` lists the questions as ``(name, type, transport)``.
+    """
+
+    def __init__(self, zone: dict[str, Sequence[Any]] | None = None, negative_ttl: int | None = 60) -> None:
+        self.zone: dict[str, Sequence[Any]] = dict(zone or {})
+        self.behaviors: dict[str, str] = {}
+        self.asked: list[tuple[str, str, str]] = []
+        self.address = ""
+        self._negative_ttl = negative_ttl
+        self._ports: list[Any] = []
+        self._connections: list[dns.DNSProtocol] = []
+        self._gone: list[Deferred[None]] = []
+
+    def start(self, reactor: Any) -> None:
+        """Listen for UDP and TCP at the same port."""
+        protocol = dns.DNSDatagramProtocol(self, reactor=reactor)
+        udp = reactor.listenUDP(0, protocol, interface="127.0.0.1")
+        number = udp.getHost().port
+        factory = Factory.forProtocol(lambda: dns.DNSProtocol(self, reactor=reactor))
+        factory.noisy = False
+        self._ports = [udp, reactor.listenTCP(number, factory, interface="127.0.0.1")]
+        self.address = f"127.0.0.1:{number}"
+
+    async def stop(self) -> None:
+        """Stop listening and close what is open."""
+        for port in self._ports:
+            await port.stopListening()
+        for connection in list(self._connections):
+            connection.transport.abortConnection()
+        for gone in self._gone:
+            await gone
+
+    # What a DNS protocol calls.
+
+    def connectionMade(self, protocol: dns.DNSProtocol) -> None:
+        """Somebody has connected by TCP."""
+        self._connections.append(protocol)
+        self._gone.append(Deferred())
+
+    def connectionLost(self, protocol: dns.DNSProtocol) -> None:
+        """A TCP connection is gone."""
+        self._connections.remove(protocol)
+        self._gone.pop().callback(None)
+
+    def messageReceived(self, message: dns.Message, protocol: Any, address: Any = None) -> None:
+        """A question; it has an address when it came by UDP."""
+        question = message.queries[0]
+        name = question.name.name.decode("ascii").lower()
+        kind = dns.QUERY_TYPES[question.type]
+        self.asked.append((name, kind, "UDP" if address else "TCP"))
+        behavior = self.behaviors.get(name)
+        if behavior == SILENCE:
+            return
+        if behavior == CUT_BY_TCP and address is None:
+            protocol.transport.loseConnection()
+            return
+        answer = self._answer(message.id, question, name, behavior, address is not None)
+        if address is None:
+            protocol.writeMessage(answer)
+        else:
+            protocol.writeMessage(answer, address)
+
+    def _answer(self, number: int, question: dns.Query, name: str, behavior: str | None, udp: bool) -> dns.Message:
+        answer = dns.Message(number, answer=1, recDes=1, recAv=1)
+        answer.queries = [dns.Query(b"other.example", question.type) if behavior == WRONG_QUESTION else question]
+        answer.rCode = _CODES.get(behavior or "", dns.OK)
+        if udp and behavior in (TRUNCATED, CUT_BY_TCP):
+            answer.trunc = 1
+        elif answer.rCode == dns.OK:
+            self._fill(answer, question, name)
+        return answer
+
+    def _fill(self, answer: dns.Message, question: dns.Query, name: str) -> None:
+        """The records, along with those of aliases, as a resolving server gives them."""
+        while True:
+            records = self.zone.get(name)
+            if records is None:
+                answer.rCode = dns.ENAME
+                break
+            fitting = [record for record in records if record.TYPE in (question.type, dns.CNAME)]
+            answer.answers += [
+                dns.RRHeader(name, record.TYPE, ttl=record.ttl or 0, payload=record) for record in fitting
+            ]
+            aliases = [record for record in fitting if record.TYPE == dns.CNAME and question.type != dns.CNAME]
+            if not aliases:
+                break
+            name = aliases[0].name.name.decode("ascii").lower()
+            if name in self.behaviors:
+                return  # its target is left out
+        found = any(record.type == question.type for record in answer.answers)
+        if not found and self._negative_ttl is not None:
+            soa = dns.Record_SOA(b"ns.example", b"hostmaster.example", 1, 1, 1, 1, self._negative_ttl, ttl=3600)
+            answer.authority = [dns.RRHeader(b"example", dns.SOA, ttl=3600, payload=soa)]
+
+
+def mx(preference: int, host: str, ttl: int = 300) -> dns.Record_MX:
+    """An MX record."""
+    return dns.Record_MX(preference, host.encode("ascii"), ttl=ttl)
+
+
+def a(address: str, ttl: int = 300) -> dns.Record_A:
+    """An A record."""
+    return dns.Record_A(address, ttl=ttl)
+
+
+def aaaa(address: str, ttl: int = 300) -> dns.Record_AAAA:
+    """An AAAA record."""
+    return dns.Record_AAAA(address, ttl=ttl)
+
+
+def cname(target: str, ttl: int = 300) -> dns.Record_CNAME:
+    """A CNAME record."""
+    return dns.Record_CNAME(target.encode("ascii"), ttl=ttl)
