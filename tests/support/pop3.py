@@ -92,19 +92,19 @@ class Wire(StringTransport):
         self.lost = False
         self.aborted = False
 
-    def startTLS(self, context: object) -> None:  # noqa: N802
+    def startTLS(self, context: object) -> None:
         """Note it."""
         self.starts.append(context)
         self.clear_text = self.value()
         self.clear()
 
-    def loseConnection(self) -> None:  # noqa: N802
+    def loseConnection(self) -> None:
         """Closing: the other end follows at once, unless it lingers."""
         self.disconnecting = True
         if not self.lingering:
             self.drop()
 
-    def abortConnection(self) -> None:  # noqa: N802
+    def abortConnection(self) -> None:
         """Cut."""
         self.aborted = True
         self.drop()
