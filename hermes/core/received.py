@@ -51,12 +51,13 @@ def received(origin: Origin, hostname: str, queue_id: str, recipient: str | None
     by_way = f"with {origin.protocol}"
     if origin.tls:
         by_way += f" ({origin.tls})"
-    clauses = [f"by {hostname}", by_way, f"id {queue_id}"]
+    hello, peer = _client(origin)
+    clauses = [f"({peer})", f"by {hostname}", by_way, f"id {queue_id}"]
     if recipient is not None:
         clauses.append(f"for {path(recipient)}")
     clauses[-1] += ";"
     clauses.append(date(at))
-    lines = [f"Received: {_from_clause(origin)}"]
+    lines = [f"Received: from {hello}"]
     columns = len(lines[0])
     for clause in clauses:
         columns += 1 + len(clause)
@@ -68,17 +69,16 @@ def received(origin: Origin, hostname: str, queue_id: str, recipient: str | None
     return lines
 
 
-def _from_clause(origin: Origin) -> str:
+def _client(origin: Origin) -> tuple[str, str]:
+    """What the client calls itself, and where it is: ``Extended-Domain = Domain FWS "(" TCP-info ")"`` in two parts."""
     # A name that is no name is not repeated into a header; the trace has it.
     hello = origin.hello if _DOMAIN.match(origin.hello) or _LITERAL.match(origin.hello) else "unknown"
-    # TCP-info = address-literal / ( Domain FWS address-literal ); for what is not TCP a comment says so.
+    # TCP-info = address-literal / ( Domain FWS address-literal ); for what is not TCP it is a comment that says so.
     if ":" in origin.peer:
-        peer = f"[IPv6:{origin.peer}]"
-    elif "." in origin.peer:
-        peer = f"[{origin.peer}]"
-    else:
-        peer = origin.peer or "local"
-    return f"from {hello} ({peer})"
+        return hello, f"[IPv6:{origin.peer}]"
+    if "." in origin.peer:
+        return hello, f"[{origin.peer}]"
+    return hello, origin.peer or "local"
 
 
 def date(at: float) -> str:
