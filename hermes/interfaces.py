@@ -146,6 +146,18 @@ class IRelayManager(Interface):
     def wake() -> None:
         """Something changed in the spool (a retry, a release): look again."""
 
+    async def hold(queue_id: str) -> bool:
+        """Stop a message until it is released; False when there is no such message."""
+
+    async def release(queue_id: str) -> bool:
+        """Let a held message go on, now; False when there is no such message."""
+
+    async def retry(queue_id: str | None) -> int:
+        """Make one message, or all that wait, due now; how many that were."""
+
+    async def remove(queue_id: str) -> bool:
+        """Take a message out of the queue and tell nobody; False when there is no such message."""
+
     async def return_now(queue_id: str) -> bool:
         """Give a message up and report to its sender; False when there is no such message."""
 

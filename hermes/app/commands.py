@@ -9,7 +9,7 @@ import attrs
 from zope.interface import implementer
 
 from hermes.config.schema import Settings
-from hermes.core.event import Event, Kind
+from hermes.core.event import Event
 from hermes.core.event_text import as_text
 from hermes.core.identifiers import is_queue_id
 from hermes.core.message import QueuedMessage
@@ -25,9 +25,15 @@ class Running(Protocol):
     """What the commands need of the server."""
 
     settings: Settings
-    spool: ISpool
-    relay: IRelayManager
     now: Callable[[], float]
+
+    @property
+    def spool(self) -> ISpool:
+        """The queue store."""
+
+    @property
+    def relay(self) -> IRelayManager:
+        """The relay manager."""
 
     def sessions(self) -> list[dict[str, object]]:
         """Who is connected."""
@@ -95,26 +101,24 @@ class Commands:
 
     async def _retry(self, arguments: _Arguments) -> str:
         queue_id = _queue_id(arguments) if arguments.get("id") is not None else None
-        count = await self._server.spool.retry(queue_id, self._event(Kind.RETRIED, queue_id or ""), self._server.now())
+        count = await self._server.relay.retry(queue_id)
         if queue_id is not None and not count:
             raise LookupError(f"{queue_id} is not waiting in the queue")
-        self._server.relay.wake()
         return f"{count} message{'' if count == 1 else 's'} will be tried now"
 
     async def _hold(self, arguments: _Arguments) -> str:
         queue_id = _queue_id(arguments)
-        _found(queue_id, await self._server.spool.hold(queue_id, self._event(Kind.HELD, queue_id)))
+        _found(queue_id, await self._server.relay.hold(queue_id))
         return f"{queue_id} is held until it is released"
 
     async def _release(self, arguments: _Arguments) -> str:
         queue_id = _queue_id(arguments)
-        _found(queue_id, await self._server.spool.release(queue_id, self._event(Kind.RELEASED, queue_id)))
-        self._server.relay.wake()
+        _found(queue_id, await self._server.relay.release(queue_id))
         return f"{queue_id} goes on now"
 
     async def _remove(self, arguments: _Arguments) -> str:
         queue_id = _queue_id(arguments)
-        _found(queue_id, await self._server.spool.remove(queue_id, self._event(Kind.REMOVED, queue_id)))
+        _found(queue_id, await self._server.relay.remove(queue_id))
         return f"{queue_id} has been removed; nobody was told"
 
     async def _return(self, arguments: _Arguments) -> str:
@@ -128,9 +132,6 @@ class Commands:
     async def _stop(self, arguments: _Arguments) -> str:
         self._server.stop()
         return "stopping"
-
-    def _event(self, kind: Kind, queue_id: str) -> Event:
-        return Event(self._server.now(), kind, queue_id, facts={"by": "administrator"})
 
 
 def _queue_id(arguments: _Arguments) -> str:

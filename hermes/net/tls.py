@@ -53,6 +53,12 @@ class ServerTLS:
         context: SSL.Context = self._factory.getContext()
         return context
 
+    def use(self, certificate: str, key: str) -> None:
+        """Take another pair of files; raise :class:`CertificateError` and change nothing when it cannot be used."""
+        factory = load_context(certificate, key)
+        self._certificate, self._key, self._factory = certificate, key, factory
+        self._stamp = self._stat()
+
     def reload_if_changed(self) -> bool:
         """
         Take the certificate anew if its files have changed; True when it was taken.

@@ -77,6 +77,12 @@ class Destinations:
         self._lanes: dict[str, _Lane] = {}
         self._crowds: dict[str, _Crowd] = {}
 
+    def limit(self, limits: Mapping[str, Concurrency]) -> None:
+        """Take other limits; what runs already goes on."""
+        self._limits = limits
+        for agent, crowd in self._crowds.items():
+            crowd.limit = limits.get(agent, DEFAULT_CONCURRENCY)
+
     def has_room(self, destination: str, free: int, *, fresh: bool) -> bool:
         """
         True when one more delivery for the destination may be taken while ``free`` places are left in the active set.

@@ -87,6 +87,12 @@ class Dispatcher:
         self._starting = False
         self._idle: Deferred[None] | None = None
 
+    def use(self, router: IRouter, agents: Mapping[str, IDeliveryAgent], limits: Mapping[str, Concurrency]) -> None:
+        """Take other ways from now on; deliveries that are under way end as they began."""
+        self._router = router
+        self._agents = agents
+        self.destinations.limit(limits)
+
     # Start and stop
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from random import Random
 
+import attrs
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -64,12 +65,41 @@ class RelayManager:
     ) -> None:
         self._spool = spool
         self._now = now
+        self._random = random
+        self._reader = reader
         self._settings = settings
-        reporter = Reporter(spool, reader, router, settings, now, hostname=hostname, postmaster=postmaster)
-        judge = Judge(settings, lambda: random.uniform(-1, 1))
-        self._settler = Settler(spool, judge, reporter, clock, now)
+        self._settler = Settler(
+            spool, self._judge(settings), self._reporter(settings, router, hostname, postmaster), clock, now
+        )
         self._dispatcher = Dispatcher(spool, router, agents, self._settler, limits, settings.active, clock, now)
         self._dispatcher.abandoned = self.return_now
+
+    def _judge(self, settings: QueueSettings) -> Judge:
+        return Judge(settings, lambda: self._random.uniform(-1, 1))
+
+    def _reporter(self, settings: QueueSettings, router: IRouter, hostname: str, postmaster: str) -> Reporter:
+        return Reporter(
+            self._spool, self._reader, router, settings, self._now, hostname=hostname, postmaster=postmaster
+        )
+
+    def reconfigure(
+        self,
+        settings: QueueSettings,
+        router: IRouter,
+        agents: Mapping[str, IDeliveryAgent],
+        limits: Mapping[str, Concurrency],
+        *,
+        hostname: str,
+        postmaster: str,
+    ) -> None:
+        """
+        Follow other settings from now on; deliveries that are under way end as they began.
+
+        The size of the active set (``settings.active``) stays as it was.
+        """
+        self._settings = attrs.evolve(settings, active=self._settings.active)
+        self._settler.use(self._judge(settings), self._reporter(settings, router, hostname, postmaster))
+        self._dispatcher.use(router, agents, limits)
 
     def start(self) -> None:
         """Begin: everything that is due is taken up."""

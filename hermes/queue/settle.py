@@ -43,6 +43,11 @@ class Settler:
         self._now = now
         self.counters: Counter[str] = Counter()
 
+    def use(self, judge: Judge, reporter: Reporter) -> None:
+        """Let others judge and report from now on."""
+        self._judge = judge
+        self._reporter = reporter
+
     async def settle(
         self,
         message: QueuedMessage,

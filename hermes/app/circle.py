@@ -1,0 +1,99 @@
+"""
+Everything that follows from the settings alone: who is who, who may send where, which way mail goes.
+
+A reload makes a new one and lets go of the old; what is in progress ends as it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from twisted.mail.smtp import IMessageDelivery
+
+from hermes.app.stores import Stores
+from hermes.config.schema import Settings
+from hermes.core.account import Account
+from hermes.directory.cred import make_portal
+from hermes.directory.directory import Directory
+from hermes.interfaces import IDeliveryAgent, IRelayManager
+from hermes.mailbox.delivery import LocalDelivery
+from hermes.mailbox.store import Mailboxes
+from hermes.net.resolver import Resolver
+from hermes.policy.relay import RelayPolicy
+from hermes.queue.destinations import Concurrency
+from hermes.queue.router import Router
+from hermes.services.direct_delivery import DirectAgent
+from hermes.services.incoming import Writing
+from hermes.services.reception import Premises, Reception
+from hermes.services.smarthost import SmarthostAgent
+
+#: The name of the one smart host of the section ``[smarthost]``.
+SMARTHOST = "default"
+
+#: Local deliveries are made in groups by one thread: what one fsync can serve at once.
+LOCAL_DELIVERIES = 256
+
+
+class Circle:
+    """Directory, router, policy, portal and agents of one set of settings."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        reactor: Any,
+        now: Callable[[], float],
+        relay: Callable[[], IRelayManager],
+    ) -> None:
+        hostname, postmaster = settings.hermes.hostname, settings.hermes.postmaster
+        smarthost = SMARTHOST if settings.smarthost.host else ""
+        self.settings = settings
+        self.mailboxes = Mailboxes(
+            settings.mailbox.directory,
+            stores.read_worker,
+            default_quota=settings.mailbox.quota,
+            hostname=hostname,
+            now=now,
+        )
+        self.directory = Directory(stores.source, settings.hermes.domains, postmaster, stores.passwords)
+        self.router = Router(
+            self.directory, smarthost=smarthost, direct_enabled=settings.direct.enabled, postmaster=postmaster
+        )
+        self._policy = RelayPolicy(self.directory, self.router, self.mailboxes, settings)
+        self._stores = stores
+        self._now = now
+        self._relay = relay
+        self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception)
+        resolver = Resolver(reactor, settings.direct.nameservers)
+        self.smarthost = SmarthostAgent(reactor, settings.smarthost, hostname, stores.reader, resolver)
+        self.direct = DirectAgent(reactor, settings.direct, hostname, stores.reader, resolver)
+        self.agents: dict[str, IDeliveryAgent] = {
+            "local": LocalDelivery(self.mailboxes, self.directory, stores.deposit_worker)
+        }
+        # Mail in the queue for a way that is not configured any more is routed anew.
+        if settings.smarthost.host:
+            self.agents["smarthost"] = self.smarthost
+        if settings.direct.enabled:
+            self.agents["direct"] = self.direct
+        self.limits = {
+            "local": Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES),
+            "smarthost": Concurrency(settings.smarthost.connections, settings.smarthost.connections),
+            "direct": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
+        }
+
+    async def stop(self) -> None:
+        """Take leave of the servers whose connections were kept."""
+        await self.smarthost.stop()
+        await self.direct.stop()
+
+    def _reception(self, account: Account | None) -> IMessageDelivery:
+        return Reception(account, self._premises)
+
+    @cached_property
+    def _premises(self) -> Premises:
+        # Not before it is needed: the relay manager is made with the agents of the first circle.
+        settings = self.settings
+        writing = Writing(settings.hermes.hostname, settings.queue.max_hops, self._now, self._relay())
+        return Premises(self._stores.spool, self.directory, self._policy, writing, settings.smtp.max_size)

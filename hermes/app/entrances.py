@@ -1,0 +1,78 @@
+"""Which listeners the settings ask for, and who answers at each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from hermes.app.circle import Circle
+from hermes.app.stores import Stores
+from hermes.config.schema import Settings
+from hermes.interfaces import IGate, IServerTLS
+from hermes.protocols.smtp.events import Flavor
+from hermes.services.pop3_server import POP3ServerFactory
+from hermes.services.smtp_server import SMTPServerFactory
+
+
+@attrs.frozen
+class Entrance:
+    """One listener: the module and the key it belongs to, its text in the configuration, and what makes its factory."""
+
+    module: str
+    key: str
+    place: str
+    implicit_tls: bool
+    factory: Callable[[], Any]
+
+    @property
+    def section(self) -> str:
+        """Where it stands in the configuration."""
+        return f"[{self.module}] {self.key}"
+
+
+def entrances(
+    settings: Settings, circle: Circle, stores: Stores, clock: Any, gate: IGate, tls: IServerTLS | None
+) -> Iterator[Entrance]:
+    """All listeners of mail protocols that the settings ask for."""
+
+    def smtp(place: str, flavor: Flavor, implicit_tls: bool) -> Callable[[], SMTPServerFactory]:
+        return lambda: SMTPServerFactory(
+            settings=settings.smtp,
+            hostname=settings.hermes.hostname,
+            listener=place,
+            flavor=flavor,
+            clock=clock,
+            portal=circle.portal,
+            gate=gate,
+            journal=stores.spool.journal,
+            server_tls=tls,
+            implicit_tls=implicit_tls,
+        )
+
+    def pop3(implicit_tls: bool) -> Callable[[], POP3ServerFactory]:
+        return lambda: POP3ServerFactory(
+            clock=clock,
+            settings=settings.pop3,
+            hostname=settings.hermes.hostname,
+            portal=circle.portal,
+            gate=gate,
+            journal=stores.spool.journal,
+            reader=stores.reader,
+            tls=tls,
+            implicit_tls=implicit_tls,
+        )
+
+    for key, places, flavor in (
+        ("listen", settings.smtp.listen, Flavor.SMTP),
+        ("submission", settings.smtp.submission, Flavor.SUBMISSION),
+        ("submissions", settings.smtp.submissions, Flavor.SUBMISSION),
+        ("lmtp", settings.smtp.lmtp, Flavor.LMTP),
+    ):
+        for place in places:
+            implicit_tls = key == "submissions"
+            yield Entrance("smtp", key, place, implicit_tls, smtp(place, flavor, implicit_tls))
+    for key, places in (("listen", settings.pop3.listen), ("listen_tls", settings.pop3.listen_tls)):
+        for place in places:
+            yield Entrance("pop3", key, place, key == "listen_tls", pop3(key == "listen_tls"))

@@ -1,0 +1,68 @@
+"""``hermes run``: the server in the foreground, with an exit status that tells the truth."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from twisted.logger import (
+    FilteringLogObserver,
+    LogLevel,
+    LogLevelFilterPredicate,
+    globalLogBeginner,
+    textFileLogObserver,
+)
+from twisted.python.failure import Failure
+
+from hermes.app.server import Server, StartError
+from hermes.config.errors import ConfigError
+from hermes.config.loader import load
+
+#: The configuration is wrong, a port is taken, or a store cannot be opened.
+CANNOT_START = 3
+
+
+def run(path: str) -> int:
+    """Run until stopped; return the exit status."""
+    from twisted.internet import reactor  # noqa: PLC0415 - only a process that serves wants the reactor
+
+    try:
+        settings = load(path)
+        _begin_logging(settings.log.level)
+        running = _Run(os.path.abspath(path), settings, reactor)
+    except (ConfigError, StartError) as error:
+        return _refuse(str(error))
+    return running.run()
+
+
+class _Run:
+    """One run of the reactor."""
+
+    def __init__(self, path: str, settings: Any, reactor: Any) -> None:
+        self._reactor = reactor
+        self._status = 0
+        self._server = Server(path, settings, reactor, self._failed)
+
+    def run(self) -> int:
+        service = self._server.service
+        self._reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+        self._reactor.callWhenRunning(service.startService)
+        self._reactor.run()
+        return self._status
+
+    def _failed(self, failure: Failure) -> None:
+        self._status = _refuse(failure.getErrorMessage())
+        self._reactor.stop()
+
+
+def _refuse(reason: str) -> int:
+    print(f"hermes: {reason}", file=sys.stderr)  # noqa: T201 - the one line that says why
+    return CANNOT_START
+
+
+def _begin_logging(level: str) -> None:
+    predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
+    # systemd's journal has its own time stamps, but a terminal and a file do not.
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [predicate])
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)

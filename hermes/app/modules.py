@@ -1,0 +1,105 @@
+"""The small modules: delivery, passages for administrators, signals."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from typing_extensions import override
+
+from hermes.app.staged import Module
+from hermes.config.listener import parse_listener
+from hermes.net.listen import accept, bind
+from hermes.net.notify import Notifier
+from hermes.queue.relay import RelayManager
+
+
+class Delivery(Module):
+    """The relay manager, and the connections that its agents keep."""
+
+    name = "delivery"
+    #: The relay manager gives deliveries 20 s and those it cancels 5 s; leave is taken of servers after that.
+    stop_seconds = 40.0
+
+    def __init__(self, relay: RelayManager, leave: Callable[[], Awaitable[None]]) -> None:
+        self._relay = relay
+        self._leave = leave
+
+    @override
+    async def start(self) -> None:
+        self._relay.start()
+
+    @override
+    async def stop(self) -> None:
+        await self._relay.stop()
+        await self._leave()
+
+
+class Passage(Module):
+    """A door for administrators: the control socket, or the manhole."""
+
+    stop_seconds = 5.0
+
+    def __init__(self, name: str, reactor: Any, place: str, factory: Any) -> None:
+        self.name = f"{name} {place}"
+        self._reactor = reactor
+        self._place = place
+        self._factory = factory
+        self._opened: socket.socket | None = None
+        self._port: IListeningPort | None = None
+
+    def bind(self, inherited: dict[str, int]) -> None:
+        """Take the place; raise ListenError."""
+        self._opened = bind(parse_listener(self._place), inherited)
+
+    @override
+    async def start(self) -> None:
+        if self._opened is not None:
+            self._port = accept(self._reactor, self._opened, self._factory)
+
+    @override
+    async def stop(self) -> None:
+        if self._port is not None:
+            await maybeDeferred(self._port.stopListening)
+
+
+class Signals(Module):
+    """SIGHUP reloads; systemd is told when everything listens, and when the stop begins. It starts last and stops first."""
+
+    name = "signals"
+    _log = Logger()
+
+    def __init__(self, reactor: Any, reload: Callable[[], Awaitable[str]], notifier: Notifier) -> None:
+        self._reactor = reactor
+        self._reload = reload
+        self._notifier = notifier
+        self._before: Any = signal.SIG_DFL
+        self._task: Deferred[None] | None = None
+
+    @override
+    async def start(self) -> None:
+        self._before = signal.signal(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self._hang_up))
+        self._notifier.ready()
+        self._log.info("Hermes is ready")
+
+    @override
+    async def stop(self) -> None:
+        self._notifier.stopping()
+        self._log.info("Hermes stops: sessions and deliveries are given time to finish")
+        signal.signal(signal.SIGHUP, self._before)
+
+    def _hang_up(self) -> None:
+        self._task = Deferred.fromCoroutine(self._reload_and_tell())
+
+    async def _reload_and_tell(self) -> None:
+        try:
+            await self._reload()
+        except ValueError as error:
+            self._log.error("The configuration stays as it was: {reason}", reason=str(error))
+        except Exception:
+            self._log.failure("The reload failed")

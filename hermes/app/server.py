@@ -1,0 +1,264 @@
+"""
+The server as a whole: from settings to one ``MultiService``, and from one set of settings to the next.
+
+Whatever can fail when a server starts, fails before anything has begun: certificates are read and sockets are bound when the
+:class:`Server` is made. What can only fail later (the stores) ends the start in order.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from random import SystemRandom
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hermes import __version__
+from hermes.app.circle import Circle
+from hermes.app.commands import Commands
+from hermes.app.entrances import Entrance, entrances
+from hermes.app.housekeeping import Housekeeping
+from hermes.app.listening import Door, Listening
+from hermes.app.modules import Delivery, Passage, Signals
+from hermes.app.staged import StagedService
+from hermes.app.stores import Stores
+from hermes.config.errors import ConfigError
+from hermes.config.listener import parse_listener
+from hermes.config.loader import load
+from hermes.config.places import control_socket
+from hermes.config.schema import Settings
+from hermes.net.gate import Gate
+from hermes.net.listen import ListenError, bind, inherited_sockets
+from hermes.net.notify import Notifier
+from hermes.net.tls import CertificateError, ServerTLS, load_context
+from hermes.queue.relay import RelayManager
+from hermes.services.control import ControlFactory
+from hermes.services.manhole import make_factory
+
+#: What cannot be changed while the server runs: files that are open, and a shell that somebody may be sitting in.
+FIXED = ("hermes.data", "log.file", "log.format", "log.level", "manhole.listen", "manhole.host_key", "queue.active")
+
+
+class StartError(Exception):
+    """The server cannot start; the text says why, for the administrator."""
+
+
+class Server:
+    """All of Hermes. ``service`` is what is started and stopped; ``failed`` is called when it cannot start."""
+
+    _log = Logger()
+
+    def __init__(self, path: str, settings: Settings, reactor: Any, failed: Callable[[Failure], None]) -> None:
+        self.settings = settings
+        self.now = time.time
+        self._path = path
+        self._reactor = reactor
+        self._inherited = inherited_sockets()
+        self._notifier = Notifier(os.environ)
+        self._started_at = reactor.seconds()
+        self._reloading = False
+        try:
+            self._tls = ServerTLS(settings.tls.certificate, settings.tls.key) if settings.tls.certificate else None
+            os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
+        except CertificateError as error:
+            raise StartError(str(error)) from error
+        except OSError as error:
+            raise StartError(f"{settings.hermes.data}: {error.strerror}; see [hermes] data") from error
+        self._gate = Gate(settings.limits, reactor.seconds)
+        self._stores = Stores(settings, reactor, self.now)
+        self.spool = self._stores.spool
+        self._circle = self._make_circle(settings)
+        self.relay = self._make_relay()
+        self._listening = {name: Listening(name, reactor) for name in ("smtp", "pop3")}
+        self._places: dict[str, Entrance] = {}
+        self.service = self._make_service(failed)
+
+    # What the control socket and the manhole ask
+
+    def sessions(self) -> list[dict[str, object]]:
+        """Who is connected."""
+        return [session.describe() for listening in self._listening.values() for session in listening.sessions()]
+
+    def status(self) -> dict[str, object]:
+        """Counters of the whole server."""
+        return {
+            "version": __version__,
+            "hostname": self.settings.hermes.hostname,
+            "process": os.getpid(),
+            "up_seconds": int(self._reactor.seconds() - self._started_at),
+            "connections": self._gate.connections,
+            **{f"{name}_listens": ", ".join(sorted(each.places)) for name, each in self._listening.items()},
+            **{f"{name}_sessions": len(each.sessions()) for name, each in self._listening.items()},
+            **{f"queue_{name}": value for name, value in self.relay.describe().items()},
+        }
+
+    def stop(self) -> None:
+        """Stop in order, after the answer has gone out."""
+        self._reactor.callLater(0.1, self._reactor.stop)
+
+    async def reload(self) -> str:
+        """
+        Take the configuration anew, all or nothing.
+
+        Raises ValueError with a text for the administrator, and then nothing has changed.
+        """
+        if self._reloading:
+            raise ValueError("a reload is going on already: try again in a moment")
+        self._notifier.reloading(time.monotonic())
+        self._reloading = True
+        try:
+            return await self._reload()
+        finally:
+            self._reloading = False
+            self._notifier.ready()
+
+    async def _reload(self) -> str:
+        settings = self._load_again()
+        # What may fail comes first; the sockets last, because they would have to be closed again.
+        circle = self._make_circle(settings)
+        tls, take_certificate = self._certificate_for(settings)
+        wanted = {one.place: one for one in self._entrances(settings, circle, tls)}
+        self._refuse_other_uses(wanted)
+        doors = self._bind(one for place, one in wanted.items() if place not in self._places)
+        take_certificate()
+        # From here on nothing can fail.
+        before, self._places = self._places, wanted
+        old_circle, self._circle = self._circle, circle
+        self.settings, self._tls, self._gate.settings = settings, tls, settings.limits
+        self.relay.reconfigure(
+            settings.queue,
+            circle.router,
+            circle.agents,
+            circle.limits,
+            hostname=settings.hermes.hostname,
+            postmaster=settings.hermes.postmaster,
+        )
+        for place in before.keys() & wanted.keys():
+            self._listening[wanted[place].module].switch(place, wanted[place].factory())
+        self._open(doors)
+        for place in before.keys() - wanted.keys():
+            await self._listening[before[place].module].close(place)
+        self._stores.reopen_log()
+        await old_circle.stop()
+        self._log.info("The configuration {path} is in force", path=self._path)
+        return "The configuration is in force."
+
+    def _load_again(self) -> Settings:
+        try:
+            settings = load(self._path)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        changed = [key for key in FIXED if _value(self.settings, key) != _value(settings, key)]
+        if changed:
+            raise ValueError(f"{', '.join(changed)} cannot be changed while the server runs: restart it")
+        return settings
+
+    def _certificate_for(self, settings: Settings) -> tuple[ServerTLS | None, Callable[[], None]]:
+        """The certificate of other settings, and what takes it into use once all else is known to be right."""
+        files = settings.tls.certificate, settings.tls.key
+        if not files[0]:
+            return None, lambda: None
+        try:
+            if self._tls is None:
+                return ServerTLS(*files), lambda: None
+            load_context(*files)
+        except CertificateError as error:
+            raise ValueError(str(error)) from None
+        tls = self._tls
+        return tls, lambda: tls.use(*files)
+
+    def _refuse_other_uses(self, wanted: Mapping[str, Entrance]) -> None:
+        for place, now in self._places.items():
+            if place in wanted and wanted[place].section != now.section:
+                raise ValueError(
+                    f"{place} is {now.section} and cannot become {wanted[place].section} while the server runs: restart it"
+                )
+
+    async def _leave(self) -> None:
+        await self._circle.stop()
+
+    # Making the parts
+
+    def _make_circle(self, settings: Settings) -> Circle:
+        return Circle(settings, self._stores, self._reactor, self.now, lambda: self.relay)
+
+    def _make_relay(self) -> RelayManager:
+        settings, circle = self.settings, self._circle
+        return RelayManager(
+            self.spool,
+            circle.router,
+            circle.agents,
+            settings.queue,
+            self._reactor,
+            now=self.now,
+            random=SystemRandom(),
+            reader=self._stores.reader,
+            hostname=settings.hermes.hostname,
+            postmaster=settings.hermes.postmaster,
+            limits=circle.limits,
+        )
+
+    def _entrances(self, settings: Settings, circle: Circle, tls: ServerTLS | None) -> list[Entrance]:
+        return list(entrances(settings, circle, self._stores, self._reactor, self._gate, tls))
+
+    def _make_service(self, failed: Callable[[Failure], None]) -> StagedService:
+        settings, control = self.settings, Commands(self)
+        try:
+            wanted = self._entrances(settings, self._circle, self._tls)
+            self._places = {one.place: one for one in wanted}
+            self._open(self._bind(wanted))
+            passages = [
+                Passage(
+                    "control", self._reactor, f"unix:{control_socket(settings)}", ControlFactory(control, self._reactor)
+                )
+            ]
+            if settings.manhole.listen:
+                shell = make_factory(control, settings.manhole.authorized_keys, settings.manhole.host_key)
+                passages += [Passage("manhole", self._reactor, place, shell) for place in settings.manhole.listen]
+            for passage in passages:
+                passage.bind(self._inherited)
+        except (ValueError, ListenError) as error:
+            raise StartError(str(error)) from error
+        housekeeping = Housekeeping(
+            self._reactor,
+            expire_trace=lambda: self.spool.expire_trace(self.now() - self.settings.trace.keep),
+            certificate=lambda: self._tls,
+            notifier=self._notifier,
+        )
+        service = StagedService(self._reactor, failed)
+        for module in (
+            self._stores,
+            Delivery(self.relay, self._leave),
+            *passages,
+            *self._listening.values(),
+            housekeeping,
+            Signals(self._reactor, self.reload, self._notifier),
+        ):
+            module.setServiceParent(service)
+        return service
+
+    def _bind(self, wanted: Iterable[Entrance]) -> list[tuple[Entrance, socket.socket]]:
+        """Bind all or none; raise ValueError with a text for the administrator."""
+        bound: list[tuple[Entrance, socket.socket]] = []
+        for one in wanted:
+            try:
+                bound.append((one, bind(parse_listener(one.place), self._inherited)))
+            except ListenError as error:
+                for _, opened in bound:
+                    opened.close()
+                raise ValueError(f"{one.section}: {error}") from error
+        return bound
+
+    def _open(self, doors: Iterable[tuple[Entrance, socket.socket]]) -> None:
+        for one, opened in doors:
+            door = Door(one.place, opened, one.factory(), self._tls if one.implicit_tls else None)
+            self._listening[one.module].open(door)
+
+
+def _value(settings: Settings, key: str) -> object:
+    section, _, name = key.partition(".")
+    return getattr(getattr(settings, section), name)

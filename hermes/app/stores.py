@@ -1,0 +1,83 @@
+"""What Hermes keeps on disk, and the threads that write it: opened first, closed last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import override
+
+from hermes.app.staged import Module
+from hermes.config.places import accounts_file, spool_directory
+from hermes.config.schema import Settings
+from hermes.core.event import Event
+from hermes.directory.passwords import Passwords
+from hermes.directory.sources.file import FileSource
+from hermes.mailbox.deposit import Depositor
+from hermes.net.content import ContentReader, perform_reads
+from hermes.net.worker import GroupWorker
+from hermes.services.mail_log import MailLog
+from hermes.spool.store import Spool
+
+#: Two passwords at once leave the other core, and the interpreter, to the mail.
+PASSWORD_THREADS = 2
+
+
+class Stores(Module):
+    """The spool, the accounts, the mail log, and the threads for them."""
+
+    name = "stores"
+    #: Everything that was acknowledged is on disk already: what is left is a checkpoint of the database.
+    stop_seconds = 60.0
+
+    def __init__(self, settings: Settings, reactor: Any, now: Callable[[], float]) -> None:
+        def worker(name: str, max_group: int = 256) -> GroupWorker:
+            return GroupWorker(reactor, f"hermes-{name}", max_group)
+
+        self._reactor = reactor
+        self._log_settings = settings.log
+        self._mail_log: MailLog | None = None
+        self._read_worker = worker("read")
+        self.deposit_worker = worker("deliver")
+        self.source = FileSource(accounts_file(settings), self._read_worker)
+        self.passwords = Passwords([worker(f"password-{n}", 1) for n in range(PASSWORD_THREADS)], reactor.seconds)
+        self.read_worker = self._read_worker
+        self.reader = ContentReader(self._read_worker)
+        self.spool = Spool(
+            spool_directory(settings), worker("spool"), worker("bodies"), now=now, observer=self._observe
+        )
+
+    @override
+    async def start(self) -> None:
+        self._read_worker.start(perform_reads)
+        self.deposit_worker.start(Depositor().perform)
+        self.passwords.start()
+        try:
+            self.source.load()
+            if self._log_settings.file:
+                self._mail_log = MailLog(self._log_settings.file, self._log_settings.format, self._reactor)
+            await self.spool.open()
+        except BaseException:
+            await self._stop_threads()
+            raise
+
+    @override
+    async def stop(self) -> None:
+        await self.spool.close()
+        await self._stop_threads()
+
+    def reopen_log(self) -> None:
+        """Open the mail log anew, after something else has moved it away."""
+        if self._mail_log is not None:
+            self._mail_log.reopen()
+
+    async def _stop_threads(self) -> None:
+        await self.passwords.stop()
+        await self.deposit_worker.stop()
+        await self._read_worker.stop()
+        if self._mail_log is not None:
+            self._mail_log.close()
+
+    def _observe(self, event: Event) -> None:
+        if self._mail_log is not None:
+            self._mail_log.write(event)
