@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 
 
 class Line(enum.Enum):
@@ -43,6 +44,11 @@ class ReceiveBuffer:
     def find(self, octets: bytes, start: int = 0) -> int:
         """Where these octets first stand at or behind ``start``; -1 when they are not there."""
         return self._data.find(octets, start)
+
+    def search(self, pattern: re.Pattern[bytes]) -> int:
+        """Where the pattern first fits; -1 when it does not."""
+        found = pattern.search(self._data)
+        return found.start() if found else -1
 
     def startswith(self, octets: bytes) -> bool:
         """Whether these octets come next."""

@@ -24,7 +24,7 @@ MAX_ORCPT_OCTETS = 500
 # esmtp-param = esmtp-keyword ["=" esmtp-value]
 # esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-")
 # esmtp-value = 1*(%d33-60 / %d62-126)   (RFC 5321 4.1.2) / UTF8-non-ascii   (RFC 6531 3.3)
-# "=" (%d61) inside a value is let through: senders forget to encode it in ORCPT and AUTH.
+# "=" (%d61) inside a value is let through, here and in xtext: senders forget to encode it in ORCPT and AUTH, and it does no harm.
 _PARAMETER = re.compile("([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-~\x80-\U0010ffff]++))?")
 
 # size-value = 1*20DIGIT   (RFC 1870 6)
