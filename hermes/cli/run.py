@@ -36,9 +36,7 @@ def status(config: str, as_json: bool) -> None:
     if as_json:
         say_json(answer)
         return
-    width = max(map(len, answer), default=0)
-    for key, value in answer.items():
-        say(f"{key:<{width}}  {value}")
+    _say_values(answer, "")
 
 
 @click.command()
@@ -86,3 +84,21 @@ def _tell(answer: object, otherwise: str) -> None:
 
 def _cell(value: object) -> str:
     return "" if value is None else str(value)
+
+
+def _say_values(values: Mapping[str, object], indent: str) -> None:
+    """Print names and values; what has parts of its own goes below its name."""
+    width = max(map(len, values), default=0)
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            say(f"{indent}{key}")
+            _say_values(value, indent + "    ")
+        elif isinstance(value, list):
+            say(f"{indent}{key}")
+            for item in value:
+                parts = (
+                    [f"{name}={_cell(part)}" for name, part in item.items()] if isinstance(item, Mapping) else [item]
+                )
+                say(f"{indent}    {' '.join(map(str, parts))}")
+        else:
+            say(f"{indent}{key:<{width}}  {_cell(value)}".rstrip())

@@ -18,7 +18,7 @@ _WORDS = {
     Kind.REFUSED: "refused",
     Kind.DELIVERED: "delivered to the mailbox",
     Kind.RELAYED: "handed on",
-    Kind.DEFERRED: "not yet delivered, will be tried again",
+    Kind.DEFERRED: "not delivered yet",
     Kind.FAILED: "failed for good",
     Kind.EXPIRED: "given up, its time is over",
     Kind.RETURNED: "a report went back to the sender",
@@ -33,8 +33,14 @@ _WORDS = {
 
 #: Facts that are told in words of their own, below.
 _TOLD = frozenset(
-    {"peer", "hello", "protocol", "tls", "account", "size_octets", "host", "address", "reply", "reason", "rule"}
+    {
+        *("peer", "hello", "protocol", "tls", "account", "size_octets", "recipients", "host", "address"),
+        *("result", "mechanism", "reply", "reason", "rule", "next_attempt_at", "report"),
+    }
 )
+
+#: Where it is worth saying that there was no TLS: octets of a message, or a password, went over the wire.
+_CARRIES = frozenset({Kind.RECEIVED, Kind.RELAYED, Kind.LOGIN})
 
 _INDENT = " " * 4
 
@@ -52,7 +58,9 @@ def timeline(events: Sequence[Event]) -> Iterator[str]:
             yield ""
         yield _heading(queue_id, group)
         for event in group:
-            yield from _lines(event)
+            words = [_subject(event), _WORDS[event.kind], *_circumstances(event)]
+            yield f"{_INDENT}{local_time(event.at)}  {' '.join(word for word in words if word)}"
+            yield from (f"{_DEEP_INDENT}{line}" for line in _particulars(event))
 
 
 def _heading(queue_id: str, group: Sequence[Event]) -> str:
@@ -68,51 +76,65 @@ def _heading(queue_id: str, group: Sequence[Event]) -> str:
     return "  ".join(words)
 
 
-def _lines(event: Event) -> Iterator[str]:
-    words = [_subject(event), _WORDS[event.kind], *_circumstances(event)]
-    yield f"{_INDENT}{local_time(event.at)}  {' '.join(word for word in words if word)}"
-    if event.facts.get("rule"):
-        yield f"{_DEEP_INDENT}by the rule {event.facts['rule']}"
-    for key in ("reply", "reason"):
-        text = str(event.facts.get(key) or "")
-        # The reason often is the reply, in a sentence: then the sentence is enough.
-        if text and not (key == "reply" and text in str(event.facts.get("reason") or "")):
-            for line in text.split("\n"):
-                yield f"{_DEEP_INDENT}{line}"
-    rest = [f"{key}={_plain(value)}" for key, value in event.facts.items() if key not in _TOLD and value is not None]
-    if rest:
-        yield f"{_DEEP_INDENT}{' '.join(rest)}"
-
-
 def _subject(event: Event) -> str:
     if not event.address:
         return ""
-    if event.kind is Kind.LOGIN:
-        return f"{event.address}:"
-    # A refusal without a message has no paragraph that names the sender.
+    # The account of a login, or of a reader, is a name and no address.
+    about = path(event.address) if "@" in event.address else event.address
+    # A refusal without a message has no heading that names the sender.
     if not event.queue_id and event.reverse_path is not None:
-        return f"{path(event.reverse_path)} to {path(event.address)}:"
-    return f"{path(event.address)}:"
+        return f"{path(event.reverse_path)} to {about}:"
+    return f"{about}:"
 
 
 def _circumstances(event: Event) -> Iterator[str]:
     facts = event.facts
+    if facts.get("result"):
+        yield str(facts["result"])
+    if facts.get("mechanism"):
+        yield f"by {facts['mechanism']}"
     if facts.get("peer"):
         yield f"from {facts.get('hello') or 'a client'} ({facts['peer']})"
-    if facts.get("host") or facts.get("address"):
-        host, address = facts.get("host"), facts.get("address")
-        yield f"by {host} ({address})" if host and address else f"by {host or address}"
+    host, address = facts.get("host"), facts.get("address")
+    if host or address:
+        where = f"{host} ({address})" if host and address else f"{host or address}"
+        yield f"to {where}" if event.kind is Kind.RELAYED else f"at {where}"
     if facts.get("protocol"):
         yield f"with {facts['protocol']}"
     if facts.get("tls"):
         yield f"over {facts['tls']}"
-    elif "tls" in facts and (facts.get("peer") or facts.get("host") or facts.get("address")):
+    elif event.kind in _CARRIES and (facts.get("peer") or host or address):
         yield "in the clear"
     if facts.get("account"):
         yield f"as {facts['account']}"
     if facts.get("size_octets") is not None:
         yield f"{facts['size_octets']} octets"
+    if isinstance(facts.get("recipients"), int):
+        yield f"for {facts['recipients']} recipient{'' if facts['recipients'] == 1 else 's'}"
+
+
+def _particulars(event: Event) -> Iterator[str]:
+    """What stands below an event: why, in whose words, what next, and whatever else is known."""
+    facts = event.facts
+    reason, reply = str(facts.get("reason") or ""), str(facts.get("reply") or "")
+    if reason:
+        yield from reason.split("\n")
+    # The reason often is the reply, in a sentence: then the sentence is enough.
+    if reply and reply not in reason:
+        yield from reply.split("\n")
+    # Every accepted login was allowed by "default", which says nothing.
+    if facts.get("rule") and facts["rule"] != "default":
+        yield f"by the rule {facts['rule']}"
+    if isinstance(at := facts.get("next_attempt_at"), int | float):
+        yield f"next attempt at {local_time(at)}"
+    if facts.get("report"):
+        yield f"the report is {facts['report']}"
+    rest = [f"{key}={_plain(value)}" for key, value in facts.items() if key not in _TOLD and value is not None]
+    if rest:
+        yield " ".join(rest)
 
 
 def _plain(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
