@@ -33,16 +33,14 @@ class MailLog:
         self._path = path
         self._clock = clock
         self._render: Callable[[Event], str] = as_json if form == "json" else as_text
+        self._waiting: list[str] = []
         self._flush_call: IDelayedCall | None = None
         self._broken = False
         self._file = self._open()
 
     def write(self, event: Event) -> None:
         """Write one event."""
-        try:
-            self._file.write(f"{self._render(event)}\n".encode())
-        except OSError as error:
-            self._report(error)
+        self._waiting.append(self._render(event))
         if self._flush_call is None:
             self._flush_call = self._clock.callLater(FLUSH_SECONDS, self._flush)
 
@@ -65,7 +63,9 @@ class MailLog:
 
     def _flush(self) -> None:
         self._flush_call = None
+        lines, self._waiting = self._waiting, []
         try:
+            self._file.write("".join(f"{line}\n" for line in lines).encode())
             self._file.flush()
             self._broken = False
         except OSError as error:

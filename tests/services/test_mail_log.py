@@ -75,7 +75,7 @@ class MailLogTests(SynchronousTestCase):
         log = self.log()
         for _ in range(20):
             log.write(Event(0, Kind.LOGIN, facts={"peer": "192.0.2.1"}))
-        self.clock.advance(FLUSH_SECONDS)
+            self.clock.advance(FLUSH_SECONDS)
         self.assertEqual(sorted(os.listdir(self.path.parent)), ["mail.log", "mail.log.1", "mail.log.2"])
 
     def test_kept_from_others(self) -> None:
