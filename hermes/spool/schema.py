@@ -62,8 +62,8 @@ _VERSION_1 = (
         PRIMARY KEY (queue_id, ordinal)
     ) WITHOUT ROWID
     """,
-    "CREATE INDEX recipients_by_time ON recipients (next_attempt_at, destination) WHERE state = 'queued'",
-    "CREATE INDEX recipients_by_destination ON recipients (destination, next_attempt_at) WHERE state = 'queued'",
+    "CREATE INDEX recipients_by_time ON recipients (state, next_attempt_at, destination)",
+    "CREATE INDEX recipients_by_destination ON recipients (state, destination, next_attempt_at)",
     "CREATE TABLE bodies (queue_id TEXT PRIMARY KEY, octets BLOB NOT NULL) WITHOUT ROWID",
     """
     CREATE TABLE events (

@@ -17,7 +17,8 @@ class ImmediateWorker:
     """
     See :class:`hermes.interfaces.IGroupWorker`.
 
-    While :attr:`paused`, items wait; :meth:`resume` performs them all as one group. ``groups`` holds the size of each group.
+    While :attr:`paused`, items wait; :meth:`step` performs them as one group, :meth:`resume` also ends the waiting. ``groups``
+    holds the size of each group.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,12 @@ class ImmediateWorker:
         if not self.paused:
             self._work()
         return done
+
+    def step(self) -> None:
+        """Perform what waits as one group; what is submitted meanwhile waits for the next."""
+        self.paused = True
+        if self._waiting:
+            self._work()
 
     def resume(self) -> None:
         """Perform what waits as one group, and go on without waiting."""

@@ -1,0 +1,162 @@
+"""Many operations, one transaction: they share the fsync, and not one another's faults."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.core.event import Kind
+from hermes.core.message import Finished
+from hermes.interfaces import SpoolFullError
+from hermes.spool.committer import Committer
+from hermes.spool.errors import translated
+from hermes.spool.operations import Nothing
+from tests.support.real_spool import FullDisk, SpoolTestCase, begun, envelope, fact
+
+
+class GroupTests(SpoolTestCase):
+    """What waits together."""
+
+    def test_one_transaction(self) -> None:
+        """A group is committed once; reads in it see what it wrote."""
+        commits: list[sqlite3.Connection] = []
+        commit = self.disk.commit
+
+        def counted(connection: sqlite3.Connection) -> None:
+            commits.append(connection)
+            commit(connection)
+
+        self.disk.commit = counted  # type: ignore[method-assign]
+        self.worker.paused = True
+        due = begun(self.spool.due(self.time, 100, (), ()))
+        accepting = [begun(self.accepting(envelope("a@example.com"))) for _ in range(50)]
+        self.worker.resume()
+        ids = [self.successResultOf(each).queue_id for each in accepting]
+        self.assertEqual([message.queue_id for message in self.successResultOf(due)], ids)
+        self.assertEqual(len(commits), 1)
+
+    def test_reads_alone(self) -> None:
+        """Looking does not write."""
+        self.disk.commit = None  # type: ignore[assignment]
+        self.assertEqual(self.due_ids(), [])
+
+    def test_one_bad_operation(self) -> None:
+        """An operation that cannot be done fails by itself; the others of its group are durable."""
+        self.worker.paused = True
+        good = [begun(self.accepting(envelope("a@example.com")))]
+        bad = begun(self.accepting(envelope("\udcff@example.com"), destinations={"\udcff@example.com": "local:a"}))
+        good.append(begun(self.accepting(envelope("b@example.com"))))
+        self.worker.resume()
+        self.failureResultOf(bad, UnicodeEncodeError)
+        ids = [self.successResultOf(each).queue_id for each in good]
+        self.assertEqual(self.due_ids(), ids)
+        self.assertEqual([event.queue_id for event in self.seen], ids)
+        self.reopen()
+        self.assertEqual(self.due_ids(), ids)
+        self.assertEqual(self.faults(), [])
+
+    def test_read_at_fault(self) -> None:
+        """A read that fails harms neither writes nor other reads."""
+        self.worker.paused = True
+        missing = begun(self.spool.content("000000000000"))
+        accepting = begun(self.accepting(envelope("a@example.com")))
+        due = begun(self.spool.due(self.time, 100, (), ()))
+        self.worker.resume()
+        self.failureResultOf(missing, KeyError)
+        self.assertEqual(
+            [message.queue_id for message in self.successResultOf(due)], [self.successResultOf(accepting).queue_id]
+        )
+
+    def test_commit_fails(self) -> None:
+        """A fault of the commit itself fails what it was for, and is over when the disk is well again."""
+        commit = self.disk.commit
+
+        def broken(connection: sqlite3.Connection) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        self.disk.commit = broken  # type: ignore[method-assign]
+        self.failureResultOf(begun(self.accepting(envelope("a@example.com"))), sqlite3.OperationalError)
+        self.disk.commit = commit  # type: ignore[method-assign]
+        self.assertEqual(self.due_ids(), [])
+        committed = self.accept(envelope("a@example.com"))
+        self.assertEqual(self.due_ids(), [committed.queue_id])
+
+    def test_flush(self) -> None:
+        """flush() returns when what was handed over before has been committed, facts on their way included."""
+        self.worker.paused = True
+        accepting = begun(self.accepting(envelope("a@example.com")))
+        for number in range(3):
+            self.spool.journal.record(fact(Kind.REFUSED, address=f"{number}@example.com"))
+        flushing = begun(self.spool.flush())
+        self.worker.step()
+        self.successResultOf(accepting)
+        self.assertNoResult(flushing)
+        self.worker.resume()
+        self.successResultOf(flushing)
+        self.assertEqual(len(self.seen), 4)
+
+
+class FullTests(SpoolTestCase):
+    """No room for the database."""
+
+    def limit(self, pages: int) -> None:
+        """Let the database have so many pages more than now."""
+        connection = self.spool._committer._connection
+        (used,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {used + pages}")
+
+    def test_full_and_recovered(self) -> None:
+        """A message for which there is no room is refused whole, and accepted when there is room again."""
+        kept = self.accept(envelope("a@example.com"))
+        self.limit(3)
+        octets = bytes(100_000)
+        self.failureResultOf(begun(self.accepting(envelope("b@example.com"), octets)), SpoolFullError)
+        self.assertEqual(self.due_ids(), [kept.queue_id])
+        self.assertEqual(self.faults(), [])
+        self.limit(1000)
+        added = self.accept(envelope("b@example.com"), octets)
+        self.assertEqual(self.due_ids(), [kept.queue_id, added.queue_id])
+
+    def test_small_ones_still_fit(self) -> None:
+        """In a group that does not fit, what does fit is done: above all, deliveries that make room."""
+        kept = self.accept(envelope("a@example.com"), bytes(20_000))
+        self.limit(3)
+        self.worker.paused = True
+        large = begun(self.accepting(envelope("b@example.com"), bytes(100_000)))
+        settling = begun(self.spool.settle(kept.queue_id, [Finished(0)], []))
+        small = begun(self.accepting(envelope("c@example.com")))
+        self.worker.resume()
+        self.failureResultOf(large, SpoolFullError)
+        self.successResultOf(settling)
+        self.assertEqual(self.due_ids(), [self.successResultOf(small).queue_id])
+        self.assertEqual(self.faults(), [])
+
+    def test_facts_without_room(self) -> None:
+        """Facts that find no room are given up with a line in the log; nobody waits for them in vain."""
+        self.limit(0)
+        refused = [fact(Kind.REFUSED, address=f"{number:05}{'x' * 200}@example.com") for number in range(300)]
+        for event in refused:
+            self.spool.journal.record(event)
+        self.done(self.spool.flush())
+        self.assertLess(len(self.seen), 300)
+        self.failureResultOf(begun(self.spool.record(refused)), SpoolFullError)
+
+
+class CommitterTests(SynchronousTestCase):
+    """The owner of the database by itself."""
+
+    def test_not_open(self) -> None:
+        """Before it is opened nothing can be done, and closing it is harmless."""
+        committer = Committer(self.mktemp(), FullDisk())
+        committer.close()
+        (result,) = committer.perform([Nothing()])
+        self.assertIsInstance(result, RuntimeError)
+
+    def test_over_quota(self) -> None:
+        """SQLite calls being over quota a write error; to us it is a matter of room."""
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+        self.assertIsInstance(translated(error), SpoolFullError)
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+        self.assertIs(translated(error), error)

@@ -1,0 +1,109 @@
+"""Which messages are to be worked on, and when the next will be."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from hermes.core.message import Finished, Postponed, QueuedMessage
+from hermes.spool import schedule
+from tests.support.real_spool import START, SpoolTestCase, envelope
+
+ALL = 1000
+
+
+class DueTests(SpoolTestCase):
+    """due() and next_due(), whichever way leads to the answer."""
+
+    def message(self, *destinations: str, at: float = START) -> QueuedMessage:
+        """A message with a recipient for each destination, to be tried at that time."""
+        addresses = [f"user{number}@example.com" for number in range(len(destinations))]
+        committed = self.accept(envelope(*addresses), destinations=dict(zip(addresses, destinations, strict=True)))
+        settlements = [Postponed(ordinal, 0, at, "") for ordinal in range(len(destinations))]
+        self.done(self.spool.settle(committed.queue_id, settlements, []))
+        return committed
+
+    def test_longest_due_first(self) -> None:
+        """What has waited longest comes first, and what is not due does not come."""
+        late, later = self.message("direct:a", at=START - 1), self.message("direct:b", at=START + 1)
+        last, first = self.message("direct:a"), self.message("direct:c", at=START - 5)
+        self.assertEqual(self.due_ids(), [first.queue_id, late.queue_id, last.queue_id])
+        self.time = START + 1
+        self.assertEqual(self.due_ids()[-1], later.queue_id)
+
+    def test_limit(self) -> None:
+        """No more messages than asked for; a message counts once, however many recipients are due."""
+        ids = [self.message("direct:a", "direct:a", "direct:b", at=START - 10 + number).queue_id for number in range(4)]
+        for limit in (1, 3, 4, 5):
+            self.assertEqual(self.due_ids(limit=limit), ids[:limit])
+
+    def test_only_what_is_due(self) -> None:
+        """A message comes with the recipients that are due and whose destination is not busy, and no others."""
+        committed = self.message("direct:a", "direct:b", "direct:c", "direct:a")
+        settlements = [Postponed(3, 1, START + 60, "later"), Finished(2)]
+        self.done(self.spool.settle(committed.queue_id, settlements, []))
+        (found,) = self.done(self.spool.due(START, ALL, ("direct:b",), ()))
+        self.assertEqual([recipient.ordinal for recipient in found.recipients], [0])
+        self.assertIsNone(found.content.data)
+        self.assertIsNone(found.content.path)
+        self.assertEqual(found.content.size_octets, committed.content.size_octets)
+
+    def test_busy_and_active(self) -> None:
+        """Nothing for a busy destination, and no message that is being worked on."""
+        first, second = self.message("direct:a", at=START - 3), self.message("direct:b", at=START - 2)
+        third = self.message("direct:a", "direct:c", at=START - 1)
+        self.assertEqual(self.due_ids(busy=["direct:a"]), [second.queue_id, third.queue_id])
+        self.assertEqual(self.due_ids(active=[first.queue_id]), [second.queue_id, third.queue_id])
+        self.assertEqual(self.due_ids(busy=["direct:a", "direct:c"], active=[second.queue_id]), [])
+
+    def test_next_due(self) -> None:
+        """The time of the first recipient that is neither busy nor active, due already or not; None when there is none."""
+        self.assertIsNone(self.done(self.spool.next_due((), ())))
+        first, second = self.message("direct:a", at=START - 5), self.message("direct:b", at=START + 60)
+        self.assertEqual(self.done(self.spool.next_due((), ())), START - 5)
+        self.assertEqual(self.done(self.spool.next_due(("direct:a",), ())), START + 60)
+        self.assertEqual(self.done(self.spool.next_due((), (first.queue_id,))), START + 60)
+        self.assertIsNone(self.done(self.spool.next_due(("direct:b",), (first.queue_id,))))
+        self.assertIsNone(self.done(self.spool.next_due((), (first.queue_id, second.queue_id))))
+
+    def test_many_recipients(self) -> None:
+        """Messages to very many people come in portions that memory can hold, and the first one always comes."""
+        with patch.object(schedule, "MAX_RECIPIENTS", 6):
+            ids = [self.message("direct:a", "direct:b", "direct:c", at=START - 9 + n).queue_id for n in range(3)]
+            self.assertEqual(self.due_ids(), ids[:2])
+        with patch.object(schedule, "MAX_RECIPIENTS", 1):
+            self.assertEqual(self.due_ids(), ids[:1])
+
+
+class LongLineTests(DueTests):
+    """The same answers when so many wait in front that the destinations are asked one by one."""
+
+    def setUp(self) -> None:
+        """Let a single recipient be too many to look past."""
+        super().setUp()
+        self.patch(schedule, "SCAN_RECIPIENTS", 1)
+
+    def test_order_across_destinations(self) -> None:
+        """Destinations take turns by the age of what waits for them."""
+        blocked = [self.message("smarthost:x", at=START - 100) for _ in range(3)]
+        self.assertEqual(len(blocked), 3)
+        expected = [
+            self.message(f"direct:{name}", at=START - 50 + number).queue_id for number, name in enumerate("cabacbbca")
+        ]
+        for limit in (1, 2, 5, 9, 20):
+            self.assertEqual(self.due_ids(limit=limit, busy=["smarthost:x"]), expected[:limit])
+        self.assertEqual(self.done(self.spool.next_due(("smarthost:x",), expected[:3])), START - 47)
+
+    def test_each_is_looked_up_by_an_index(self) -> None:
+        """No question about the schedule reads the whole queue."""
+        connection = self.spool._committer._connection
+        for statement, values in (
+            (schedule._BY_TIME, (START, 10)),
+            (schedule._DESTINATIONS, ()),
+            (schedule._BY_DESTINATION, ("direct:a", START)),
+        ):
+            plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+            steps = [step for step in plan if "recipients" in step]
+            self.assertTrue(steps)
+            for step in steps:
+                self.assertIn("COVERING INDEX", step)
+                self.assertIn("SEARCH", step)
