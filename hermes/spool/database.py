@@ -34,8 +34,11 @@ def connect(directory: str) -> sqlite3.Connection:
 
     What has been committed survives a power cut (WAL with ``synchronous=FULL``: one fsync a transaction).
     """
+    path = os.path.join(directory, DATABASE)
+    # SQLite would create it as the umask says, and what it puts beside it takes after it. It holds people's mail.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(
-        os.path.join(directory, DATABASE),
+        path,
         timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,

@@ -89,14 +89,24 @@ class SpoolReader:
         with self._readable() as connection:
             if connection is None:
                 return []
-            faults = [text for (text,) in connection.execute(f"PRAGMA integrity_check({MAX_FAULTS})") if text != "ok"]
-            if not faults:
-                connection.execute("BEGIN")
-                try:
-                    faults = list(self._inconsistencies(connection))
-                finally:
-                    connection.execute("ROLLBACK")
-            return faults[:MAX_FAULTS]
+            try:
+                return self._faults(connection)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                # Damage so bad that SQLite cannot even look for more.
+                return [f"the database is damaged: {error}"]
+
+    def _faults(self, connection: sqlite3.Connection) -> list[str]:
+        faults = [text for (text,) in connection.execute(f"PRAGMA integrity_check({MAX_FAULTS})") if text != "ok"]
+        if not faults:
+            # One picture for all questions, while the server goes on.
+            connection.execute("BEGIN")
+            try:
+                faults = list(self._inconsistencies(connection))
+            finally:
+                connection.execute("ROLLBACK")
+        return faults[:MAX_FAULTS]
 
     def _inconsistencies(self, connection: sqlite3.Connection) -> Iterator[str]:
         for (queue_id,) in connection.execute(_NO_BODY):

@@ -1,4 +1,4 @@
-""" "Where is my message?", asked in every way, and what is forgotten when."""
+"""The question where a message is, asked in every way, and what is forgotten when."""
 
 from __future__ import annotations
 
