@@ -46,7 +46,7 @@ def show(config: str, as_json: bool, name: str | None) -> None:
 @config_option
 @click.argument("name", metavar="SECTION.KEY")
 def get(config: str, name: str) -> None:
-    """Print the value of one setting that is in force, and nothing else."""
+    """Print one value that is in force, and nothing else."""
     loaded = read(config)
     setting = _find(name)
     if setting.kind == "secret" and loaded.value(setting):
@@ -88,7 +88,7 @@ def set_(config: str, name: str, value: str) -> None:
 @click.argument("name", metavar="[SECTION[.KEY]]", required=False)
 def explain(config: str | None, as_json: bool, name: str | None) -> None:
     """
-    Say what a setting means, how it is written, and what it is by default.
+    Say what a setting means and how it is written.
 
     With SECTION, all settings of that section; without anything, all there are. Needs no configuration file.
     """

@@ -44,7 +44,7 @@ def queue() -> None:
 @config_option
 @json_option
 def list_(config: str, as_json: bool) -> None:
-    """List the messages that wait, oldest first, with the reason of the last failure."""
+    """List the messages that wait, with the last reason."""
     with reader(load(config)) as spool:
         messages = spool.queue()
     if as_json:
@@ -85,7 +85,7 @@ def show(config: str, as_json: bool, ids: Sequence[str]) -> None:
 @click.option("--all", "everything", is_flag=True, help="Every message that waits.")
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 def retry(config: str, everything: bool, ids: Sequence[str]) -> None:
-    """Try messages now instead of when it is their turn; without ID, all of them. Held messages stay held."""
+    """Try messages now. Without ID, all that wait; held messages stay held."""
     if everything and ids:
         raise click.UsageError("Name messages or say --all, not both.")
     settings = load(config)
@@ -96,7 +96,7 @@ def retry(config: str, everything: bool, ids: Sequence[str]) -> None:
 @config_option
 @_ID
 def hold(config: str, ids: Sequence[str]) -> None:
-    """Stop messages where they are until they are released. They do not expire."""
+    """Stop messages until they are released."""
     _carry_out(load(config), "queue.hold", _checked(ids))
 
 
@@ -120,7 +120,11 @@ def remove(config: str, ids: Sequence[str]) -> None:
 @config_option
 @_ID
 def return_(config: str, ids: Sequence[str]) -> None:
-    """Give messages up now: their senders get a report with the last reason."""
+    """
+    Give messages up now, and tell their senders.
+
+    The report holds the last reason.
+    """
     _carry_out(load(config), "queue.return", _checked(ids))
 
 

@@ -107,10 +107,13 @@ def _circumstances(event: Event) -> Iterator[str]:
         yield "in the clear"
     if facts.get("account"):
         yield f"as {facts['account']}"
+    measures = []
     if facts.get("size_octets") is not None:
-        yield f"{facts['size_octets']} octets"
-    if isinstance(facts.get("recipients"), int):
-        yield f"for {facts['recipients']} recipient{'' if facts['recipients'] == 1 else 's'}"
+        measures.append(f"{facts['size_octets']} octets")
+    if isinstance(count := facts.get("recipients"), int):
+        measures.append(f"for {count} recipient{'' if count == 1 else 's'}")
+    if measures:
+        yield f"({' '.join(measures)})"
 
 
 def _particulars(event: Event) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -73,16 +74,15 @@ class TimelineTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """Let local time be an hour ahead."""
-        self.patch(os, "environ", {**os.environ, "TZ": "XST-1"})
-        os.environ["TZ"] = "XST-1"
-        os.putenv("TZ", "XST-1")
-        time.tzset()
         self.addCleanup(time.tzset)
-        self.addCleanup(os.unsetenv, "TZ")
+        zone = mock.patch.dict(os.environ, {"TZ": "XST-1"})
+        zone.start()
+        self.addCleanup(zone.stop)
+        time.tzset()
 
-    def lines(self, kind: Kind, address: str = "bob@example.net", **facts: str | float | bool | None) -> list[str]:
+    def lines(self, kind: Kind, about: str = "bob@example.net", /, **facts: str | float | bool | None) -> list[str]:
         """The lines of one event, without its heading and the time of day."""
-        heading, first, *rest = timeline([Event(_AT, kind, _ID, address, "anna@example.org", facts=facts)])
+        heading, first, *rest = timeline([Event(_AT, kind, _ID, about, "anna@example.org", facts=facts)])
         self.assertEqual(heading, f"{_ID}  from <anna@example.org>")
         self.assertEqual(first[:31], "    2027-01-15 09:00:00 +0100  ")
         return [first[31:], *(line.strip() for line in rest)]
@@ -93,12 +93,12 @@ class TimelineTests(SynchronousTestCase):
         self.assertEqual(
             self.lines(Kind.RECEIVED, "", protocol="ESMTPSA", tls=_TLS, recipients=2, **facts),
             [
-                f"received from client.example.org (192.0.2.7) with ESMTPSA over {_TLS} as anna 2048 octets for 2 recipients"
+                f"received from client.example.org (192.0.2.7) with ESMTPSA over {_TLS} as anna (2048 octets for 2 recipients)"
             ],
         )
         self.assertEqual(
             self.lines(Kind.RECEIVED, "", peer="192.0.2.7", hello="", protocol="SMTP", tls=None, recipients=1),
-            ["received from a client (192.0.2.7) with SMTP in the clear for 1 recipient"],
+            ["received from a client (192.0.2.7) with SMTP in the clear (for 1 recipient)"],
         )
 
     def test_refused(self) -> None:

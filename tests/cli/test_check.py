@@ -1,0 +1,199 @@
+"""Tests of ``hermes check``: what is not in order is found, and nothing is changed."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from hermes.net.tls import DAYS_OF_WARNING
+from tests.support.command import CommandTestCase, queue_message
+
+_TLS = "[tls]\ncertificate = cert.pem\nkey = key.pem\n"
+
+
+class CheckTests(CommandTestCase):
+    """Looking at a site."""
+
+    def findings(self, config: str, about: str, exit_code: int = 0) -> list[tuple[str, str]]:
+        """Level and text of what is said about one thing."""
+        found: list[dict[str, Any]] = self.run_json("check", "-c", config, exit_code=exit_code)
+        return [(each["level"], each["text"]) for each in found if each["about"] == about]
+
+    def assert_finding(self, config: str, about: str, level: str, part: str) -> None:
+        """One finding of that level holds the words; a failure means exit code 1."""
+        found = self.findings(config, about, exit_code=1 if level == "fail" else 0)
+        self.assertTrue(any(each == level and part in text for each, text in found), found)
+
+    def complete_site(self, more: str = "") -> str:
+        """A site whose postmaster has an account."""
+        config = self.site(more)
+        self.run_hermes("user", "add", "-c", config, "anna", "--generate")
+        return config
+
+    def certificate(self, config: str, name: str, days: int) -> None:
+        """Write a certificate for a name that is valid for so many days, and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        now = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - datetime.timedelta(days=1000))
+            .not_valid_after(now + datetime.timedelta(days=days))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        data = Path(config).parent / "data"
+        (data / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        form = serialization.PrivateFormat.PKCS8
+        octets = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        (data / "key.pem").write_bytes(octets)
+        (data / "key.pem").chmod(0o600)
+
+    def test_lines(self) -> None:
+        """Each finding is a line that begins with ok, warn or fail; warnings alone end with 0."""
+        config = self.complete_site()
+        lines = self.run_hermes("check", "-c", config).stdout.splitlines()
+        self.assertEqual(lines[0], f"ok   configuration: {config} is understood")
+        self.assertLessEqual({line[:5] for line in lines}, {"ok   ", "warn "})
+
+    def test_wrong_configuration(self) -> None:
+        """A configuration that is wrong ends with 3, and every problem has its line."""
+        config = self.site("[smtp]\nmax_sise = 1\nlisten = 25\n")
+        result = self.run_hermes("check", "-c", config, exit_code=3)
+        self.assertEqual([line.split(" ")[0] for line in result.stderr.splitlines()], [f"{config}:6:", f"{config}:7:"])
+
+    def test_changes_nothing(self) -> None:
+        """Nothing is written, whatever is missing."""
+        config = self.site()
+        self.run_hermes("check", "-c", config, exit_code=1)
+        self.assertEqual(list((Path(config).parent / "data").iterdir()), [])
+
+    def test_data_directory(self) -> None:
+        """The data directory must be one, be writable, and should be closed to others."""
+        config = self.complete_site()
+        data = Path(config).parent / "data"
+        self.assert_finding(config, "data directory", "ok", str(data))
+        data.chmod(0o750)
+        self.assert_finding(config, "data directory", "warn", f"chmod 700 {data}")
+        self.patch(os, "access", lambda path, mode: str(path) != str(data))
+        self.assert_finding(config, "data directory", "fail", "cannot be written to")
+        other = self.site("[mailbox]\ndirectory = /dev/null\n[log]\nfile = /dev/null/mail.log\n")
+        self.assert_finding(other, "mailboxes", "fail", "/dev/null is not a directory")
+        self.assert_finding(other, "mail log", "fail", "/dev/null is not a directory")
+
+    def test_certificate(self) -> None:
+        """The certificate must be readable, fit its key and be valid, and should be for the server's name."""
+        self.assert_finding(self.complete_site(), "certificate", "warn", "there is none")
+        config = self.complete_site(_TLS)
+        self.assert_finding(config, "certificate", "fail", "cert.pem")
+        for days, level in ((DAYS_OF_WARNING, "ok"), (DAYS_OF_WARNING - 1, "warn"), (0, "warn"), (-1, "fail")):
+            self.certificate(config, "mail.example.org", days)
+            self.assertEqual(
+                [found for found, _ in self.findings(config, "certificate", int(level == "fail"))], [level]
+            )
+        key = (Path(config).parent / "data" / "key.pem").read_bytes()
+        self.certificate(config, "mail.example.org", 100)
+        (Path(config).parent / "data" / "key.pem").write_bytes(key)
+        self.assert_finding(config, "certificate", "fail", "does not belong")
+
+    def test_name_of_certificate(self) -> None:
+        """A wildcard stands for one label; a certificate for another name, or an open key, gets a warning."""
+        config = self.complete_site(_TLS)
+        for name, levels in (("MAIL.example.org", ["ok"]), ("*.example.org", ["ok"]), ("example.org", ["ok", "warn"])):
+            self.certificate(config, name, 100)
+            self.assertEqual([level for level, _ in self.findings(config, "certificate")], levels, name)
+        (Path(config).parent / "data" / "key.pem").chmod(0o644)
+        self.assert_finding(config, "certificate", "warn", "chmod 600")
+
+    def test_accounts(self) -> None:
+        """The accounts must be readable; that there are none, or that others may read them, is a warning."""
+        config = self.site()
+        self.assert_finding(config, "postmaster", "fail", f"hermes user add -c {config} anna")
+        self.assertEqual(self.findings(config, "accounts", 1)[0][0], "warn")
+        self.run_hermes("user", "add", "-c", config, "anna", "--generate")
+        self.assert_finding(config, "accounts", "ok", "1 account")
+        accounts = Path(config).parent / "data" / "accounts.ini"
+        accounts.chmod(0o640)
+        self.assert_finding(config, "accounts", "warn", f"chmod 600 {accounts}")
+        accounts.write_text("[anna]\npasword = x\n")
+        self.assert_finding(config, "accounts", "fail", f"{accounts}:2:")
+        accounts.write_bytes(b"\xff")
+        self.assert_finding(config, "accounts", "fail", "UTF-8")
+
+    def test_postmaster(self) -> None:
+        """The postmaster must be somebody's address here, of an account that is not disabled, or be elsewhere."""
+        config = self.complete_site()
+        self.assert_finding(config, "postmaster", "ok", "is the account anna")
+        accounts = Path(config).parent / "data" / "accounts.ini"
+        accounts.write_text("[bob]\naddresses = Anna@example.org\n")
+        self.assert_finding(config, "postmaster", "ok", "is the account bob")
+        accounts.write_text("[anna]\naddresses = bob@example.org\n")
+        self.assert_finding(config, "postmaster", "fail", "no account has the address")
+        accounts.write_text("[anna]\ndisabled = yes\n")
+        self.assert_finding(config, "postmaster", "fail", "is disabled")
+        self.run_hermes("config", "set", "-c", config, "hermes.postmaster", "anna@example.net")
+        self.assert_finding(config, "postmaster", "ok", "at another server")
+
+    def test_spool(self) -> None:
+        """The store of the queue must be whole."""
+        config = self.complete_site()
+        message = queue_message(self, config)
+        self.assert_finding(config, "queue", "ok", "is whole")
+        database = Path(config).parent / "data" / "spool" / "spool.sqlite"
+        with sqlite3.connect(database) as connection:
+            connection.execute("DELETE FROM bodies")
+        connection.close()
+        self.assert_finding(config, "queue", "fail", message.queue_id)
+        database.write_bytes(b"this is no database, and was one a moment ago" * 100)
+        self.assert_finding(config, "queue", "fail", "cannot read the spool")
+
+    def test_manhole(self) -> None:
+        """A manhole that nobody can enter is a warning."""
+        config = self.complete_site("[manhole]\nlisten = 127.0.0.1:2022\n")
+        self.assert_finding(config, "manhole", "warn", "cannot be read")
+        keys = Path(config).parent / "data" / "manhole" / "authorized_keys"
+        keys.parent.mkdir()
+        keys.write_text("# nobody\n\n")
+        self.assert_finding(config, "manhole", "warn", "lists 0 keys")
+        keys.write_text("# me\nssh-ed25519 AAAA me\n")
+        self.assert_finding(config, "manhole", "ok", "lists 1 key")
+        self.assertEqual(self.findings(self.complete_site(), "manhole"), [])
+
+    def test_services(self) -> None:
+        """A server that listens nowhere, serves no domain or sends nothing on gets warnings."""
+        config = self.complete_site()
+        self.assert_finding(config, "listening", "warn", "nowhere")
+        self.assert_finding(config, "sending", "warn", "[smarthost]")
+        config = self.complete_site("[smtp]\nlisten = 127.0.0.1:25, [::1]:25\n[direct]\nenabled = yes\n")
+        self.assert_finding(config, "listening", "ok", "smtp.listen 127.0.0.1:25, [::1]:25")
+        self.assert_finding(config, "sending", "ok", "straight")
+        config = self.complete_site("[smarthost]\nhost = relay.test\nverify = no\n")
+        self.assert_finding(config, "sending", "ok", "relay.test:587")
+        self.assert_finding(config, "sending", "warn", "not verified")
+        config = self.complete_site()
+        Path(config).write_text("")
+        self.assert_finding(config, "domains", "warn", "there are none")
+
+    def test_relaying(self) -> None:
+        """Networks of the Internet that may relay are a warning; private ones are not."""
+        config = self.complete_site("[smtp]\nrelay_networks = 10.0.0.0/8, 8.8.8.0/24\n")
+        ((level, text),) = self.findings(config, "relaying")
+        self.assertEqual(level, "warn")
+        self.assertIn("8.8.8.0/24", text)
+
+    def test_words_of_strangers(self) -> None:
+        """Control characters in names of files do not reach the terminal."""
+        config = self.complete_site("[log]\nfile = a\u2028\u202eb\n")
+        self.assertTrue(self.run_hermes("check", "-c", config).output.isascii())
