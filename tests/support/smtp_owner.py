@@ -97,7 +97,6 @@ class Owner:
     def _reply(self, event: events.Event) -> Reply:
         match event:
             case events.Refused() | events.MessageFailed() | events.Challenge():
-                self._data = b""
                 return event.reply
             case events.Credentials():
                 right = event.password == "secret"
@@ -109,12 +108,12 @@ class Owner:
                 reply = self._by_address(event, event.recipient.address)
                 self._recipients += reply.is_positive
             case events.MessageStarted():
+                self._data = b""
                 reply = self.refuse_message or (OK if event.chunking else Reply.of(354, None, "Go on"))
             case events.ChunkEnded():
                 reply = self.refuse_chunk or _ANSWERS[events.ChunkEnded]
             case events.MessageEnded():
                 self.messages.append(self._data)
-                self._data = b""
                 reply = OK
             case _:
                 reply = _ANSWERS.get(type(event), OK)

@@ -335,7 +335,7 @@ class SendingTests(SynchronousTestCase):
     def test_dots_however_cut(self) -> None:
         """A message full of dots and line ends cannot end early, however it is cut (RFC 5321 4.5.2)."""
         content = b".\n..\n\n.\r\n.\r\nend.\n.QUIT\n\r.\n.\n"
-        expected = b"..\r\n...\r\n\r\n..\r\n..\r\nend.\r\n..QUIT\r\n\r.\r\n..\r\n.\r\n"
+        expected = b"..\r\n...\r\n\r\n..\r\n..\r\nend.\r\n..QUIT\r\n\r\n..\r\n..\r\n.\r\n"
         for cut in (whole, byte_by_byte, at_random):
             talk = Conversation()
             talk.open("PIPELINING")
