@@ -158,7 +158,7 @@ class POP3Session(pop3.POP3):
         There are no words for it: a client takes whatever comes for the answer to its next command.
         """
         self._leaving = True
-        if self._turns.idle:
+        if self._turns.idle and not self._turns.stopped:
             self._close()
 
     def describe(self) -> dict[str, object]:

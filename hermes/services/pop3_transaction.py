@@ -152,7 +152,8 @@ class Transaction:
                     else:
                         self._reply(response)
                         answered = True
-                    turns.write(encoder.encode(piece if top is None else top.take(piece)))
+                    wire = encoder.encode(piece)
+                    turns.write(wire if top is None else top.take(wire))
                     if top is not None and top.done:
                         break
         except FileNotFoundError:
@@ -163,5 +164,6 @@ class Transaction:
             return False
         if not answered:
             self._reply(response)
-        turns.write(encoder.finish())
+        # A top that is complete ends at the end of a line, wherever the encoder stands by now.
+        turns.write(encoder.finish() if top is None or not top.done else TERMINATION)
         return True

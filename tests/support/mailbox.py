@@ -16,6 +16,14 @@ from hermes.core.message import Content
 from hermes.interfaces import IContentReader, IStreamingMailbox, MailboxInUseError
 
 
+def on_the_wire(message: bytes) -> bytes:
+    """A message as a client should have it: whatever ended a line is CRLF, and the last line has its end."""
+    lines = message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return b"".join(line + b"\r\n" for line in lines)
+
+
 @implementer(IStreamingMailbox)
 class MemoryMailbox:
     """
@@ -54,9 +62,7 @@ class MemoryMailbox:
         """With CRLF line ends, the last one included."""
         if number in self.deleted:
             return 0
-        message = self.messages[number] or b""
-        complete = message if not message or message.endswith(b"\n") else message + b"\n"
-        return len(complete.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+        return len(on_the_wire(self.messages[number] or b""))
 
     def total(self) -> tuple[int, int]:
         """Without those marked."""
@@ -118,12 +124,14 @@ class MemoryReader:
     """
     Reads what is in memory, in pieces of ``piece_octets``.
 
-    ``fault_after`` makes it fail after so many pieces; ``pieces`` counts those given, ``closed`` the readings that ended.
+    ``fault_after`` makes it fail with ``fault`` after so many pieces; ``pieces`` counts those given, ``closed`` the readings
+    that ended.
     """
 
     def __init__(self, piece_octets: int = 64 * 1024) -> None:
         self.piece_octets = piece_octets
         self.fault_after: int | None = None
+        self.fault: Exception = OSError("the disk is broken")
         self.pieces = 0
         self.closed = 0
 
@@ -134,7 +142,7 @@ class MemoryReader:
         try:
             for start in range(offset, len(data), self.piece_octets):
                 if self.fault_after == self.pieces:
-                    raise OSError("the disk is broken")
+                    raise self.fault
                 self.pieces += 1
                 yield data[start : start + self.piece_octets]
         finally:

@@ -180,10 +180,6 @@ class POP3Server:
             return Answered(f"+ {sasl.encoded(step.octets)}\r\n".encode("ascii"))
         if isinstance(step, sasl.Malformed):
             return Refused("auth.malformed", refused(step.reason))
-        step.name = _prepared(step.name.encode())
-        step.password = _prepared(step.password.encode())
-        if step.authorization:
-            step.authorization = _prepared(step.authorization.encode())
         return step
 
     @property

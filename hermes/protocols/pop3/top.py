@@ -1,8 +1,8 @@
 """
 What TOP shows of a message: its header, the blank line, and the first lines of its body (RFC 1939 7).
 
-Works on stored text, whose lines end in LF or CRLF, however it is cut into pieces; and says when no more is wanted, so that
-a big message is not read for the sake of its beginning.
+Works on text whose lines end in LF or CRLF, dot-stuffed or not, however it is cut into pieces; and says when no more is
+wanted, so that a big message is not read for the sake of its beginning.
 """
 
 from __future__ import annotations
