@@ -44,7 +44,8 @@ class StockMessage:
             self._message.abort()
             raise
         if verdict.reply is not None:
-            raise smtp.SMTPServerError(verdict.reply.code, str(verdict.reply).encode("utf-8")[4:])
+            # It is logged, and the client told a 550 of the stock session's own.
+            raise smtp.SMTPServerError(verdict.reply.code, str(verdict.reply)[4:])
         return self._message.queue_id
 
     def connectionLost(self) -> None:
