@@ -136,8 +136,8 @@ def _next_steps_of_demo(plan: site.Plan, first: _FirstUser) -> list[str]:
         f"    swaks --server 127.0.0.1:{site.PORTS['smtp', 'listen'] + offset} --to {plan.postmaster}",
         f"    curl --user {login} pop3://127.0.0.1:{site.PORTS['pop3', 'listen'] + offset}/1",
         "Without swaks:",
-        f"    printf 'Subject: hello\\n\\nIt works.\\n' | curl --upload-file - --mail-rcpt {plan.postmaster} "
-        f"smtp://127.0.0.1:{site.PORTS['smtp', 'listen'] + offset}",
+        f"    printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl --upload-file - --mail-from {plan.postmaster} "
+        f"--mail-rcpt {plan.postmaster} smtp://127.0.0.1:{site.PORTS['smtp', 'listen'] + offset}",
         "Where is it?",
         f"    hermes track -c {file} {plan.postmaster}",
         "A shell into the running server:",

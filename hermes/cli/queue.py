@@ -188,7 +188,7 @@ def _row(message: QueuedMessage, recipient: QueuedRecipient, now: float) -> tupl
     return (
         message.queue_id,
         _about(now - message.accepted_at),
-        f"{message.content.wire_octets / 1024:.0f}K",
+        _size(message.content.wire_octets),
         path(message.envelope.reverse_path),
         path(recipient.address),
         recipient.state.value,
@@ -202,6 +202,13 @@ def _next(recipient: QueuedRecipient, now: float) -> str:
     if recipient.state is State.HELD:
         return "when released"
     return f"in {_about(recipient.next_attempt_at - now)}" if recipient.next_attempt_at > now else "now"
+
+
+def _size(octets: int) -> str:
+    """A size of which only the magnitude matters: ``812``, ``4.0K``, ``3.2M``."""
+    if octets < 1024:
+        return str(octets)
+    return f"{octets / 1024:.1f}K" if octets < 1024**2 else f"{octets / 1024**2:.1f}M"
 
 
 def _about(seconds: float) -> str:

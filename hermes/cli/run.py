@@ -83,6 +83,8 @@ def _tell(answer: object, otherwise: str) -> None:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else str(value)
 
 

@@ -77,7 +77,7 @@ def _heading(queue_id: str, group: Sequence[Event]) -> str:
 
 
 def _subject(event: Event) -> str:
-    if not event.address:
+    if not event.address or event.kind is Kind.RECEIVED:
         return ""
     # The account of a login, or of a reader, is a name and no address.
     about = path(event.address) if "@" in event.address else event.address
@@ -111,9 +111,16 @@ def _circumstances(event: Event) -> Iterator[str]:
     if facts.get("size_octets") is not None:
         measures.append(f"{facts['size_octets']} octets")
     if isinstance(count := facts.get("recipients"), int):
-        measures.append(f"for {count} recipient{'' if count == 1 else 's'}")
+        measures.append(_recipients(event, count))
     if measures:
         yield f"({' '.join(measures)})"
+
+
+def _recipients(event: Event, count: int) -> str:
+    # A reception is about all recipients, of whom the event names the first.
+    if event.kind is Kind.RECEIVED and event.address:
+        return f"for {path(event.address)}{f' and {count - 1} more' if count > 1 else ''}"
+    return f"for {count} recipient{'' if count == 1 else 's'}"
 
 
 def _particulars(event: Event) -> Iterator[str]:

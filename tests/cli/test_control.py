@@ -97,12 +97,17 @@ class CommandTests(CommandTestCase):
 
     def test_status(self) -> None:
         """Status is printed as names and values, parts below their names, or as JSON."""
-        answer = {"pid": 7, "queue": {"active": 1, "destinations": [{"name": "x", "running": 2}]}, "reloaded": None}
+        answer = {
+            "pid": 7,
+            "queue": {"active": 1, "destinations": [{"name": "x", "running": 2}]},
+            "full": False,
+            "last": None,
+        }
         config = self.site()
         FakeServer(self, config, {"ok": True, "result": answer}, {"ok": True, "result": answer})
         self.assertEqual(
             self.run_hermes("status", "-c", config).stdout,
-            "pid       7\nqueue\n    active        1\n    destinations\n        name=x running=2\nreloaded\n",
+            "pid    7\nqueue\n    active        1\n    destinations\n        name=x running=2\nfull   no\nlast\n",
         )
         self.assertEqual(self.run_json("status", "-c", config), answer)
 

@@ -29,7 +29,8 @@ class QueueTests(CommandTestCase):
         header, first, second = result.stdout.splitlines()
         self.assertTrue(header.startswith("ID "))
         self.assertTrue(
-            re.match(rf"{message.queue_id} .* <anna@example.org>  <bob@example.net>  queued +3 ", first), first
+            re.match(rf"{message.queue_id} +\S+( \S+)? +20 +<anna@example.org>  <bob@example.net>  queued +3 ", first),
+            first,
         )
         self.assertTrue(first.endswith("  451 4.7.1 come back later"), first)
         self.assertIn("<eve@example.net>", second)

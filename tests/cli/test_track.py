@@ -100,6 +100,8 @@ class TimelineTests(SynchronousTestCase):
             self.lines(Kind.RECEIVED, "", peer="192.0.2.7", hello="", protocol="SMTP", tls=None, recipients=1),
             ["received from a client (192.0.2.7) with SMTP in the clear (for 1 recipient)"],
         )
+        self.assertEqual(self.lines(Kind.RECEIVED, recipients=1), ["received (for <bob@example.net>)"])
+        self.assertEqual(self.lines(Kind.RECEIVED, recipients=3), ["received (for <bob@example.net> and 2 more)"])
 
     def test_refused(self) -> None:
         """A refusal says what the client was told, why, and by which rule."""
