@@ -13,6 +13,7 @@ from hermes.spool import reader
 from hermes.spool.database import DATABASE
 from hermes.spool.errors import SpoolError
 from hermes.spool.reader import SpoolReader
+from hermes.spool.schema import MIGRATIONS
 from tests.support.real_spool import SpoolTestCase, begun, envelope
 
 
@@ -122,7 +123,7 @@ class ReaderTests(SpoolTestCase):
     def test_older(self) -> None:
         """A spool that has yet to be brought up to date is not misread."""
         with (
-            patch.object(reader, "MIGRATIONS", (*reader.MIGRATIONS, None)),
+            patch("hermes.spool.reader.MIGRATIONS", (*MIGRATIONS, None)),
             self.assertRaisesRegex(SpoolError, "start the server once"),
         ):
             SpoolReader(self.directory)
@@ -182,7 +183,7 @@ class IntegrityTests(SpoolTestCase):
             self.successResultOf(begun(self.spool.settle(committed.queue_id, [Finished(0)], [])))
             return stat(path)
 
-        with patch.object(reader.os, "stat", delivered_first):
+        with patch("hermes.spool.reader.os.stat", delivered_first):
             self.assertEqual(self.faults(), [])
 
     def tear(self, pages: range) -> None:

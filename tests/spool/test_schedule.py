@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from hermes.core.message import Finished, Postponed, QueuedMessage
+from hermes.core.message import Finished, Postponed, QueuedMessage, Settlement
 from hermes.spool import schedule
 from tests.support.real_spool import START, SpoolTestCase, envelope
 
@@ -39,7 +39,7 @@ class DueTests(SpoolTestCase):
     def test_only_what_is_due(self) -> None:
         """A message comes with the recipients that are due and whose destination is not busy, and no others."""
         committed = self.message("direct:a", "direct:b", "direct:c", "direct:a")
-        settlements = [Postponed(3, 1, START + 60, "later"), Finished(2)]
+        settlements: list[Settlement] = [Postponed(3, 1, START + 60, "later"), Finished(2)]
         self.done(self.spool.settle(committed.queue_id, settlements, []))
         (found,) = self.done(self.spool.due(START, ALL, ("direct:b",), ()))
         self.assertEqual([recipient.ordinal for recipient in found.recipients], [0])

@@ -120,7 +120,12 @@ class TrackTests(SpoolTestCase):
 
     def test_texts_from_anywhere(self) -> None:
         """Facts keep what other servers and clients wrote, whatever that was."""
-        facts = {"reply": '550 5.1.1 n\u00e3o \u0000 "existe" \udcff', "attempt": 3, "ok": False, "none": None}
+        facts: dict[str, str | int | float | bool | None] = {
+            "reply": '550 5.1.1 n\u00e3o \u0000 "existe" \udcff',
+            "attempt": 3,
+            "ok": False,
+            "none": None,
+        }
         event = Event(START, Kind.FAILED, "", "\udcff@example.com", None, "", facts)
         self.done(self.spool.record([event]))
         (found,) = self.tracked("\udcff@example.com")

@@ -1,0 +1,61 @@
+"""The spool is killed at random under load, again and again on the same directory."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.crash.spool_load import octets_of
+from tests.crash.test_spool_steps import octets_of as stored_octets
+from tests.support.real_spool import SpoolTestCase
+
+KILLS = 5
+
+#: Messages acknowledged before the kill, at most.
+MAX_ACKNOWLEDGED = 400
+
+
+class LoadTests(SpoolTestCase):
+    """With the real threads."""
+
+    def test_killed_again_and_again(self) -> None:
+        """After every kill, every message that was acknowledged and not yet delivered is there whole."""
+        self.done(self.spool.close())
+        self.directory = os.path.abspath(self.directory)
+        chance = random.Random(5321)
+        promised: set[str] = set()
+        finished: set[str] = set()
+        for _ in range(KILLS):
+            said = self.killed_after(chance.randrange(1, MAX_ACKNOWLEDGED))
+            finishing = {line[1:] for line in said if line[0] == "?"}
+            finished |= {line[1:] for line in said if line[0] == "-"}
+            promised |= {line[1:] for line in said if line[0] == "+"} - finishing
+            self.spool = self.opened()
+            found = {message.queue_id for message in self.done(self.spool.select(None))}
+            self.assertEqual(promised - found, set())
+            self.assertEqual(finished & found, set())
+            for queue_id in found:
+                content = self.done(self.spool.content(queue_id))
+                self.assertEqual(stored_octets(content), octets_of(queue_id))
+            in_files = {queue_id for queue_id in found if len(octets_of(queue_id)) > 128 * 1024}
+            self.assertEqual(self.body_files(), sorted(in_files))
+            self.assertEqual(self.faults(), [])
+            self.done(self.spool.close())
+        self.spool = self.opened()
+
+    def killed_after(self, count: int) -> list[str]:
+        """Start a process, kill it when it has said so many words, and return all that it said."""
+        command = [sys.executable, "-bb", "-W", "error", "-m", "tests.crash.spool_load", self.directory]
+        said: list[str] = []
+        with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said.append(line.decode("ascii").strip())
+                if len(said) == count:
+                    process.kill()
+        self.assertGreaterEqual(len(said), count)
+        # Words are written whole or not at all, but the last one may be half.
+        return [line for line in said if len(line) == 13]
