@@ -1,0 +1,136 @@
+"""
+TLS towards other servers: verified by name, or merely private (RFC 3207, 7435, 8314).
+
+Verified: the chain must lead to a trusted authority and the certificate must be for the name we wanted. Opportunistic: any
+certificate will do, because the other choice is no TLS at all; it never fails on one.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from OpenSSL import SSL
+from OpenSSL.crypto import X509
+from service_identity import CertificateError, VerificationError
+from service_identity.pyopenssl import extract_patterns, verify_hostname, verify_ip_address
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import CertificateOptions
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from hermes.net.resolver import encode_name
+
+_CODES = SSL.X509VerificationCodes
+
+#: OpenSSL's numbers in words that say what to do about it.
+_PROBLEMS = {
+    _CODES.ERR_CERT_HAS_EXPIRED: "it has expired",
+    _CODES.ERR_CERT_NOT_YET_VALID: "it is not valid yet",
+    _CODES.ERR_DEPTH_ZERO_SELF_SIGNED_CERT: "it is self-signed",
+    _CODES.ERR_SELF_SIGNED_CERT_IN_CHAIN: "its chain ends in an authority that is not trusted",
+    _CODES.ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "its authority is not trusted",
+    _CODES.ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its authority is not trusted",
+    _CODES.ERR_CERT_REVOKED: "it has been revoked",
+    _CODES.ERR_INVALID_PURPOSE: "it is not for servers",
+}
+
+
+def verifying_context(authority: str = "") -> SSL.Context:
+    """
+    What trusts the system's authorities, or only those in the PEM file ``authority``.
+
+    Raises ``OSError`` or ``SSL.Error`` when the file cannot be used.
+    """
+    context = CertificateOptions().getContext()
+    if authority:
+        with open(authority, "rb"):
+            pass  # OpenSSL's own error does not say that the file is missing
+        context.load_verify_locations(authority)
+    else:
+        context.set_default_verify_paths()
+    return context
+
+
+def opportunistic_context() -> SSL.Context:
+    """What takes any certificate."""
+    return CertificateOptions().getContext()
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class TLSAttempt:
+    """
+    TLS for one connection, to be given to ``transport.startTLS``.
+
+    ``name`` is who the server must be, and goes along as SNI unless it is an address. Afterwards :attr:`problem` says in
+    words what was wrong with the certificate, when it was that.
+    """
+
+    def __init__(self, context: SSL.Context, name: str, *, verify: bool) -> None:
+        self._context = context
+        self._name = name
+        self._verify = verify
+        self._connection: SSL.Connection | None = None
+        self.problem: str | None = None
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802, N803
+        """Make the connection: what Twisted calls."""
+        connection = self._connection = SSL.Connection(self._context, None)
+        if not _is_address(self._name):
+            # RFC 6066 3: a host name in A-labels.
+            connection.set_tlsext_host_name(encode_name(self._name))
+        if self._verify:
+            connection.set_verify(SSL.VERIFY_PEER, self._chain_verified)
+        else:
+            connection.set_verify(SSL.VERIFY_NONE, _anything_goes)
+        return connection
+
+    def _chain_verified(self, connection: SSL.Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:
+        if not ok and self.problem is None:
+            self.problem = _PROBLEMS.get(code, f"OpenSSL reports error {code}")
+        return bool(ok)
+
+    def check_name(self) -> bool:
+        """After the handshake: whether the certificate is for the name, when that has to be (RFC 6125)."""
+        connection = self._connection
+        if not self._verify or connection is None:
+            return True
+        try:
+            if _is_address(self._name):
+                verify_ip_address(connection, self._name)
+            else:
+                verify_hostname(connection, encode_name(self._name).decode("ascii"))
+        except (VerificationError, CertificateError):
+            self.problem = f"it is for {_names(connection)}"
+        return self.problem is None
+
+    @property
+    def description(self) -> str:
+        """Protocol and cipher, like ``TLSv1.3 TLS_AES_256_GCM_SHA384``."""
+        connection = self._connection
+        if connection is None:
+            return "TLS"
+        return f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}"
+
+
+def _anything_goes(connection: SSL.Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:
+    return True
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _names(connection: SSL.Connection) -> str:
+    """Whom a certificate is for, shortly."""
+    certificate = connection.get_peer_certificate()
+    patterns = [] if certificate is None else extract_patterns(certificate)
+    names = [_pattern_text(getattr(pattern, "pattern", "")) for pattern in patterns[:5]]
+    return ", ".join(names) or "nobody in particular"
+
+
+def _pattern_text(pattern: object) -> str:
+    return pattern.decode("ascii", "backslashreplace") if isinstance(pattern, bytes) else str(pattern)

@@ -1,0 +1,173 @@
+"""
+Connecting to another SMTP server: TCP, TLS as the policy wants it, greeting and login, ending in a session or in words why not.
+
+RFC 5321 3.1, 3207 (STARTTLS), 8314 (implicit TLS), 4954 (AUTH).
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+import attrs
+from OpenSSL import SSL
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.error import ConnectError, TimeoutError
+from twisted.internet.protocol import Factory
+
+from hermes.net.client_session import ClientSession, Setback
+from hermes.net.client_tls import TLSAttempt
+from hermes.net.peer import is_loopback
+from hermes.protocols import sasl_client
+from hermes.protocols.sasl_client import Login
+from hermes.protocols.smtp.client_events import Ended, Peer, Refused, Stage
+
+#: RFC 1123 5.3.2 and 5321 4.5.3.2 leave it open; the kernel alone would try for two minutes.
+CONNECT_SECONDS = 30.0
+
+
+@attrs.frozen
+class Target:
+    """One address to connect to, and the name of the host that it is for."""
+
+    host: str
+    address: str
+    port: int
+
+    @property
+    def location(self) -> str:
+        """Like ``192.0.2.1:25`` or ``[2001:db8::1]:25``."""
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+class TLSMode(enum.Enum):
+    """How TLS is used; the values are those of the settings."""
+
+    NONE = "none"
+    OPPORTUNISTIC = "opportunistic"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+
+
+@attrs.frozen
+class Approach:
+    """
+    How to open sessions: ``hostname`` is our name; ``context`` is needed unless ``tls`` is NONE.
+
+    ``verify`` wants the certificate to be valid for the host's name.
+    """
+
+    hostname: str
+    tls: TLSMode = TLSMode.NONE
+    context: SSL.Context | None = None
+    verify: bool = False
+    login: Login | None = None
+
+
+class _SessionFactory(Factory):
+    noisy = False
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+
+    def buildProtocol(self, addr: Any) -> ClientSession:
+        return self._session
+
+
+async def open_session(reactor: Any, target: Target, approach: Approach) -> ClientSession | Setback:
+    """
+    Connect, secure and log in.
+
+    The setback's stage tells how far it came: GREETING for the connection itself, STARTTLS for TLS, LOGIN for the login.
+    """
+    session = await _connect(reactor, target, approach.hostname)
+    if not isinstance(session, ClientSession):
+        return session
+    try:
+        setback = await _prepare(session, target, approach)
+    except BaseException:
+        session.abort()
+        raise
+    if setback is None:
+        return session
+    if session.ended:
+        session.abort()
+    else:
+        await session.quit()
+    return setback
+
+
+async def _connect(reactor: Any, target: Target, hostname: str) -> ClientSession | Setback:
+    peer = Peer(target.host, target.location)
+    make = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
+    endpoint = make(reactor, target.address, target.port, timeout=CONNECT_SECONDS)
+    session = ClientSession(reactor, hostname, peer)
+    try:
+        await endpoint.connect(_SessionFactory(session))
+    except TimeoutError:
+        why = f"no answer within {CONNECT_SECONDS:g} seconds"
+    except (ConnectError, OSError) as error:
+        why = _words(error)
+    else:
+        return session
+    # RFC 3463 3.5: 4.4.1, no answer from host.
+    reason = f"cannot connect to {target.host} at {target.location}: {why}"
+    return Ended(Stage.GREETING, peer.deferred(reason, "4.4.1"))
+
+
+def _words(error: Exception) -> str:
+    """The system's own words, without those that say no more."""
+    cause = getattr(error, "osError", None)
+    return str(getattr(cause, "strerror", None) or getattr(error, "strerror", None) or error).rstrip(".")
+
+
+async def _prepare(session: ClientSession, target: Target, approach: Approach) -> Setback | None:
+    context = approach.context
+    if approach.tls is TLSMode.IMPLICIT and context is not None:
+        attempt = TLSAttempt(context, target.host, verify=approach.verify)
+        setback = await session.start_tls(attempt, implicit=True)
+        if setback is not None:
+            return setback
+    setback = await session.greet()
+    if setback is None and context is not None and approach.tls in (TLSMode.STARTTLS, TLSMode.OPPORTUNISTIC):
+        setback = await _start_tls(session, target, approach, context)
+    if setback is None and approach.login is not None:
+        setback = await _log_in(session, target, approach.login)
+    return setback
+
+
+async def _start_tls(
+    session: ClientSession, target: Target, approach: Approach, context: SSL.Context
+) -> Setback | None:
+    required = approach.tls is TLSMode.STARTTLS
+    if not session.capabilities.starttls:
+        if not required:
+            return None
+        reason = f"{target.host} does not offer STARTTLS, which is required"
+        return Refused(Stage.STARTTLS, session.peer.deferred(reason, "4.7.4"))
+    setback = await session.start_tls(TLSAttempt(context, target.host, verify=approach.verify))
+    if isinstance(setback, Refused) and setback.stage is Stage.STARTTLS:
+        if not required:
+            return None  # RFC 3207 4: 454 leaves the session as it was, and so it goes on in the clear
+        # TLS may be mended on either side: required TLS that is refused never returns a message.
+        outcome = setback.outcome
+        return Refused(Stage.STARTTLS, session.peer.deferred(outcome.reason, "4.7.0", outcome.reply))
+    return setback
+
+
+async def _log_in(session: ClientSession, target: Target, login: Login) -> Setback | None:
+    private = session.peer.tls is not None or is_loopback(target.address)
+    mechanisms = sasl_client.choose(session.capabilities.mechanisms, private=private)
+    setback: Setback | None = None
+    for mechanism in mechanisms:
+        setback = await session.log_in(sasl_client.begin(mechanism, login))
+        # 504 (RFC 4954 4) says that only the mechanism is wrong, though it was offered. After 535 nothing else is tried:
+        # each attempt counts towards a lock of the account.
+        if not isinstance(setback, Refused) or setback.outcome.reply is None or setback.outcome.reply.code != 504:
+            return setback
+    if setback is None:
+        offered = " ".join(session.capabilities.mechanisms) or "none"
+        without = "" if private else " that is safe without TLS"
+        reason = f"{target.host} offers no login{without} that can be used here (offered: {offered})"
+        setback = Refused(Stage.LOGIN, session.peer.deferred(reason, "4.7.4"))
+    return setback

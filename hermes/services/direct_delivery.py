@@ -1,0 +1,127 @@
+"""
+Direct delivery (Mercury's module E): mail goes straight to the recipients' own servers.
+
+RFC 5321 5.1 says which servers and in what order, :mod:`hermes.services.mail_exchangers` finds them. TLS is opportunistic
+(RFC 7435): used where it is offered, with any certificate, unless the settings require it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import DeferredSemaphore
+from zope.interface import implementer
+
+from hermes.config.schema import DirectSettings
+from hermes.core.message import QueuedMessage, QueuedRecipient
+from hermes.core.outcome import Outcome
+from hermes.interfaces import IContentReader, IDeliveryAgent
+from hermes.net.client_session import ClientSession, Setback
+from hermes.net.client_tls import opportunistic_context
+from hermes.net.outgoing import Approach, Target, TLSMode, open_session
+from hermes.net.resolver import Resolver
+from hermes.protocols.smtp.client_events import Ended, Refused, Stage
+from hermes.services.connection_cache import ConnectionCache
+from hermes.services.host_memory import HostMemory
+from hermes.services.mail_exchangers import MailExchangers, Stop
+from hermes.services.transfer import Consignment, Transfer
+
+#: Addresses tried in one attempt. RFC 5321 5.1 asks for two at least; with five and every time limit used to its end an
+#: attempt still ends within the hour, and the queue comes again anyway.
+MAX_ADDRESSES = 5
+
+_MODES = {"none": TLSMode.NONE, "opportunistic": TLSMode.OPPORTUNISTIC, "required": TLSMode.STARTTLS}
+
+
+@implementer(IDeliveryAgent)
+class DirectAgent:
+    """
+    Delivers to ``direct:DOMAIN``.
+
+    ``own_names`` and ``own_addresses`` are those of this server, besides ``hostname``: mail that would come back to them is in
+    a loop. ``dice`` decides among hosts of equal preference.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: DirectSettings,
+        hostname: str,
+        reader: IContentReader,
+        resolver: Resolver,
+        own_names: Collection[str] = (),
+        own_addresses: Collection[str] = (),
+        dice: random.Random | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._port = settings.port
+        mode = _MODES[settings.tls]
+        context = None if mode is TLSMode.NONE else opportunistic_context()
+        self._approach = Approach(hostname, mode, context)
+        self._exchangers = MailExchangers(
+            resolver,
+            dice or random.Random(),  # noqa: S311 - it shares load, it keeps no secrets
+            own_names=[hostname, *own_names],
+            own_addresses=own_addresses,
+            loopback=settings.loopback,
+        )
+        self._slots = DeferredSemaphore(settings.connections)
+        self._connections = ConnectionCache(reactor)
+        self._transfer = Transfer(reader, self._connections, self._open)
+        #: Addresses that could not be talked to, and hosts whose TLS does not work.
+        self._unwell = HostMemory(reactor.seconds)
+        self._without_tls = HostMemory(reactor.seconds)
+
+    async def deliver(
+        self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
+    ) -> list[Outcome]:
+        """Try the servers of the domain ``next_hop``; see :class:`hermes.interfaces.IDeliveryAgent`."""
+        stops = await self._exchangers.locate(next_hop)
+        if isinstance(stops, Outcome):
+            return [stops] * len(recipients)
+        consignment = Consignment(message, recipients)
+        await self._slots.acquire()
+        try:
+            await self._transfer.run(self._targets(stops), consignment)
+        finally:
+            self._slots.release()
+        return consignment.result()
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The open connections."""
+        return self._connections.describe()
+
+    async def stop(self) -> None:
+        """End the kept connections with QUIT."""
+        await self._connections.stop()
+
+    def _targets(self, stops: Sequence[Stop]) -> list[Target]:
+        """Those that did not answer lately come last: that is a clear reason to favor the others (RFC 5321 5.1)."""
+        ordered = sorted(stops, key=lambda stop: stop.address in self._unwell)
+        return [Target(stop.host, stop.address, self._port) for stop in ordered[:MAX_ADDRESSES]]
+
+    async def _open(self, target: Target) -> ClientSession | Setback:
+        approach = self._approach
+        opportunistic = approach.tls is TLSMode.OPPORTUNISTIC
+        if opportunistic and target.address in self._without_tls:
+            approach = attrs.evolve(approach, tls=TLSMode.NONE)
+        session = await open_session(self._reactor, target, approach)
+        if opportunistic and isinstance(session, Ended) and session.stage is Stage.STARTTLS:
+            # RFC 7435 4.3: TLS that does not work is no worse than none. The handshake has cost the connection.
+            self._without_tls.remember(target.address)
+            session = await open_session(self._reactor, target, attrs.evolve(approach, tls=TLSMode.NONE))
+        if not isinstance(session, ClientSession):
+            self._unwell.remember(target.address)
+            return session
+        self._unwell.forget(target.address)
+        name = session.capabilities.name
+        if self._exchangers.is_us(name):
+            await session.quit()
+            outcome = session.peer.failed(
+                f"{target.host} is this server itself ({name}): the mail is in a loop", "5.4.6"
+            )
+            return Refused(Stage.HELLO, outcome)
+        return session

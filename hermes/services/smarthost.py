@@ -1,0 +1,113 @@
+"""
+The smart host (Mercury's module C): everything that is not for us goes through one other server.
+
+Whatever is wrong with our own side of it (the password, the certificate's authority, a name that cannot be found) only delays
+mail: the configuration can be mended, and then it goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+from OpenSSL import SSL
+from twisted.internet.defer import DeferredSemaphore
+from zope.interface import implementer
+
+from hermes.config.schema import SmarthostSettings
+from hermes.core.message import QueuedMessage, QueuedRecipient
+from hermes.core.outcome import Outcome, Result
+from hermes.interfaces import IContentReader, IDeliveryAgent
+from hermes.net.client_session import ClientSession, Setback
+from hermes.net.client_tls import opportunistic_context, verifying_context
+from hermes.net.outgoing import Approach, Target, TLSMode, open_session
+from hermes.net.resolver import Resolver, Status
+from hermes.protocols.sasl_client import Login
+from hermes.protocols.smtp.client_events import Stage
+from hermes.services.connection_cache import ConnectionCache
+from hermes.services.transfer import Consignment, Transfer
+
+#: After a wrong password no other login is tried for so long: each one counts towards a lock of the account.
+LOGIN_PAUSE_SECONDS = 300.0
+
+#: Refusals that speak of us and not of the message (RFC 4954 6): authentication is required, too weak, or needs encryption.
+_ABOUT_US = frozenset({530, 534, 535, 538})
+
+
+@implementer(IDeliveryAgent)
+class SmarthostAgent:
+    """Delivers to ``smarthost:NAME`` as ``settings`` say. Raises when the file of the authority cannot be used."""
+
+    def __init__(
+        self, reactor: Any, settings: SmarthostSettings, hostname: str, reader: IContentReader, resolver: Resolver
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._resolver = resolver
+        mode = TLSMode(settings.tls)
+        login = Login(settings.username, settings.password) if settings.username else None
+        self._approach = Approach(hostname, mode, self._context(mode, settings), settings.verify, login)
+        self._slots = DeferredSemaphore(settings.connections)
+        self._connections = ConnectionCache(reactor)
+        self._transfer = Transfer(reader, self._connections, self._open)
+        self._login_refused: Setback | None = None
+        self._login_refused_until = 0.0
+
+    @staticmethod
+    def _context(mode: TLSMode, settings: SmarthostSettings) -> SSL.Context | None:
+        if mode is TLSMode.NONE:
+            return None
+        return verifying_context(settings.authority) if settings.verify else opportunistic_context()
+
+    async def deliver(
+        self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
+    ) -> list[Outcome]:
+        """Hand the message to the smart host; ``next_hop`` is its name in the settings, of which there is one."""
+        host = self._settings.host
+        answer = await self._resolver.host_addresses(host)
+        if answer.status is not Status.FOUND:
+            reason = f"the smart host {host} cannot be found: {answer.reason}"
+            return [Outcome.deferred(reason, "4.4.3", host=host)] * len(recipients)
+        targets = [Target(host, address, self._settings.port) for address in answer.values]
+        consignment = Consignment(message, recipients)
+        await self._slots.acquire()
+        try:
+            await self._transfer.run(targets, consignment)
+        finally:
+            self._slots.release()
+        return [_only_delayed(outcome) for outcome in consignment.result()]
+
+    def describe(self) -> list[dict[str, Any]]:
+        """The open connections."""
+        return self._connections.describe()
+
+    async def stop(self) -> None:
+        """End the kept connections with QUIT."""
+        await self._connections.stop()
+
+    async def _open(self, target: Target) -> ClientSession | Setback:
+        now = self._reactor.seconds()
+        if self._login_refused is not None and now < self._login_refused_until:
+            return self._login_refused
+        self._login_refused = None
+        session = await open_session(self._reactor, target, self._approach)
+        if isinstance(session, ClientSession):
+            return session
+        outcome = session.outcome
+        if session.stage is Stage.LOGIN and outcome.reply is not None and outcome.reply.is_permanent:
+            self._login_refused, self._login_refused_until = session, now + LOGIN_PAUSE_SECONDS
+        if outcome.result is Result.FAILED:
+            # A refused connection or EHLO is about us, not about the message.
+            session = attrs.evolve(session, outcome=_delayed(outcome))
+        return session
+
+
+def _only_delayed(outcome: Outcome) -> Outcome:
+    """A refusal that is about our login does not return the message."""
+    about_us = outcome.result is Result.FAILED and outcome.reply is not None and outcome.reply.code in _ABOUT_US
+    return _delayed(outcome) if about_us else outcome
+
+
+def _delayed(outcome: Outcome) -> Outcome:
+    return attrs.evolve(outcome, result=Result.DEFERRED, status="4" + outcome.status[1:])

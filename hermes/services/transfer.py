@@ -1,0 +1,166 @@
+"""
+A message over an open session, in as many transactions as the server's limits ask for; and over one address after another
+until nothing is left that another one could take.
+
+RFC 5321 4.5.3.1.8 and 4.5.3.1.10 (recipients of one transaction), 5.1 (the next address), RFC 9422 (limits that are announced).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+import attrs
+
+from hermes.core.address import domain_of
+from hermes.core.envelope import Recipient
+from hermes.core.message import QueuedMessage, QueuedRecipient
+from hermes.core.outcome import Outcome, Result
+from hermes.interfaces import IContentReader
+from hermes.net.client_session import ClientSession, Setback
+from hermes.net.outgoing import Target
+from hermes.protocols.smtp.capabilities import Capabilities
+from hermes.protocols.smtp.client_events import Stage
+from hermes.protocols.smtp.transaction import Parcel
+from hermes.services.connection_cache import ConnectionCache
+
+#: RFC 3463 3.5: a routing loop was detected.
+LOOP = "5.4.6"
+
+
+@attrs.define
+class Consignment:
+    """
+    A message on its way to some recipients.
+
+    ``outcomes`` holds what is known of each; ``waiting`` lists those (by position) that may still be tried, here or elsewhere.
+    """
+
+    message: QueuedMessage
+    recipients: Sequence[QueuedRecipient]
+    outcomes: list[Outcome | None] = attrs.field(init=False)
+    waiting: list[int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.outcomes = [None] * len(self.recipients)
+        self.waiting = list(range(len(self.recipients)))
+
+    def set_back(self, outcome: Outcome) -> None:
+        """A host did not come to the message at all. As long as one of them may still take it, no refusal is final."""
+        for position in self.waiting:
+            known = self.outcomes[position]
+            if known is None or known.result is not Result.DEFERRED or outcome.result is Result.DEFERRED:
+                self.outcomes[position] = outcome
+
+    def not_reached(self, last: Outcome) -> None:
+        """The server ended the transactions before the turn of some came; ``last`` is what it said to another one."""
+        for position in self.waiting:
+            if self.outcomes[position] is None:
+                reason = f"{last.host} took no more recipients: {last.reason}"
+                self.outcomes[position] = attrs.evolve(last, result=Result.DEFERRED, reason=reason, status="4.5.3")
+
+    def result(self) -> list[Outcome]:
+        """One outcome for each recipient."""
+        missing = Outcome.deferred("the connection ended before it was this recipient's turn", "4.4.2")
+        return [outcome or missing for outcome in self.outcomes]
+
+
+#: Opens a session to a target.
+Opener = Callable[[Target], Awaitable[ClientSession | Setback]]
+
+
+class Transfer:
+    """Carries messages over the connections of one agent."""
+
+    def __init__(self, reader: IContentReader, connections: ConnectionCache, open_session: Opener) -> None:
+        self._reader = reader
+        self._connections = connections
+        self._open_session = open_session
+
+    async def run(self, targets: Iterable[Target], consignment: Consignment) -> None:
+        """Try one target after another while recipients are waiting."""
+        for target in targets:
+            while await self._visit(target, consignment):
+                pass  # the connection was used up, or had gone stale: this target has not had its say
+            if not consignment.waiting:
+                return
+
+    async def _visit(self, target: Target, consignment: Consignment) -> bool:
+        """Use one connection; True when another one to the same target should follow."""
+        kept = self._connections.take(target)
+        if kept is None:
+            session = await self._open_session(target)
+            if not isinstance(session, ClientSession):
+                consignment.set_back(session.outcome)
+                if session.stage is Stage.LOGIN or session.outcome.status == LOOP:
+                    # Every address of the host has the same accounts; and behind ourselves nobody may be tried (RFC 5321 5.1).
+                    consignment.waiting.clear()
+                return False
+            self._connections.opened(target, session)
+        else:
+            session = kept
+        before = len(consignment.waiting)
+        try:
+            refused = await self._send(session, consignment)
+        except BaseException:
+            self._connections.discard(session)
+            raise
+        ended = session.ended
+        self._connections.give_back(session)
+        progress = len(consignment.waiting) < before
+        # A kept connection may have gone stale, which says nothing about the server; a new one may be used up half-way.
+        # Each round ends a kept connection or decides about a recipient, so this comes to an end.
+        return bool(consignment.waiting) and (
+            (kept is not None and ended and not progress) or (progress and not refused)
+        )
+
+    async def _send(self, session: ClientSession, consignment: Consignment) -> bool:
+        """Run transactions until all who wait have been offered to this server; True when it does not want any more now."""
+        content = consignment.message.content
+        todo = deque(consignment.waiting)
+        while todo and session.usable:
+            group = take_group(todo, consignment.recipients, session.capabilities)
+            done = await session.deliver(
+                self._parcel(consignment, group), self._reader.chunks(content, content.prefix_octets)
+            )
+            again = {group[index] for index in done.again}
+            decided = set()
+            for position, outcome in zip(group, done.outcomes, strict=True):
+                consignment.outcomes[position] = outcome
+                if outcome.result is not Result.DEFERRED or not (done.elsewhere or position in again):
+                    decided.add(position)
+            consignment.waiting = [position for position in consignment.waiting if position not in decided]
+            todo.extend(position for position in group if position in again)
+            if done.elsewhere:
+                # What this server does not want now, it will not want from the next group either.
+                consignment.not_reached(done.outcomes[-1])
+                return True
+        return False
+
+    @staticmethod
+    def _parcel(consignment: Consignment, group: Sequence[int]) -> Parcel:
+        message = consignment.message
+        content = message.content
+        recipients = tuple(
+            Recipient(recipient.address, recipient.notify, recipient.original)
+            for recipient in (consignment.recipients[position] for position in group)
+        )
+        octets = content.size_octets - content.prefix_octets if content.binary else content.wire_octets
+        return Parcel(message.envelope, recipients, octets, content.binary)
+
+
+def take_group(todo: deque[int], recipients: Sequence[QueuedRecipient], capabilities: Capabilities) -> list[int]:
+    """Take the recipients of the next transaction: as many, and in as many domains, as the server takes at once."""
+    group: list[int] = []
+    domains: set[str] = set()
+    passed: list[int] = []
+    while todo and len(group) < capabilities.max_recipients:
+        position = todo.popleft()
+        domain = domain_of(recipients[position].address)
+        if capabilities.max_domains is not None and domain not in domains and len(domains) >= capabilities.max_domains:
+            passed.append(position)
+            continue
+        domains.add(domain)
+        group.append(position)
+    todo.extendleft(reversed(passed))
+    return group
