@@ -354,23 +354,25 @@ class POP3Session(pop3.POP3):
         """Carry out the deletions and give the mailbox back; how many messages could not be deleted."""
         try:
             failed = await maildrop.mailbox.update()
-            await self._record_deleted(maildrop, maildrop.deleted.difference(failed))
+            with self._log.failuresHandled("recording what {peer} deleted", peer=self.peer):
+                await self._record_deleted(maildrop, maildrop.deleted.difference(failed))
         finally:
             # Before the answer: a client that comes back at once finds the mailbox free.
             await maildrop.release()
         return len(failed)
 
-    # The trace.
+    # The trace. A fault in it harms nobody's mail.
 
     def _retrieved(self, maildrop: Maildrop, number: int) -> None:
         mailbox = maildrop.mailbox
-        self._record(
-            Kind.RETRIEVED,
-            queue_id=mailbox.queue_id(number),
-            address=maildrop.account,
-            octets=mailbox.size(number),
-            uid=mailbox.uid(number),
-        )
+        with self._log.failuresHandled("recording what {peer} fetched", peer=self.peer):
+            self._record(
+                Kind.RETRIEVED,
+                queue_id=mailbox.queue_id(number),
+                address=maildrop.account,
+                octets=mailbox.size(number),
+                uid=mailbox.uid(number),
+            )
 
     async def _record_deleted(self, maildrop: Maildrop, numbers: set[int]) -> None:
         mailbox = maildrop.mailbox

@@ -303,6 +303,16 @@ class MailboxIsGivenBackTests(SessionTestCase):
         self.assertIsNone(self.mailbox.messages[0])
         self.assert_nothing_left()
 
+    def test_released_twice(self) -> None:
+        """A maildrop that is released again is left alone."""
+        client = self.site.log_in()
+        maildrop = client.session._maildrop
+        assert maildrop is not None
+        for _ in range(2):
+            self.successResultOf(maildrop.release())
+        client.wire.drop()
+        self.assert_nothing_left()
+
     def test_close_fails(self) -> None:
         """A mailbox that cannot be closed is logged, and the client is logged out all the same."""
         client = self.site.log_in()
@@ -356,6 +366,20 @@ class UpdateTests(SessionTestCase):
         self.assertTrue(client.wire.lost)
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
         self.assertEqual(self.site.journal.facts("deleted"), [])
+        self.assert_nothing_left()
+
+    def test_fault_in_the_trace(self) -> None:
+        """A fact that cannot be recorded harms neither a message on its way nor a deletion that is done."""
+
+        def broken(event: object) -> None:
+            raise RuntimeError("broken")
+
+        client = self.site.log_in()
+        self.site.journal.record = broken  # type: ignore[method-assign]
+        self.assertTrue(client.say("RETR 1").endswith(b"\r\n.\r\n"))
+        self.assertEqual(client.say("DELE 1", "QUIT"), b"+OK message 1 marked\r\n+OK goodbye\r\n")
+        self.assertIsNone(self.mailbox.messages[0])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
         self.assert_nothing_left()
 
     def test_quit_without_a_login(self) -> None:
