@@ -18,7 +18,8 @@ import attrs
 from cryptography import x509
 
 from hermes.config.catalog import SECTIONS
-from hermes.config.places import accounts_file, spool_directory
+from hermes.config.listener import parse_listener
+from hermes.config.places import accounts_file, control_socket, spool_directory
 from hermes.config.schema import Settings
 from hermes.core import address
 from hermes.directory.accounts import AccountTable, address_key
@@ -76,7 +77,7 @@ def _data(settings: Settings) -> Iterator[Finding]:
     if not os.path.lexists(data):
         yield from _will_be_made(about, data)
         return
-    fault = _unusable_directory(data)
+    fault = _unusable_directory(data) or _no_room_for_sockets(settings)
     if fault:
         yield _fail(about, fault)
     elif stat.S_IMODE(os.stat(data).st_mode) & 0o077:
@@ -246,6 +247,15 @@ def _will_be_made(about: str, path: str) -> Iterator[Finding]:
         parent = os.path.dirname(parent)
     fault = _unusable_directory(parent)
     yield _fail(about, fault) if fault else _ok(about, f"{path} will be made")
+
+
+def _no_room_for_sockets(settings: Settings) -> str:
+    path = control_socket(settings)
+    try:
+        parse_listener(f"unix:{path}")
+    except ValueError as error:
+        return f"{error}; choose a shorter one"
+    return ""
 
 
 def _unusable_directory(path: str) -> str:

@@ -133,10 +133,19 @@ class _Reading:
         if setting.kind == "path" and value:
             return os.path.normpath(os.path.join(data, str(value)))
         if setting.kind == "listeners" and isinstance(value, tuple):
-            return tuple(_absolute(str(item), data) for item in value)
+            return self._places(setting, [str(item) for item in value], data)
         if setting.kind == "secret" and value:
             return self._secret(setting, str(value), data)
         return value
+
+    def _places(self, setting: Setting, listeners: list[str], data: str) -> tuple[str, ...]:
+        try:
+            return tuple(_absolute(listener, data) for listener in listeners)
+        except ValueError as error:
+            # Together with the data directory a path may be too long for a socket.
+            self._bad.add((setting.section, setting.key))
+            self._report(setting.section, setting.key, str(error))
+            return ()
 
     def _secret(self, setting: Setting, text: str, data: str) -> str:
         if not text.startswith(_SECRET_FILE):
@@ -170,7 +179,7 @@ def _absolute(listener: str, data: str) -> str:
     parsed = parse_listener(listener)
     if parsed.kind != "unix":
         return listener
-    return str(attrs.evolve(parsed, path=os.path.normpath(os.path.join(data, parsed.path))))
+    return str(parse_listener(f"unix:{os.path.normpath(os.path.join(data, parsed.path))}"))
 
 
 def _without_octets(error: ValueError) -> str:

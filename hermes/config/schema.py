@@ -108,7 +108,7 @@ class SmarthostSettings:
     authority: str = _setting("path", "", "PEM file with the authority to trust instead of the system's.")
     username: str = _setting("text", "", "Login name. Empty: no login.")
     password: str = _setting(
-        "secret", "", "Password. Never sent without TLS, except in a CRAM-MD5 answer or to loopback."
+        "secret", "", "Password. With tls = none it is allowed only when the server is this machine."
     )
     connections: int = _setting("number", 5, "Connections to it at once.")
 

@@ -62,6 +62,15 @@ class LoadTests(SynchronousTestCase):
         self.assertEqual(settings.manhole.host_key, f"{data}/manhole/host_key")
         self.assertEqual(settings.log.file, "")
 
+    def test_socket_in_a_deep_directory(self) -> None:
+        """A UNIX socket whose path is too long only together with the data directory is a problem with its line."""
+        path = write_config(self, f"[hermes]\ndata = /{'d' * 97}\n[smtp]\nlmtp = unix:lmtp.sock\n")
+        error = self.assertRaises(ConfigError, load, path)
+        self.assertIn(f"{path}:4: [smtp] lmtp: ", str(error))
+        self.assertIn("too long", str(error))
+        path = write_config(self, f"[hermes]\ndata = /{'d' * 96}\n[smtp]\nlmtp = unix:lmtp.sock\n")
+        self.assertEqual(len(load(path).smtp.lmtp[0]), len("unix:") + 107)
+
     def test_relative_file_name(self) -> None:
         """Paths are absolute also when the file was named relative to the working directory."""
         path = write_config(self, "")

@@ -82,7 +82,7 @@ class RulesTests(SynchronousTestCase):
     def test_private_listeners(self) -> None:
         """Manhole and LMTP are not for the network."""
         for section, key in (("manhole", "listen"), ("smtp", "lmtp")):
-            for place in ("127.0.0.1:2022", "[::1]:2022", "unix:x.sock"):
+            for place in ("127.0.0.1:2022", "[::1]:2022", "unix:/x.sock"):
                 self.accepted(f"[{section}]\n{key} = {place}\n")
             for place in ("*:2022", "192.0.2.1:2022", "0.0.0.0:2022"):
                 self.refused(f"[{section}]\n{key} = {place}\n", f":2: [{section}] {key}:", "reached by others")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,10 +19,10 @@ postmaster = anna@example.org
 
 
 def write_config(case: SynchronousTestCase, text: str, mode: int = 0o600, name: str = "config.ini") -> str:
-    """Write a configuration into a new directory; its path."""
-    directory = Path(case.mktemp())
-    directory.mkdir()
-    path = directory.absolute() / name
+    """Write a configuration into a new directory; its path, short enough for UNIX sockets beside it."""
+    directory = tempfile.mkdtemp(prefix="hermes-")
+    case.addCleanup(shutil.rmtree, directory)
+    path = Path(directory) / name
     path.write_bytes(text.encode())
     os.chmod(path, mode)
     return str(path)
