@@ -135,7 +135,9 @@ class SMTPServer:
         self._session = Session(tls_active=True)
         self._first = True
         self._pending = None
+        self._replies_owed = 1
         self._exchange = None
+        self._reader = None
         self._read = self._read_command
 
     # Answers.
