@@ -73,6 +73,7 @@ class Turns:
         self._busy = False
         self._paused = False
         self._stopped = False
+        self._registered = False
         self._peer_reads = True
         self._drained: Deferred[None] | None = None
         self._task: Deferred[None] | None = None
@@ -82,6 +83,7 @@ class Turns:
     def start(self) -> None:
         """Begin: from now on the peer's silence is timed and its reading watched."""
         self._transport.registerProducer(self, True)
+        self._registered = True
         self._timer = self._clock.callLater(self._idle_seconds, self._check_idle)
 
     def stop(self) -> None:
@@ -92,7 +94,9 @@ class Turns:
         self._out.clear()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        self._transport.unregisterProducer()
+        if self._registered:
+            self._registered = False
+            self._transport.unregisterProducer()
         if self._task is not None:
             self._task.cancel()
 
@@ -215,3 +219,5 @@ class Turns:
     def stopProducing(self) -> None:
         """The connection is gone; ``connectionLost`` follows and stops the session."""
         self._peer_reads = True
+        # A transport under TLS that has lost its connection cannot be asked for anything any more.
+        self._registered = False
