@@ -254,10 +254,13 @@ class SMTPConnection(smtp.ESMTP):
             self._log.info("The connection of {peer} broke: {reason}", peer=self.peer, reason=reason.getErrorMessage())
         if self._turns is None:
             return
-        if self._intake.receiving:
-            self._record(_LOST, None, "message")
-        self._turns.stop()
-        self._intake.drop()
-        self._login.detach()
-        self._context.sessions.discard(self)
-        self._context.gate.left(self.peer)
+        try:
+            if self._intake.receiving:
+                self._record(_LOST, None, "message")
+            self._turns.stop()
+            self._intake.drop()
+            self._login.detach()
+        finally:
+            # Whatever went wrong, a connection that is gone is not counted any more.
+            self._context.sessions.discard(self)
+            self._context.gate.left(self.peer)
