@@ -28,8 +28,9 @@ class ActiveMessage:
     A message that is being worked on.
 
     ``deliveries`` are those that have not ended; with the last one the message leaves. ``incomplete`` says that it may have
-    recipients on disk that are in none of them. ``silent`` says that it was removed and nobody is told of it any more;
-    ``returning`` that the administrator wants it returned.
+    recipients on disk that are in none of them; ``next_attempt_at`` when the first of those is due that were put off.
+    ``silent`` says that it was removed and nobody is told of it any more; ``returning`` that the administrator wants it
+    returned.
     """
 
     message: QueuedMessage
@@ -37,6 +38,7 @@ class ActiveMessage:
     recipients: int
     incomplete: bool
     deliveries: list[Delivery] = attrs.field(factory=list)
+    next_attempt_at: float | None = None
     silent: bool = False
     returning: bool = False
 

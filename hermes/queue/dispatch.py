@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
@@ -27,6 +27,8 @@ from hermes.queue.due import DueWatch
 from hermes.queue.router import NO_WAY, UNROUTED, NoWay
 from hermes.queue.settle import Settler
 
+_T = TypeVar("_T")
+
 #: What a fault of ours is to the outside: temporary, and nothing about our inside (RFC 3463 3.4: 4.3.0).
 _FAULT = Outcome.deferred("this server had a fault while it tried to deliver the message", "4.3.0")
 
@@ -35,7 +37,7 @@ _FAULT = Outcome.deferred("this server had a fault while it tried to deliver the
 class _Errand:
     """Something that is being done beside the deliveries."""
 
-    task: Deferred[None] | None = None
+    task: Deferred[Any] | None = None
 
 
 class Dispatcher:
@@ -111,7 +113,8 @@ class Dispatcher:
         self.watch.stop()
         self.destinations.forget_waiting()
         await self._until_idle(grace_seconds)
-        tasks = [delivery.task for delivery in self.running] + [errand.task for errand in self._errands]
+        tasks: list[Deferred[Any] | None] = [delivery.task for delivery in self.running]
+        tasks += [errand.task for errand in self._errands]
         for task in tasks:
             if task is not None:
                 task.cancel()
@@ -134,18 +137,25 @@ class Dispatcher:
 
     def errand(self, work: Coroutine[Any, Any, object], about: str) -> None:
         """Do something beside the deliveries; a fault is logged."""
-        errand = _Errand()
-        self._errands.add(errand)
-        errand.task = Deferred.fromCoroutine(self._do(errand, work, about))
+        _ = Deferred.fromCoroutine(self._do(work, about))
 
-    async def _do(self, errand: _Errand, work: Coroutine[Any, Any, object], about: str) -> None:
+    async def _do(self, work: Coroutine[Any, Any, object], about: str) -> None:
         try:
-            await work
+            await self.until_stop(work)
         except CancelledError:
             # Only stop() cancels.
             return
         except Exception:
             self._log.failure("Message {queue_id} could not be worked on", queue_id=about)
+
+    async def until_stop(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Do something that :meth:`stop` shall wait for, and cancel when it takes too long."""
+        errand = _Errand()
+        self._errands.add(errand)
+        try:
+            errand.task = Deferred.fromCoroutine(work)
+            result: _T = await errand.task
+            return result
         finally:
             self._errands.discard(errand)
             self._check_idle()
@@ -224,9 +234,11 @@ class Dispatcher:
         queue_id = active.message.queue_id
         if active.returning and queue_id not in self.claimed and self.abandoned is not None:
             self.errand(self.abandoned(queue_id), queue_id)
+        # While it was active, the look at the disk saw none of its recipients.
         if active.incomplete:
-            # While it was active, the look at the disk did not see its other recipients.
             self.watch.at(self._now())
+        elif active.next_attempt_at is not None:
+            self.watch.at(active.next_attempt_at)
         if self.watch.more and self.active.free >= max(self._most // 4, 1):
             self.watch.look()
 
@@ -270,7 +282,9 @@ class Dispatcher:
                     self.watch.look()
                 self._start_waiting()
             if outcomes is not None:
-                await self.settle(active.message, delivery.recipients, outcomes, lambda: active.silent)
+                at = await self.settle(active.message, delivery.recipients, outcomes, lambda: active.silent)
+                if at is not None:
+                    active.next_attempt_at = min(at, active.next_attempt_at or at)
         except CancelledError:
             self._log.info("Delivery of {queue_id} was cut off by the stop", queue_id=active.message.queue_id)
         except Exception:
@@ -313,10 +327,9 @@ class Dispatcher:
         recipients: list[QueuedRecipient],
         outcomes: list[Outcome],
         silent: Callable[[], bool],
-    ) -> None:
-        """Write down what became of recipients, and send the reports on their way."""
+    ) -> float | None:
+        """Write down what became of recipients, and send the reports on their way; say when the next attempt is due."""
         reports, next_attempt_at = await self._settler.settle(message, recipients, outcomes, silent)
         for report in reports:
             self.take(report, fresh=True)
-        if next_attempt_at is not None:
-            self.watch.at(next_attempt_at)
+        return next_attempt_at

@@ -176,7 +176,7 @@ class RelayManager:
         # A look at the disk that is going on must not bring it either.
         dispatcher.watch.became_active(queue_id)
         try:
-            return await self._give_up(queue_id)
+            return await dispatcher.until_stop(self._give_up(queue_id))
         finally:
             dispatcher.claimed.discard(queue_id)
             self.wake()

@@ -58,7 +58,7 @@ class Router:
         if is_postmaster and not domain:
             return await self._to_postmaster()
         resolution = await self._directory.resolve(address)
-        if isinstance(resolution, Unknown) and is_postmaster and not resolution.disabled:
+        if isinstance(resolution, Unknown) and is_postmaster:
             # Mail for the postmaster is never refused at a domain of ours (RFC 5321 4.5.1).
             return await self._to_postmaster()
         return self._destination(resolution)

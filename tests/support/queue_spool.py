@@ -1,0 +1,227 @@
+"""A queue store in memory, faithful to :class:`hermes.interfaces.ISpool`, with faults and pauses when a test asks for them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection, Sequence
+
+import attrs
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from hermes.core.envelope import Envelope, Origin
+from hermes.core.event import Event, Kind
+from hermes.core.identifiers import QueueIds
+from hermes.core.message import (
+    Content,
+    NewMessage,
+    Postponed,
+    QueuedMessage,
+    QueuedRecipient,
+    Settlement,
+    State,
+)
+from hermes.interfaces import ISpool, ISpoolWriter
+
+PREFIX = b"Return-Path: <>\n"
+
+
+@implementer(ISpool)
+class QueueSpool:
+    """
+    Keeps messages in a dict.
+
+    ``faults`` are raised by the next calls of the methods they are listed under; when ``gates`` has a Deferred for a method,
+    its calls read or write at once, and answer when the Deferred fires.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._ids = QueueIds(now)
+        self.messages: dict[str, QueuedMessage] = {}
+        self.octets: dict[str, bytes] = {}
+        self.events: list[Event] = []
+        self.reports: list[QueuedMessage] = []
+        self.calls: list[str] = []
+        self.faults: dict[str, list[Exception]] = {}
+        self.gates: dict[str, Deferred[None]] = {}
+
+    # What tests use
+
+    def add(
+        self, envelope: Envelope, destinations: Sequence[str], octets: bytes, message_id: str = "<m@x.test>"
+    ) -> QueuedMessage:
+        """A message that has just become durable, as the SMTP service hands it over: with its octets."""
+        now = self._now()
+        queue_id = self._ids.next()
+        recipients = [
+            QueuedRecipient(number, each.address, each.notify, each.original, destination, 0, now)
+            for number, (each, destination) in enumerate(zip(envelope.recipients, destinations, strict=True))
+        ]
+        stored = PREFIX + octets
+        content = Content(len(stored), len(octets), len(PREFIX), data=stored)
+        message = QueuedMessage(queue_id, now, envelope, Origin("local"), message_id, content, recipients)
+        self.messages[queue_id] = copy.deepcopy(message)
+        self.octets[queue_id] = stored
+        return message
+
+    def kinds(self, queue_id: str) -> list[Kind]:
+        """The kinds of a message's events, in their order."""
+        return [event.kind for event in self.events if event.queue_id == queue_id]
+
+    def recipient(self, queue_id: str, ordinal: int = 0) -> QueuedRecipient:
+        """An unfinished recipient."""
+        return next(each for each in self.messages[queue_id].recipients if each.ordinal == ordinal)
+
+    async def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if self.faults.get(name):
+            raise self.faults[name].pop(0)
+
+    async def _pass(self, name: str) -> None:
+        if name in self.gates:
+            await self.gates[name]
+
+    # ISpool
+
+    def create(self, envelope: Envelope) -> ISpoolWriter:
+        """Messages come in by :meth:`add`."""
+        raise AssertionError("nobody in the queue writes messages")
+
+    async def content(self, queue_id: str) -> Content:
+        """Where the octets are."""
+        await self._call("content")
+        await self._pass("content")
+        stored = self.octets[queue_id]
+        return Content(len(stored), len(stored) - len(PREFIX), len(PREFIX), data=stored)
+
+    def _first(self, message: QueuedMessage, now: float, busy: Collection[str]) -> list[QueuedRecipient]:
+        return [
+            each
+            for each in message.recipients
+            if each.state is State.QUEUED and each.next_attempt_at <= now and each.destination not in busy
+        ]
+
+    async def due(self, now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
+        """Messages that are due, longest due first."""
+        await self._call("due")
+        found = []
+        for message in self.messages.values():
+            if message.queue_id not in active and (recipients := self._first(message, now, busy)):
+                content = message.content
+                without_octets = Content(content.size_octets, content.wire_octets, content.prefix_octets)
+                found.append(copy.deepcopy(attrs.evolve(message, recipients=recipients, content=without_octets)))
+        found.sort(key=lambda each: (min(one.next_attempt_at for one in each.recipients), each.queue_id))
+        await self._pass("due")
+        return found[:limit]
+
+    async def next_due(self, busy: Collection[str], active: Collection[str]) -> float | None:
+        """When the next recipient is due."""
+        await self._call("next_due")
+        return min(
+            (
+                each.next_attempt_at
+                for message in self.messages.values()
+                if message.queue_id not in active
+                for each in self._first(message, float("inf"), busy)
+            ),
+            default=None,
+        )
+
+    async def settle(
+        self,
+        queue_id: str,
+        settlements: Sequence[Settlement],
+        events: Sequence[Event],
+        reports: Sequence[NewMessage] = (),
+    ) -> list[QueuedMessage]:
+        """The end of an attempt."""
+        await self._call("settle")
+        self.events += events
+        message = self.messages.get(queue_id)
+        for settlement in settlements if message is not None else ():
+            assert message is not None
+            recipient = next((each for each in message.recipients if each.ordinal == settlement.ordinal), None)
+            if recipient is None:
+                continue
+            if isinstance(settlement, Postponed):
+                recipient.attempts = settlement.attempts
+                recipient.next_attempt_at = settlement.next_attempt_at
+                recipient.last_reason = settlement.reason
+                recipient.delays_reported = settlement.delays_reported
+            else:
+                message.recipients.remove(recipient)
+        if message is not None and not message.recipients:
+            del self.messages[queue_id], self.octets[queue_id]
+        queued = [
+            self.add(
+                report.envelope,
+                [report.destinations[each.address] for each in report.envelope.recipients],
+                report.octets,
+                report.message_id,
+            )
+            for report in reports
+        ]
+        self.reports += queued
+        await self._pass("settle")
+        return queued
+
+    async def select(self, queue_id: str | None) -> list[QueuedMessage]:
+        """One message or all."""
+        await self._call("select")
+        found = [copy.deepcopy(each) for name, each in self.messages.items() if queue_id in {None, name}]
+        await self._pass("select")
+        return found
+
+    async def hold(self, queue_id: str, event: Event) -> bool:
+        """Stop all recipients."""
+        return await self._change(queue_id, event, lambda each: setattr(each, "state", State.HELD))
+
+    async def release(self, queue_id: str, event: Event) -> bool:
+        """Let held recipients go on."""
+
+        def let_go(each: QueuedRecipient) -> None:
+            if each.state is State.HELD:
+                each.state = State.QUEUED
+                each.next_attempt_at = event.at
+
+        return await self._change(queue_id, event, let_go)
+
+    async def retry(self, queue_id: str | None, event: Event, now: float) -> int:
+        """Make waiting recipients due now."""
+        touched = 0
+        for name, message in self.messages.items():
+            waiting = [each for each in message.recipients if each.state is State.QUEUED]
+            if queue_id in {None, name} and waiting:
+                touched += 1
+                for each in waiting:
+                    each.next_attempt_at = now
+        self.events.append(event)
+        return touched
+
+    async def remove(self, queue_id: str, event: Event) -> bool:
+        """Take a message out."""
+        found = await self._change(queue_id, event, lambda _: None)
+        if found:
+            del self.messages[queue_id], self.octets[queue_id]
+        return found
+
+    async def _change(self, queue_id: str, event: Event, change: Callable[[QueuedRecipient], None]) -> bool:
+        if queue_id not in self.messages:
+            return False
+        for each in self.messages[queue_id].recipients:
+            change(each)
+        self.events.append(event)
+        return True
+
+    async def record(self, events: Sequence[Event]) -> None:
+        """Facts that stand alone."""
+        await self._call("record")
+        self.events += events
+
+    async def track(self, query: str, limit: int) -> list[Event]:
+        """What is known about a queue id."""
+        return [event for event in self.events if event.queue_id == query][-limit:]
+
+    async def flush(self) -> None:
+        """Everything is durable at once."""
