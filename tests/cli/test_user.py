@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from unittest import mock
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from hermes.cli.password import generate
+from hermes.cli.password import generate, obtain
 from hermes.directory.passwords import MAX_PASSWORD_OCTETS
 from tests.support.command import CommandTestCase
 
@@ -122,6 +123,13 @@ class UserTests(CommandTestCase):
         result = self.run_hermes("user", "add", "-c", config, "bob", exit_code=2)
         self.assertIn("--password-file", result.stderr)
         self.run_hermes("user", "add", "-c", config, "bob", "--generate", "--password-file", "-", exit_code=2)
+
+    def test_terminal(self) -> None:
+        """On a terminal the password is asked for twice, without being shown."""
+        terminal = mock.Mock(isatty=lambda: True)
+        with mock.patch("sys.stdin", terminal), mock.patch("click.prompt", return_value="typed") as prompt:
+            self.assertEqual(obtain("bob", None), "typed")
+        prompt.assert_called_once_with("Password for bob", hide_input=True, confirmation_prompt=True)
 
     def test_remove(self) -> None:
         """A removed account is gone; its mail stays and is named."""

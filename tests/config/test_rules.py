@@ -40,6 +40,7 @@ class RulesTests(SynchronousTestCase):
         self.refused("[hermes]\nhostname =\n", "is missing")
         self.refused("[hermes]\npostmaster = a@b.test\ndomains = b.test, c..test\n", "'c..test'")
         self.refused("[hermes]\npostmaster = a@b.test\ndomains = münchen.test\n", "xn--mnchen-3ya.test")
+        self.refused("[hermes]\npostmaster = a@b.test\ndomains = b.test, ä..test\n", "not a domain name")
         self.refused("[smarthost]\nhost = smtp://relay.test\n", ":2: [smarthost] host:")
         for host in ("relay.test", "192.0.2.1", "::1", "localhost", "relay.test."):
             self.accepted(f"[smarthost]\nhost = {host}\n")
