@@ -20,7 +20,7 @@ BODIES = "bodies"
 
 #: What a file may hold before it is brought to the disk. It bounds how long the last fsync of a large message takes, for
 #: which the bodies of all others wait.
-_SYNC_OCTETS = 8 * 1024 * 1024
+SYNC_OCTETS = 8 * 1024 * 1024
 
 
 class Disk:
@@ -98,8 +98,6 @@ class BodyFiles:
 
     def found(self) -> set[str]:
         """The queue ids of all files that are there."""
-        if not os.path.isdir(self._directory):
-            return set()
         return {
             file.name
             for directory in os.scandir(self._directory)
@@ -123,7 +121,7 @@ class BodyFile:
         assert self._descriptor is not None
         self._disk.write(self._descriptor, octets)
         self._unsynced += len(octets)
-        if self._unsynced >= _SYNC_OCTETS:
+        if self._unsynced >= SYNC_OCTETS:
             self._disk.sync(self._descriptor)
             self._unsynced = 0
 

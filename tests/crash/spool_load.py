@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
 
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.event import Event, Kind
@@ -62,11 +64,12 @@ async def session(spool: Spool) -> None:
 
 async def run(directory: str) -> None:
     """Open the spool and begin."""
-    workers = GroupWorker(reactor, "spool"), GroupWorker(reactor, "bodies")
+    threads = cast(IReactorFromThreads, reactor)
+    workers = GroupWorker(threads, "spool"), GroupWorker(threads, "bodies")
     spool = Spool(directory, *workers, now=time.time, observer=ignore)
     await spool.open()
     for _ in range(SESSIONS):
-        Deferred.fromCoroutine(session(spool)).addErrback(fault)
+        _ = Deferred.fromCoroutine(session(spool)).addErrback(fault)
 
 
 def fault(reason: object) -> None:

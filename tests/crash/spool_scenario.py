@@ -160,7 +160,7 @@ def die(base: str, number: int) -> int:
         file.write(b"half a mess")
     log = os.open(f"{directory}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     ended: list[object] = []
-    Deferred.fromCoroutine(Day(directory, log, MortalDisk(number)).live()).addBoth(ended.append)
+    _ = Deferred.fromCoroutine(Day(directory, log, MortalDisk(number)).live()).addBoth(ended.append)
     os._exit(0 if ended == [None] else 1)
 
 

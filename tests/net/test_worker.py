@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IReactorFromThreads
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
@@ -47,7 +48,7 @@ class GroupWorkerTests(TestCase):
 
     def started(self, perform: Callable[[list[Any]], list[Any]], max_group: int = 256) -> GroupWorker:
         """A worker that is stopped at the end of the test."""
-        worker = GroupWorker(reactor, "test", max_group)
+        worker = GroupWorker(cast(IReactorFromThreads, reactor), "test", max_group)
         worker.start(perform)
         self.addCleanup(lambda: Deferred.fromCoroutine(worker.stop()))
         return worker
@@ -143,7 +144,7 @@ class GroupWorkerTests(TestCase):
 
     async def test_never_started(self) -> None:
         """A worker that was not started can be stopped."""
-        await GroupWorker(reactor, "idle").stop()
+        await GroupWorker(cast(IReactorFromThreads, reactor), "idle").stop()
 
 
 class ImmediateWorkerTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -13,6 +14,7 @@ from hermes.core.envelope import Origin
 from hermes.core.event import Kind
 from hermes.core.message import Finished, QueuedMessage
 from hermes.interfaces import ISpoolWriter, SpoolFullError
+from hermes.spool.bodies import SYNC_OCTETS
 from hermes.spool.body_stream import CONGESTED_OCTETS, DRAINED_OCTETS
 from hermes.spool.writer import MAX_ROW_OCTETS
 from tests.support.real_spool import SpoolTestCase, begun, envelope, fact
@@ -121,6 +123,36 @@ class BodyFileTests(SpoolTestCase):
         self.successResultOf(self.commit(writer))
         writer.abort()
         self.assertEqual(self.body_files(), [writer.queue_id])
+
+    def test_durable_before_the_message_exists(self) -> None:
+        """The octets are brought to the disk, then the name, then the message; a power cut finds no message without body."""
+        steps: list[str] = []
+        for name in ("make_directory", "open", "write", "sync", "sync_directory", "commit"):
+            self.disk.__dict__[name] = self.noted(steps, name)
+        self.large()
+        self.assertEqual(
+            steps, ["make_directory", "sync_directory", "open", "write", "sync", "sync_directory", "commit"]
+        )
+
+    def noted(self, steps: list[str], name: str) -> Callable[..., object]:
+        """A step that is taken down before it is taken."""
+        step: Callable[..., object] = getattr(self.disk, name)
+
+        def take(*arguments: object) -> object:
+            steps.append(name)
+            return step(*arguments)
+
+        return take
+
+    def test_synced_as_it_comes(self) -> None:
+        """A very large body is brought to the disk piece by piece, so that its end does not hold up everybody else."""
+        steps: list[str] = []
+        self.disk.__dict__["sync"] = self.noted(steps, "sync")
+        writer = self.spool.create(SENT)
+        for _ in range(2 * SYNC_OCTETS // 65536):
+            writer.write(bytes(65536))
+        self.assertEqual(len(steps), 2)
+        writer.abort()
 
     def test_cancelled_before_the_body_is_durable(self) -> None:
         """A session that ends before the message exists leaves nothing behind."""

@@ -65,6 +65,12 @@ class DueTests(SpoolTestCase):
         self.assertIsNone(self.done(self.spool.next_due(("direct:b",), (first.queue_id,))))
         self.assertIsNone(self.done(self.spool.next_due((), (first.queue_id, second.queue_id))))
 
+    def test_torn_message(self) -> None:
+        """A recipient that has lost its message to a damaged disk does not keep the others waiting."""
+        first, second = self.message("direct:a", at=START - 1), self.message("direct:a")
+        self.spool._committer._connection.execute("DELETE FROM messages WHERE queue_id = ?", (first.queue_id,))
+        self.assertEqual(self.due_ids(), [second.queue_id])
+
     def test_many_recipients(self) -> None:
         """Messages to very many people come in portions that memory can hold, and the first one always comes."""
         with patch.object(schedule, "MAX_RECIPIENTS", 6):

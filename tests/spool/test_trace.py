@@ -188,6 +188,12 @@ class ExpiryTests(SpoolTestCase):
             self.assertGreater(len(self.worker.groups) - before, 24 // 5 + 36 // 5)
         self.assertEqual((self.count("events"), self.count("trace_keys")), (0, 0))
 
+    def test_asked_in_between(self) -> None:
+        """Between two steps of forgetting, keys whose events are gone lead nowhere."""
+        self.finished("a@example.com", START, START)
+        self.spool._committer._connection.execute("DELETE FROM events WHERE kind = 'received'")
+        self.assertEqual(self.done(self.spool.track("a@example.com", 10)), [])
+
     def test_nothing_to_forget(self) -> None:
         """When nothing is old enough, one look is all it takes."""
         for _ in range(5):
