@@ -146,7 +146,7 @@ class FailureTests(SynchronousTestCase):
 
     def test_original_cannot_be_read(self) -> None:
         """The report goes out without the original when that cannot be read any more."""
-        self.site.reader.fault = OSError("input/output error")
+        self.site.reader_faults.append(OSError("input/output error"))
         self.site.accept("x@example.net")
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
         self.assertEqual(parts(self.reports[0])[2], "text/rfc822-headers")

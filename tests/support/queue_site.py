@@ -126,15 +126,15 @@ class SmallDirectory:
 
 @implementer(IContentReader)
 class MemoryReader:
-    """Reads content that is in memory, in small pieces."""
+    """Reads content that is in memory, in small pieces; ``faults`` are raised first."""
 
     def __init__(self) -> None:
-        self.fault: Exception | None = None
+        self.faults: list[Exception] = []
 
     async def chunks(self, content: Content, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """Pieces of 10,000 octets."""
-        if self.fault is not None:
-            raise self.fault
+        if self.faults:
+            raise self.faults.pop(0)
         assert content.data is not None
         for start in range(offset, len(content.data), 10_000):
             yield content.data[start : start + 10_000]
@@ -147,20 +147,25 @@ class Site:
         self,
         settings: QueueSettings | None = None,
         limits: Mapping[str, Concurrency] | None = None,
-        spool: ISpool | None = None,
         postmaster: str = "postmaster@example.org",
     ) -> None:
         self.clock = Clock()
         self.clock.advance(1)
         self.spool = QueueSpool(self.now)
         self.directory = SmallDirectory("a", "bob", "carol", "postmaster")
-        self.reader = MemoryReader()
         self.local = ScriptedAgent()
         self.direct = ScriptedAgent(RELAYED)
         self.settings = settings or QueueSettings()
         self.limits = limits or {"local": Concurrency(20, 10), "direct": Concurrency(20, 4)}
         self.postmaster = postmaster
-        self._used_spool = spool or self.spool
+        reader = MemoryReader()
+        self.reader_faults = reader.faults
+        self.use(self.spool, reader)
+
+    def use(self, spool: ISpool, reader: IContentReader) -> None:
+        """Make a manager with this store."""
+        self._used_spool = spool
+        self.reader = reader
         self.manager = self.make_manager()
 
     def make_manager(self) -> RelayManager:
