@@ -33,6 +33,7 @@ from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.server import SMTPServer
 from hermes.services.smtp_intake import Intake
 from hermes.services.smtp_login import Login
+from hermes.services.turned_away import TurnedAway
 
 #: A peer that does not take its last reply is not waited for longer than this.
 LINGER_SECONDS = 30
@@ -60,7 +61,8 @@ class SessionContext:
     What the sessions of one listener share.
 
     ``listener`` is its name in the trace; ``parameters`` gives the engine's parameters for a peer; ``sessions`` holds those
-    that are connected; with ``implicit_tls`` TLS comes before everything else (RFC 8314 3).
+    that are connected, and ``turned_away`` counts those that were not let in; with ``implicit_tls`` TLS comes before
+    everything else (RFC 8314 3).
     """
 
     settings: SMTPSettings
@@ -75,6 +77,7 @@ class SessionContext:
     server_tls: IServerTLS | None
     implicit_tls: bool
     sessions: set[SMTPConnection]
+    turned_away: TurnedAway
 
 
 class SMTPConnection(smtp.ESMTP):
@@ -118,9 +121,7 @@ class SMTPConnection(smtp.ESMTP):
             self.transport.startTLS(context.server_tls.context_factory())
         verdict = context.gate.admit(self.peer)
         if verdict.reply is not None:
-            self._record(verdict, verdict.reply, "connect")
-            self.transport.write(verdict.reply.encode())
-            self._lose_connection()
+            self._turn_away(verdict, verdict.reply)
             return
         context.sessions.add(self)
         self._login = Login(self.portal, context.gate, context.journal, self._clock, self, self.peer)
@@ -139,6 +140,13 @@ class SMTPConnection(smtp.ESMTP):
         self._turns.start()
         self._timer = self._clock.callLater(context.settings.session_time, self._expired)
         self._turns.write(self._engine.greeting("ESMTP Hermes"))
+
+    def _turn_away(self, verdict: Verdict, reply: Reply) -> None:
+        unrecorded = self._context.turned_away.record(self._clock.seconds())
+        if unrecorded is not None:
+            self._record(verdict, reply, "connect", unrecorded=unrecorded)
+        self.transport.write(reply.encode())
+        self._lose_connection()
 
     @override
     def dataReceived(self, data: bytes) -> None:
@@ -178,7 +186,9 @@ class SMTPConnection(smtp.ESMTP):
         self._record(verdict, reply, command, address)
         return reply
 
-    def _record(self, verdict: Verdict, reply: Reply | None, command: str, address: str = "") -> None:
+    def _record(
+        self, verdict: Verdict, reply: Reply | None, command: str, address: str = "", unrecorded: int = 0
+    ) -> None:
         """Put a refusal into the trace."""
         facts: dict[str, str | int | float | bool | None] = {
             "rule": verdict.rule,
@@ -190,6 +200,8 @@ class SMTPConnection(smtp.ESMTP):
         }
         if self._turns is not None:
             facts |= {"hello": self._engine.hello_name, "account": self._login.name or None, "tls": self._tls}
+        if unrecorded:
+            facts["unrecorded"] = unrecorded
         transaction = self._intake.transaction
         reverse_path = transaction.reverse_path if transaction is not None else None
         event = Event(self._clock.seconds(), Kind.REFUSED, self._intake.queue_id, address, reverse_path, facts=facts)
@@ -224,17 +236,16 @@ class SMTPConnection(smtp.ESMTP):
 
     def _end(self, verdict: Verdict) -> None:
         """End the session by a rule."""
-        if not self._closing:
-            self._record(verdict, verdict.reply, "message" if self._intake.receiving else "session")
-            self._close(verdict.reply)
+        assert verdict.reply is not None
+        self._record(verdict, verdict.reply, "message" if self._intake.receiving else "session")
+        self._close(verdict.reply)
 
-    def _close(self, reply: Reply | None) -> None:
+    def _close(self, reply: Reply) -> None:
         """Say the last word and close."""
         if self._closing or self._turns is None:
             return
         self._closing = True
-        if reply is not None:
-            self._turns.write(self._engine.reply(reply))
+        self._turns.write(self._engine.reply(reply))
         self._turns.finish()
         self._intake.drop()
         self._lose_connection()

@@ -19,6 +19,7 @@ from hermes.protocols.smtp.events import Flavor
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.services.smtp_connection import SessionContext, SMTPConnection
 from hermes.services.smtp_session import SMTPSession
+from hermes.services.turned_away import TurnedAway
 
 #: What AUTH offers: both send the password as it is, so both want TLS (RFC 4954 4).
 MECHANISMS = ("PLAIN", "LOGIN")
@@ -66,6 +67,7 @@ class SMTPServerFactory(ServerFactory):
             server_tls,
             implicit_tls,
             self.sessions,
+            TurnedAway(),
         )
         self.settings = settings
 

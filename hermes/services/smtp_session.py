@@ -66,7 +66,6 @@ class SMTPSession(SMTPConnection):
             raise
         except Exception:
             self._log.failure("{command} of {peer} could not be answered", command=type(event).__name__, peer=self.peer)
-            self._intake.drop()
             reply = FAULT.reply
         if reply is not None:
             if reply.code == 421:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.mail import smtp
 from zope.interface import implementer
@@ -161,8 +161,6 @@ class LineMessage:
             await end
         except smtp.SMTPServerError as error:
             return _verdict(error)
-        except CancelledError:
-            raise
         except Exception:
             self._log.failure("A message could not be delivered")
             return _FAULT

@@ -256,6 +256,15 @@ class LoopTests(SynchronousTestCase):
         self.assertEqual((event.facts["rule"], event.queue_id), ("message.loop", "000000000001"))
         self.assertEqual((event.reverse_path, event.kind), ("writer@example.com", Kind.REFUSED))
 
+    def test_rest_is_thrown_away(self) -> None:
+        """What comes after the loop has been seen is read for nothing."""
+        site = Site(max_hops=0)
+        client = site.connect()
+        client.say(*ENVELOPE, "DATA", "Received: x", "")
+        self.assertEqual(client.say("text"), [])
+        self.assertEqual(codes(client.say("text", ".")), ["554"])
+        self.assertEqual(site.spool.writers[0].written_octets, 0)
+
     def test_session_goes_on(self) -> None:
         """A message in a loop does not harm the next one."""
         site = Site(max_hops=0)
@@ -292,6 +301,30 @@ class TroubleTests(SynchronousTestCase):
         self.assertEqual(codes(client.say(".")), ["452"])
         self.assertEqual(site.spool.aborted, ["000000000001"])
         self.assertEqual(site.spool.writers[0].written_octets, written)
+
+    def test_fault_while_it_waits(self) -> None:
+        """Another fault of the disk while it catches up is temporary too, and logged."""
+        site = Site()
+        client = site.connect()
+        client.say(*ENVELOPE, "DATA")
+        site.spool.congestion = Deferred()
+        client.say("Subject: x", "", "a")
+        site.spool.congestion.errback(OSError("disk"))
+        self.assertEqual(codes(client.say(".")), ["451"])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        self.assertEqual(site.spool.aborted, ["000000000001"])
+
+    def test_lost_while_it_waits(self) -> None:
+        """A client that leaves while the disk catches up is not waited for."""
+        site = Site()
+        client = site.connect()
+        client.say(*ENVELOPE, "DATA")
+        site.spool.congestion = Deferred()
+        client.say("Subject: x", "", "a")
+        client.leave()
+        self.assertTrue(site.spool.congestion.called)
+        self.assertEqual(site.spool.aborted, ["000000000001"])
+        self.assertEqual(site.journal.refusals(), [("session.lost", "")])
 
     def test_full_at_begin(self) -> None:
         """A spool that cannot even begin refuses DATA."""
@@ -353,7 +386,7 @@ class TroubleTests(SynchronousTestCase):
         self.assertEqual(site.journal.refusals(), [("test.begin", "")])
 
     def test_fault_in_the_directory(self) -> None:
-        """A fault while a recipient is judged is 451; the client may go on."""
+        """A fault while a recipient is judged is 451 for this one; the others still get their mail."""
         site = Site()
         client = site.connect()
         client.say(ENVELOPE[0])
@@ -361,10 +394,13 @@ class TroubleTests(SynchronousTestCase):
         async def resolve(address: str) -> None:
             raise LookupError("file")
 
-        self.patch(site.directory, "resolve", resolve)
+        site.directory.resolve = resolve  # type: ignore[method-assign,assignment]
         self.assertEqual(codes(client.say(ENVELOPE[1])), ["451"])
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
-        self.assertEqual(codes(client.say("NOOP")), ["250"])
+        del site.directory.resolve
+        replies = client.say("RCPT TO:<bob@example.org>", "DATA", "", ".")
+        self.assertEqual(codes(replies), ["250", "354", "250"])
+        self.assertEqual(site.spool.committed[0].destinations, {"bob@example.org": "local:bob"})
 
     def test_lost_while_it_comes(self) -> None:
         """A client that goes away in the middle leaves a trace, and nothing in the spool."""
