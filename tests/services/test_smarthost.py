@@ -16,7 +16,7 @@ from hermes.interfaces import IDeliveryAgent
 from hermes.net import outgoing
 from hermes.services.smarthost import SmarthostAgent
 from tests.support.certificates import make_certificate
-from tests.support.outgoing import Names, Reader, message
+from tests.support.outgoing import Names, Network, Reader, message
 from tests.support.smtp_peer import DROP, HANG, Script, SMTPPeer
 
 HOST = "smtp.example.net"
@@ -410,16 +410,18 @@ class TroubleTests(SmarthostCase):
 
     async def test_cannot_connect(self) -> None:
         """A port where nobody listens delays the mail, and the next address of the host is tried."""
-        peer = self.peer()
-        closed = SMTPPeer()
-        closed.start(reactor)
-        await closed.stop()
-        (outcome,) = await self.send(self.agent(closed))
+        network = Network(reactor)
+        self.names.hosts[HOST] = ("192.0.2.1", "2001:db8::2")
+        agent = SmarthostAgent(
+            network, SmarthostSettings(host=HOST, tls="none"), "client.example.org", Reader(), self.names
+        )
+        self.agents.append(agent)
+        (outcome,) = await self.send(agent)
         self.assertEqual((outcome.result, outcome.status), (Result.DEFERRED, "4.4.1"))
-        self.assertIn("refused", outcome.reason)
-        self.names.hosts[HOST] = ("127.0.0.2", "127.0.0.1")
-        (outcome,) = await self.send(self.agent(peer))
-        self.assertEqual(outcome.address, f"127.0.0.1:{peer.port}")
+        self.assertEqual(outcome.reason, f"cannot connect to {HOST} at [2001:db8::2]:587: Connection refused")
+        network.places["2001:db8::2"] = self.peer().port
+        (outcome,) = await self.send(agent)
+        self.assertEqual((outcome.result, outcome.address), (Result.RELAYED, "[2001:db8::2]:587"))
 
     async def test_cannot_be_found(self) -> None:
         """A name that is not there, or a name server that does not answer, delays the mail."""

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError
+from twisted.python.failure import Failure
 
 from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient
@@ -91,3 +93,30 @@ def message(
         ),
         recipients,
     )
+
+
+class Network:
+    """
+    A reactor in which the addresses of an imagined network lead to ports of 127.0.0.1; all the others refuse connections.
+
+    ``places`` maps an address to a port.
+    """
+
+    def __init__(self, reactor: Any, **places: int) -> None:
+        self._reactor = reactor
+        self.places: dict[str, int] = places
+        self.asked: list[str] = []
+
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Any:
+        """Connect where the address leads."""
+        self.asked.append(host)
+        place = self.places.get(host)
+        if place is None:
+            factory.clientConnectionFailed(
+                None, Failure(ConnectionRefusedError(osError=OSError(111, "Connection refused")))
+            )
+            return None
+        return self._reactor.connectTCP("127.0.0.1", place, factory, timeout, bindAddress)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)

@@ -82,7 +82,7 @@ class SMTPPeer(Factory):
         return _Connection(self, gone)
 
     def seen(self, line: str) -> Deferred[None]:
-        """Fires when a command that begins so has come."""
+        """Fires when a command that begins so has come; each command fires one."""
         arrival: Deferred[None] = Deferred()
         self._arrivals.append((line, arrival))
         return arrival
@@ -94,6 +94,7 @@ class SMTPPeer(Factory):
             if line.startswith(wanted):
                 self._arrivals.remove((wanted, arrival))
                 arrival.callback(None)
+                return
 
     def reply_to(self, *keys: str) -> str | None:
         """What the script has for the first of these that it knows."""
