@@ -17,9 +17,8 @@ from twisted.internet.task import deferLater
 from hermes.net.turns import Turns
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import TERMINATION, Response, accepted, refused
+from hermes.protocols.pop3.outgoing import OutgoingMessage
 from hermes.protocols.pop3.server import POP3Server
-from hermes.protocols.pop3.top import TopLines
-from hermes.protocols.wire import WireEncoder
 from hermes.services.pop3_maildrop import Maildrop
 
 #: Lines of a listing that are made at once: some 2 ms of work.
@@ -137,12 +136,12 @@ class Transaction:
         if refusal is not None:
             self._reply(refusal)
         else:
-            await self._send(number - 1, accepted("top of message follows"), TopLines(lines))
+            await self._send(number - 1, accepted("top of message follows"), lines)
 
-    async def _send(self, index: int, response: Response, top: TopLines | None = None) -> bool:
+    async def _send(self, index: int, response: Response, lines: int | None = None) -> bool:
         """Reply and send a message, or its top; False when the message has gone from the mailbox."""
         turns = self._turns
-        encoder = WireEncoder()
+        outgoing = OutgoingMessage(utf8=self._engine.utf8, lines=lines)
         answered = False
         try:
             async with aclosing(self._maildrop.reader.chunks(self._mailbox.content(index))) as pieces:
@@ -152,9 +151,8 @@ class Transaction:
                     else:
                         self._reply(response)
                         answered = True
-                    wire = encoder.encode(piece)
-                    turns.write(wire if top is None else top.take(wire))
-                    if top is not None and top.done:
+                    turns.write(outgoing.take(piece))
+                    if outgoing.done:
                         break
         except FileNotFoundError:
             if answered:
@@ -164,6 +162,5 @@ class Transaction:
             return False
         if not answered:
             self._reply(response)
-        # A top that is complete ends at the end of a line, wherever the encoder stands by now.
-        turns.write(encoder.finish() if top is None or not top.done else TERMINATION)
+        turns.write(outgoing.finish())
         return True

@@ -81,6 +81,17 @@ class ContentTests(RetrievalTestCase):
         client.say("TOP 1 3")
         self.assertEqual((self.reader.pieces, self.reader.closed), (1, 1))
 
+    def test_utf8_mode(self) -> None:
+        """A header in UTF-8 is sent as it is to clients in UTF-8 mode, and as its surrogate to others (RFC 6856 2.1)."""
+        message = "Subject: \u00e9\n\n\u00e9\n".encode()
+        client = self.site(message).log_in()
+        surrogate = "Subject: =?utf-8?b?w6k=?=\r\n\r\n\u00e9\r\n".encode()
+        self.assertEqual(unstuffed(client.say("RETR 1")), surrogate)
+        self.assertEqual(unstuffed(client.say("TOP 1 0")), b"Subject: =?utf-8?b?w6k=?=\r\n\r\n")
+        client = self.site(message).connect()
+        client.say("UTF8", "USER ada", "PASS secret")
+        self.assertEqual(unstuffed(client.say("RETR 1")), on_the_wire(message))
+
     def test_marks(self) -> None:
         """A message that was fetched by RETR is marked as read and recorded; one of which only the top was seen is not."""
         site = self.site(b"Subject: a\n\n", b"Subject: b\n\n")
