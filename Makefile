@@ -10,7 +10,8 @@ TRIAL  := $(BIN)/python $(STRICT) -m twisted.trial
 .PHONY: run venv test coverage check integration bench wheel clean
 
 run: venv  ## a demonstration site, in the foreground
-	@test -e demo/config.ini || $(BIN)/hermes init demo --domain example.org --demo
+	@test -e demo/config.ini || { umask 077; $(BIN)/hermes init demo --domain example.org --demo >demo.txt && mv demo.txt demo/what-next.txt; }
+	@cat demo/what-next.txt
 	@$(BIN)/hermes run -c demo/config.ini
 
 venv: $(VENV)/ready

@@ -13,6 +13,7 @@ from typing import Any
 from twisted.mail.smtp import IMessageDelivery
 
 from hermes.app.stores import Stores
+from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.directory.cred import make_portal
@@ -68,7 +69,9 @@ class Circle:
         self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception)
         resolver = Resolver(reactor, settings.direct.nameservers)
         self.smarthost = SmarthostAgent(reactor, settings.smarthost, hostname, stores.reader, resolver)
-        self.direct = DirectAgent(reactor, settings.direct, hostname, stores.reader, resolver)
+        self.direct = DirectAgent(
+            reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=_own_addresses(settings)
+        )
         self.agents: dict[str, IDeliveryAgent] = {
             "local": LocalDelivery(self.mailboxes, self.directory, stores.deposit_worker)
         }
@@ -97,3 +100,9 @@ class Circle:
         settings = self.settings
         writing = Writing(settings.hermes.hostname, settings.queue.max_hops, self._now, self._relay())
         return Premises(self._stores.spool, self.directory, self._policy, writing, settings.smtp.max_size)
+
+
+def _own_addresses(settings: Settings) -> set[str]:
+    """The addresses that this server is known to listen at: mail for them is for us, or in a loop."""
+    listeners = [parse_listener(text) for text in settings.smtp.listen]
+    return {listener.host for listener in listeners if listener.kind == "tcp" and listener.host != "*"}

@@ -23,7 +23,6 @@ class Entrance:
     module: str
     key: str
     place: str
-    implicit_tls: bool
     factory: Callable[[], Any]
 
     @property
@@ -71,8 +70,7 @@ def entrances(
         ("lmtp", settings.smtp.lmtp, Flavor.LMTP),
     ):
         for place in places:
-            implicit_tls = key == "submissions"
-            yield Entrance("smtp", key, place, implicit_tls, smtp(place, flavor, implicit_tls))
+            yield Entrance("smtp", key, place, smtp(place, flavor, key == "submissions"))
     for key, places in (("listen", settings.pop3.listen), ("listen_tls", settings.pop3.listen_tls)):
         for place in places:
-            yield Entrance("pop3", key, place, key == "listen_tls", pop3(key == "listen_tls"))
+            yield Entrance("pop3", key, place, pop3(key == "listen_tls"))

@@ -15,7 +15,6 @@ from twisted.logger import Logger
 from typing_extensions import override
 
 from hermes.app.staged import Module
-from hermes.interfaces import IServerTLS
 from hermes.net.listen import accept
 
 #: How long sessions may take to come to an end when the server stops: a message that is being received may still be whole.
@@ -49,7 +48,6 @@ class Door:
     place: str
     opened: socket.socket
     factory: Any
-    implicit_tls: IServerTLS | None = None
 
 
 class _Switch(ServerFactory):
@@ -126,6 +124,6 @@ class Listening(Module):
 
     def _accept(self, door: Door) -> None:
         switch = _Switch(door.factory)
-        self._ports[door.place] = accept(self._reactor, door.opened, switch, door.implicit_tls), switch
+        self._ports[door.place] = accept(self._reactor, door.opened, switch), switch
         self._factories.append(door.factory)
         self._log.info("{name} listens at {place}", name=self.name, place=door.place)

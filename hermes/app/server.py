@@ -255,8 +255,7 @@ class Server:
 
     def _open(self, doors: Iterable[tuple[Entrance, socket.socket]]) -> None:
         for one, opened in doors:
-            door = Door(one.place, opened, one.factory(), self._tls if one.implicit_tls else None)
-            self._listening[one.module].open(door)
+            self._listening[one.module].open(Door(one.place, opened, one.factory()))
 
 
 def _value(settings: Settings, key: str) -> object:

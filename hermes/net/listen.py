@@ -14,11 +14,9 @@ from typing import Any
 
 from twisted.internet.interfaces import IListeningPort, IReactorSocket
 from twisted.internet.protocol import ServerFactory
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.systemd import ListenFDs
 
 from hermes.config.listener import Listener
-from hermes.interfaces import IServerTLS
 
 #: Connections that the kernel keeps for us while we are busy: a burst of a whole site's programs.
 BACKLOG = 511
@@ -43,18 +41,10 @@ def inherited_sockets() -> dict[str, int]:
     return ListenFDs.fromEnvironment().inheritedNamedDescriptors()
 
 
-def accept(
-    reactor: IReactorSocket,
-    opened: socket.socket,
-    factory: ServerFactory[Any],
-    implicit_tls: IServerTLS | None = None,
-) -> IListeningPort:
-    """Begin to accept at a bound socket, with TLS from the first octet where that is given; the socket is taken over."""
-    accepted_by: Any = factory
-    if implicit_tls is not None:
-        accepted_by = TLSMemoryBIOFactory(implicit_tls.context_factory(), False, factory)
+def accept(reactor: IReactorSocket, opened: socket.socket, factory: ServerFactory[Any]) -> IListeningPort:
+    """Begin to accept at a bound socket, which is taken over. TLS is the sessions' own business."""
     with contextlib.closing(opened):
-        return reactor.adoptStreamPort(opened.fileno(), opened.family, accepted_by)
+        return reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:

@@ -67,7 +67,7 @@ def run(*command: str | Path, stdin: str | bytes = b"", check: bool = True) -> s
     data = stdin.encode() if isinstance(stdin, str) else stdin
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        list(map(str, command)), check=False, input=data, capture_output=True, timeout=120, env=environment
+        list(map(str, command)), check=False, input=data, capture_output=True, timeout=60, env=environment
     )
     if check and done.returncode != 0:
         output = (done.stdout + done.stderr).decode(errors="replace")

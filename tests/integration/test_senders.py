@@ -112,7 +112,7 @@ class SwaksTests(SenderTests):
 
     def test_tracked(self) -> None:
         """What arrived can be looked up by every name it has."""
-        transcript = self.swaks("--port", self.port("smtp"), "--header", "Message-ID: <tracked@example.net>")
+        transcript = self.swaks("--port", self.port("smtp"), "--header", "Message-Id: <tracked@example.net>")
         queue_id = re.findall(r"250 2\.\d\.\d .*?([0-9A-Z]{12})", transcript)[-1]
         self.site.wait_for_messages(1)
         for query in (queue_id, "joe@example.org", "sender@example.net", "<tracked@example.net>"):
@@ -198,7 +198,7 @@ class SmtpSourceTests(SenderTests):
         """Messages that go to files of their own."""
         messages = self.send(20, 1024 * 1024, "-s", "5")
         self.assertEqual(len(self.bodies(messages)), 1)
-        self.assertGreater(len(messages[0]), 1024 * 1024)
+        self.assertGreater(len(messages[0]), 1_000_000)
 
 
 class RawTests(SenderTests):
