@@ -94,7 +94,7 @@ class Login:
             "peer": self._peer,
             "mechanism": credentials.mechanism,
             "tls": tls,
-            "rule": verdict.rule,
+            "rule": verdict.rule if verdict.reply is not None else None,
             "reason": verdict.reason or None,
         }
         self._journal.record(Event(self._clock.seconds(), Kind.LOGIN, address=name, facts=facts))
