@@ -106,11 +106,8 @@ class Site:
             "-",
             stdin=PASSWORD,
         )
-        self.data = self.directory / "data"
         certificate, key = sorted(self.data.rglob("*.pem"), key=lambda path: "key" in path.name)[:2]
-        self.certificate = self.root / "certificate.pem"
         shutil.copy(certificate, self.certificate)
-        self.lmtp = self.root / "lmtp.sock"
         self.config.write_text(CONFIG.format(certificate=certificate, key=key, lmtp=self.lmtp, **self.ports) + extra)
 
     def start(self) -> Site:
