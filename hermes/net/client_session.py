@@ -250,13 +250,15 @@ class ClientSession(Protocol):
         async with aclosing(chunks):  # type: ignore[type-var]
             async for chunk in chunks:
                 if self._events:
-                    return  # the server has given up on it, or is gone
+                    return  # the server has given up on it, or is gone, while the chunk was read
                 self._wire.write(self._engine.content(chunk))
                 if not self._flowing:
                     await self._wait_for_reading()
                     if self._clock.seconds() > end and not self._events:
                         self._engine.timed_out(seconds)
                         self._advance()
+                    if self._events:
+                        return
         if not self._events:
             self._engine.end_content()
             self._advance()

@@ -395,7 +395,9 @@ class ClientEngine:
 
     def _awaited(self) -> str:
         stage = self.stage
-        return "a command" if stage is Stage.IDLE else f"the answer to {stage.value}"
+        if stage is Stage.IDLE:
+            return "a command"
+        return stage.value if stage is Stage.CONTENT else f"the answer to {stage.value}"
 
     def _end(self, reason: str, status: str, reply: Reply | None = None) -> None:
         stage = self.stage

@@ -23,7 +23,7 @@ class Stage(enum.Enum):
     MAIL = "MAIL"
     RECIPIENT = "RCPT"
     DATA = "DATA"
-    CONTENT = "the message while it was being sent"
+    CONTENT = "the reading of the message"
     FINAL = "the message"
     QUIT = "QUIT"
 
