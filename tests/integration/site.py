@@ -95,18 +95,19 @@ class Site:
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.process: subprocess.Popen[bytes] | None = None
         self.config = self.directory / "config.ini"
-        self.hermes(
-            "init",
-            str(self.directory),
-            "--domain",
-            "example.org",
-            "--user",
-            USER,
-            "--password-file",
-            "-",
-            stdin=PASSWORD,
-        )
-        certificate, key = sorted(self.data.rglob("*.pem"), key=lambda path: "key" in path.name)[:2]
+        self.data = self.directory / "data"
+        self.certificate = self.root / "certificate.pem"
+        self.lmtp = self.root / "lmtp.sock"
+        try:
+            self._make(extra)
+        except BaseException:
+            self._directory.cleanup()
+            raise
+
+    def _make(self, extra: str) -> None:
+        words = ("init", str(self.directory), "--domain", "example.org", "--user", USER, "--password-file", "-")
+        self.hermes(*words, stdin=PASSWORD)
+        certificate, key = self.data / "tls" / "certificate.pem", self.data / "tls" / "key.pem"
         shutil.copy(certificate, self.certificate)
         self.config.write_text(CONFIG.format(certificate=certificate, key=key, lmtp=self.lmtp, **self.ports) + extra)
 
