@@ -140,7 +140,12 @@ class RouteTests(DirectCase):
         self.peer(Script(replies={"GREETING": "554 no service here"}))
         (outcome,) = await self.send(self.agent())
         self.assertIs(outcome.result, Result.DEFERRED)
-        self.peer(Script(replies={"GREETING": "554 5.3.2 never"}), address=SECOND)
+        second = self.peer(Script(replies={"GREETING": "554 5.3.2 never"}), address=SECOND)
+        first = self.network.places.pop(FIRST)
+        (outcome,) = await self.send(self.agent())
+        self.assertEqual((outcome.result, outcome.status), (Result.DEFERRED, "4.4.1"))
+        self.assertEqual(second.connections, 1)
+        self.network.places[FIRST] = first
         (outcome,) = await self.send(self.agent())
         self.assertEqual((outcome.result, outcome.status), (Result.FAILED, "5.3.2"))
 

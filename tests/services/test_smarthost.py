@@ -401,6 +401,30 @@ class TroubleTests(SmarthostCase):
                 self.assertIn(f"{code} no", outcome.reason)
                 self.assertEqual(outcome.status[1:], code[5:])
 
+    async def test_no_more_groups(self) -> None:
+        """A server that refuses for now is not asked for the other recipients; they wait with its words."""
+        addresses = [f"r{number}@example.com" for number in range(101)]
+        peer = self.peer(Script(replies={"MAIL": "451 4.7.1 later"}))
+        outcomes = await self.send(self.agent(peer), *addresses)
+        self.assertEqual({outcome.result for outcome in outcomes}, {Result.DEFERRED})
+        self.assertIn("451 4.7.1 later", outcomes[100].reason)
+        self.assertEqual(peer.verbs.count("MAIL"), 1)
+
+    async def test_drops_between_groups(self) -> None:
+        """When the connection ends after some recipients were served, the others are served by another one."""
+        addresses = [f"r{number}@example.com" for number in range(101)]
+        peer = self.peer(Script(replies={".": ["250 ok\r\n421 enough", "250 ok"]}))
+        outcomes = await self.send(self.agent(peer), *addresses)
+        self.assertEqual({outcome.result for outcome in outcomes}, {Result.RELAYED})
+        self.assertEqual(peer.connections, 2)
+
+    async def test_greets_and_drops(self) -> None:
+        """A connection that ends right behind EHLO leaves nobody without an outcome."""
+        peer = self.peer(Script(replies={"EHLO": "250 hello\r\n421 but no"}))
+        (outcome,) = await self.send(self.agent(peer))
+        self.assertIs(outcome.result, Result.DEFERRED)
+        self.assertNotEqual(outcome.reason, "")
+
     async def test_not_smtp(self) -> None:
         """A server that speaks something else, or without end, delays the mail."""
         for greeting in ("HTTP/1.1 400 Bad Request", "220-x\r\n" * 5000, "220 " + "x" * 70000):
