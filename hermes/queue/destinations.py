@@ -82,6 +82,8 @@ class Destinations:
         self._limits = limits
         for agent, crowd in self._crowds.items():
             crowd.limit = limits.get(agent, DEFAULT_CONCURRENCY)
+        for lane in self._lanes.values():
+            self._enqueue(lane)
 
     def has_room(self, destination: str, free: int, *, fresh: bool) -> bool:
         """

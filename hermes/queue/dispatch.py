@@ -32,6 +32,9 @@ _T = TypeVar("_T")
 #: What a fault of ours is to the outside: temporary, and nothing about our inside (RFC 3463 3.4: 4.3.0).
 _FAULT = Outcome.deferred("this server had a fault while it tried to deliver the message", "4.3.0")
 
+#: The configuration changed while the delivery waited for its turn; the next attempt is routed anew.
+_WAY_IS_GONE = Outcome.deferred("the way for this mail has been taken out of the configuration", "4.3.5")
+
 
 @attrs.define(eq=False)
 class _Errand:
@@ -94,6 +97,7 @@ class Dispatcher:
         self._router = router
         self._agents = agents
         self.destinations.limit(limits)
+        self._start_waiting()
 
     # Start and stop
 
@@ -101,11 +105,6 @@ class Dispatcher:
         """Begin with a look at the disk."""
         self._started = True
         self.watch.start()
-
-    @property
-    def started(self) -> bool:
-        """True between start and stop."""
-        return self._started
 
     async def stop(self, grace_seconds: float, cancel_seconds: float) -> None:
         """Begin nothing more, wait for what is under way, cancel what takes too long and give it time to clean up."""
@@ -307,7 +306,9 @@ class Dispatcher:
                     message.content = await self._spool.content(message.queue_id)
                 except KeyError:
                     return None
-            agent = self._agents.get(delivery.agent) or self._own_agents[delivery.agent]
+            agent = self._agents.get(delivery.agent) or self._own_agents.get(delivery.agent)
+            if agent is None:
+                return [_WAY_IS_GONE] * len(delivery.recipients)
             outcomes = await agent.deliver(delivery.next_hop, message, delivery.recipients)
             if len(outcomes) != len(delivery.recipients):
                 raise RuntimeError(f"{len(outcomes)} outcomes for {len(delivery.recipients)} recipients")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +13,10 @@ from hermes.config.schema import QueueSettings
 from hermes.core.event import Kind
 from hermes.core.outcome import Outcome
 from hermes.interfaces import IRelayManager
+from hermes.queue.destinations import Concurrency
+from hermes.queue.judgement import Judge
 from hermes.queue.relay import CANCEL_SECONDS, GRACE_SECONDS
+from hermes.queue.router import Router
 from tests.support.queue_site import DEFERRED, FAILED, RELAYED, START, Site
 
 DAY = 86400
@@ -249,6 +253,76 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual((self.site.local.attempts, self.site.spool.events), ([], []))
         self.assertEqual(self.site.active, 0)
 
+    def test_outcome_nobody_expected(self) -> None:
+        """When nobody can say what was written down, the message is set aside and not delivered again and again."""
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        self.patch(Judge, "judge", broken)
+        queue_id = self.site.accept("bob@example.org")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.site.manager.wake()
+        self.site.advance(2000, steps=20)
+        self.assertEqual(len(self.site.local.attempts), 1)
+        self.assertIn(queue_id, self.site.spool.messages)
+
+
+class ReconfigurationTests(SynchronousTestCase):
+    """Settings that change while the server runs."""
+
+    def setUp(self) -> None:
+        """One delivery of four may run; it hangs."""
+        self.site = Site(limits={"direct": Concurrency(1, 1)})
+        self.site.direct.hangs = lambda _: True
+        self.site.manager.start()
+        self.ids = [self.site.accept("x@example.net") for _ in range(4)]
+
+    def reconfigure(self, limit: Concurrency, *, direct: bool = True, **settings: Any) -> None:
+        """Give the manager other settings."""
+        agents = {"local": self.site.local, **({"direct": self.site.direct} if direct else {})}
+        self.site.manager.reconfigure(
+            QueueSettings(**settings),
+            Router(self.site.directory, direct_enabled=direct),
+            agents,
+            {"direct": limit},
+            hostname="other.example.org",
+            postmaster="",
+        )
+
+    def test_higher_limits(self) -> None:
+        """Deliveries that waited begin at once when the limits allow it."""
+        self.assertEqual(len(self.site.direct.running), 1)
+        self.reconfigure(Concurrency(10, 3))
+        self.assertEqual(len(self.site.direct.running), 3)
+
+    def test_lower_limits(self) -> None:
+        """What runs goes on; the next begin when the new limits allow it."""
+        self.reconfigure(Concurrency(10, 3))
+        self.reconfigure(Concurrency(1, 1))
+        self.site.direct.running[0].answer(RELAYED)
+        self.assertEqual(len(self.site.direct.running), 2)
+        self.site.direct.running[0].answer(RELAYED)
+        self.site.direct.running[0].answer(RELAYED)
+        self.assertEqual(len(self.site.direct.running), 1)
+
+    def test_way_is_taken_away(self) -> None:
+        """Mail that waited for an agent that is gone is put off, and routed anew at the next attempt."""
+        self.reconfigure(Concurrency(1, 1), direct=False)
+        self.site.direct.running[0].answer(RELAYED)
+        self.assertEqual(self.site.spool.kinds(self.ids[1]), [Kind.DEFERRED])
+        self.assertIn("taken out of the configuration", self.site.spool.recipient(self.ids[1]).last_reason)
+        self.site.advance(400, steps=4)
+        self.assertIn("no way out is configured", self.site.spool.recipient(self.ids[1]).last_reason)
+
+    def test_other_pauses_and_reports(self) -> None:
+        """Pauses and reports follow the new settings."""
+        self.reconfigure(Concurrency(1, 1), retry=(50,))
+        self.site.direct.running[0].answer(DEFERRED)
+        self.assertLess(self.site.spool.recipient(self.ids[0]).next_attempt_at - self.site.now(), 60)
+        self.site.direct.running[0].answer(FAILED)
+        self.assertIn(b"MAILER-DAEMON@other.example.org", self.site.spool.reports[0].content.data or b"")
+
 
 class StartAndStopTests(SynchronousTestCase):
     """What start and stop promise."""
@@ -351,6 +425,43 @@ class StartAndStopTests(SynchronousTestCase):
         site.manager.start()
         self.assertEqual(site.spool.messages, {})
         self.assertEqual(len(site.local.attempts), 2)
+
+    def test_stop_while_a_way_is_looked_for(self) -> None:
+        """Mail that is being routed, or whose report is, when the server stops is as it was; the next run does it all."""
+        site = Site()
+        site.direct.default = DEFERRED
+        site.manager.start()
+        deferred = site.accept("x@example.net", sender="")
+        site.direct.default = FAILED
+        silence: list[Deferred[None]] = []
+
+        async def silent(_: str) -> None:
+            silence.append(Deferred())
+            await silence[-1]
+
+        self.patch(site.directory, "resolve", silent)
+        failed = site.accept("x@example.net")
+        site.advance(400)
+        self.assertEqual(len(silence), 2)
+        stopped = Deferred.fromCoroutine(site.manager.stop())
+        site.advance(GRACE_SECONDS)
+        self.successResultOf(stopped)
+        self.assertEqual(set(site.spool.messages), {deferred, failed})
+        self.assertEqual(site.spool.recipient(failed).attempts, 0)
+        self.assertEqual(site.spool.recipient(deferred).attempts, 1)
+
+    def test_stop_while_the_end_is_written(self) -> None:
+        """A spool that does not answer does not hold up the stop for ever; what it was told may be durable or not."""
+        for method in ("settle", "record"):
+            site = Site()
+            site.direct.default = FAILED
+            site.manager.start()
+            site.spool.gates[method] = Deferred()
+            site.accept("x@example.net")
+            stopped = Deferred.fromCoroutine(site.manager.stop())
+            site.advance(GRACE_SECONDS)
+            self.successResultOf(stopped)
+            self.assertEqual(len(site.spool.reports), 1)
 
     def test_stop_during_a_look(self) -> None:
         """A look at the disk that is under way is given up; its answer starts nothing."""

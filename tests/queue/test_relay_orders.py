@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.event import Kind
@@ -148,3 +148,42 @@ class OrdersTests(SynchronousTestCase):
         queue_id = self.site.accept("x@example.net", sender="")
         self.assertTrue(self.successResultOf(self.manager.return_now(queue_id)))
         self.assertEqual((self.site.spool.messages, self.site.spool.reports), ({}, []))
+
+    def test_return_fails_later(self) -> None:
+        """When the spool cannot say who is left after the attempt under way, that is logged, and the mail waits."""
+        self.site.direct.hangs = lambda _: True
+        queue_id = self.site.accept("x@example.net")
+        self.assertTrue(self.successResultOf(self.manager.return_now(queue_id)))
+        self.site.spool.faults["select"] = [OSError("unreadable")]
+        self.site.direct.attempts[0].answer(DEFERRED)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        self.assertEqual(self.site.spool.recipient(queue_id).attempts, 1)
+        self.assertEqual(self.site.active, 0)
+
+    def test_stop_during_an_order(self) -> None:
+        """The stop waits for an order that is being carried out, and cuts it off when it takes too long."""
+        for method in ("select", "content"):
+            site = Site()
+            site.direct.default = DEFERRED
+            site.manager.start()
+            queue_id = site.accept("x@example.net")
+            site.spool.gates[method] = Deferred()
+            returned = Deferred.fromCoroutine(site.manager.return_now(queue_id))
+            stopped = Deferred.fromCoroutine(site.manager.stop(5))
+            self.assertNoResult(stopped)
+            site.advance(5)
+            self.successResultOf(stopped)
+            self.failureResultOf(returned, CancelledError)
+            self.assertIn(queue_id, site.spool.messages)
+
+    def test_hold_what_waits_for_the_agent(self) -> None:
+        """What is taken back is not counted any more among those whose turn comes."""
+        self.site.direct.hangs = lambda _: True
+        for number in range(self.site.limits["direct"].total):
+            self.site.accept(f"x@d{number}.test")
+        held, other = self.site.accept("x@example.net"), self.site.accept("x@example.com")
+        self.successResultOf(self.manager.hold(held))
+        self.site.direct.running[0].answer(RELAYED)
+        self.site.direct.running[0].answer(RELAYED)
+        self.assertEqual(self.site.direct.attempts[-1].message.queue_id, other)
+        self.assertEqual(len(self.site.direct.running), self.site.limits["direct"].total - 1)

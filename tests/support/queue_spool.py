@@ -26,6 +26,12 @@ from hermes.interfaces import ISpool, ISpoolWriter
 PREFIX = b"Return-Path: <>\n"
 
 
+def _on_disk(message: QueuedMessage, recipients: list[QueuedRecipient]) -> QueuedMessage:
+    """A message as the store gives it: without its octets, and with nothing that the asker could change in the store."""
+    content = attrs.evolve(message.content, data=None)
+    return copy.deepcopy(attrs.evolve(message, recipients=recipients, content=content))
+
+
 @implementer(ISpool)
 class QueueSpool:
     """
@@ -105,12 +111,11 @@ class QueueSpool:
     async def due(self, now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
         """Messages that are due, longest due first."""
         await self._call("due")
-        found = []
-        for message in self.messages.values():
-            if message.queue_id not in active and (recipients := self._first(message, now, busy)):
-                content = message.content
-                without_octets = Content(content.size_octets, content.wire_octets, content.prefix_octets)
-                found.append(copy.deepcopy(attrs.evolve(message, recipients=recipients, content=without_octets)))
+        found = [
+            _on_disk(message, recipients)
+            for message in self.messages.values()
+            if message.queue_id not in active and (recipients := self._first(message, now, busy))
+        ]
         found.sort(key=lambda each: (min(one.next_attempt_at for one in each.recipients), each.queue_id))
         await self._pass("due")
         return found[:limit]
@@ -169,7 +174,7 @@ class QueueSpool:
     async def select(self, queue_id: str | None) -> list[QueuedMessage]:
         """One message or all."""
         await self._call("select")
-        found = [copy.deepcopy(each) for name, each in self.messages.items() if queue_id in {None, name}]
+        found = [_on_disk(each, each.recipients) for name, each in self.messages.items() if queue_id in {None, name}]
         await self._pass("select")
         return found
 
@@ -218,6 +223,7 @@ class QueueSpool:
         """Facts that stand alone."""
         await self._call("record")
         self.events += events
+        await self._pass("record")
 
     async def track(self, query: str, limit: int) -> list[Event]:
         """What is known about a queue id."""
