@@ -44,6 +44,12 @@ _MAX_LABEL_OCTETS = 63
 
 HOSTS_FILE = "/etc/hosts"
 
+#: How long the hosts file is not looked at again: every message to the smart host asks.
+HOSTS_FILE_SECONDS = 60
+
+#: Stands where record types of DNS stand; none has this number.
+_HOSTS_FILE = 0
+
 T = TypeVar("T")
 
 
@@ -109,13 +115,11 @@ class Resolver:
 
     async def host_addresses(self, host: str, hosts_file: str = HOSTS_FILE) -> Answer[str]:
         """The addresses of a host that the administrator has named: it may be an address, or stand in the hosts file."""
-        try:
-            return Answer(Status.FOUND, (str(ip_address(host)),))
-        except ValueError:
-            listed = searchFileForAll(FilePath(hosts_file), host.encode("utf-8").lower())
-        if listed:
-            return Answer(Status.FOUND, tuple(dict.fromkeys(map(normal, listed))))
-        return await self.addresses(host)
+        key = (host.encode("utf-8", "replace").lower(), _HOSTS_FILE)
+        answer = self._kept(key)
+        if answer is None:
+            answer = self._keep(key, HOSTS_FILE_SECONDS, _listed(host, key[0], hosts_file))
+        return answer if answer.status is Status.FOUND else await self.addresses(host)
 
     async def _look_up(self, host: str, record_type: int, read: Callable[[Any], T]) -> Answer[T]:
         try:
@@ -123,9 +127,9 @@ class Resolver:
         except ValueError as error:
             return Answer(Status.NO_NAME, reason=f"{host!r} is not a domain name: {error}")
         key = (name, record_type)
-        kept = self._cache.get(key)
-        if kept is not None and kept[0] > self._clock.seconds():
-            return kept[1]
+        kept = self._kept(key)
+        if kept is not None:
+            return kept
         waiting = self._running.get(key)
         mine: Deferred[Answer[T]] = Deferred()
         if waiting is not None:
@@ -135,6 +139,10 @@ class Resolver:
             self._running[key] = [mine]
             _ = Deferred.fromCoroutine(self._find(key, read)).addBoth(self._tell, key)
         return await mine
+
+    def _kept(self, key: tuple[bytes, int]) -> Answer[Any] | None:
+        kept = self._cache.get(key)
+        return kept[1] if kept is not None and kept[0] > self._clock.seconds() else None
 
     def _tell(self, result: Any, key: tuple[bytes, int]) -> None:
         for waiting in self._running.pop(key):
@@ -178,6 +186,15 @@ class Resolver:
             if len(self._cache) > MAX_CACHED:
                 self._cache.popitem(last=False)
         return answer
+
+
+def _listed(host: str, name: bytes, hosts_file: str) -> Answer[str]:
+    """What a host is without DNS: an address itself, or a line of the hosts file."""
+    try:
+        return Answer(Status.FOUND, (str(ip_address(host)),))
+    except ValueError:
+        listed = tuple(dict.fromkeys(map(normal, searchFileForAll(FilePath(hosts_file), name))))
+    return Answer(Status.FOUND if listed else Status.NO_DATA, listed)
 
 
 def _follow(name: bytes, answers: Sequence[Any], ttl: int) -> tuple[bytes, int]:

@@ -249,6 +249,15 @@ class ResolverTests(TestCase):
             self.assertEqual((await self.resolver.host_addresses(host, str(hosts))).values, expected)
         self.assertIs((await self.resolver.host_addresses("", str(hosts))).status, Status.NO_NAME)
 
+    async def test_hosts_file_is_read_again(self) -> None:
+        """A change of the hosts file is seen after a minute, and not looked for at every message."""
+        hosts = Path(self.mktemp())
+        hosts.write_text("192.0.2.77 relay.lan\n")
+        for moment, expected in ((0, "192.0.2.77"), (59, "192.0.2.77"), (60, "192.0.2.78")):
+            self.time.clock.rightNow = float(moment)
+            self.assertEqual((await self.resolver.host_addresses("relay.lan", str(hosts))).values, (expected,))
+            hosts.write_text("192.0.2.78 relay.lan\n")
+
 
 class ServerListTests(SynchronousTestCase):
     """Which servers are asked."""
