@@ -85,11 +85,12 @@ class LocalDelivery:
         )
         # Counted before it is there, so that deliveries at the same time do not all find the same room.
         self._mailboxes.count(account, octets)
-        error: OSError | None = await self._worker.submit(deposit)
-        if error is None:
-            return Outcome(Result.DELIVERED, f"delivered to the mailbox of {account.name}", "2.0.0")
-        self._mailboxes.count(account, -octets)
-        return self._disk_failed(account, message, error)
+        try:
+            await self._worker.submit(deposit)
+        except OSError as error:
+            self._mailboxes.count(account, -octets)
+            return self._disk_failed(account, message, error)
+        return Outcome(Result.DELIVERED, f"delivered to the mailbox of {account.name}", "2.0.0")
 
     async def _wire_size(self, content: Content) -> int:
         """The size with CRLF line ends, of all octets."""

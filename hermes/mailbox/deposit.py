@@ -79,7 +79,7 @@ class Depositor:
         self._before = before
 
     def perform(self, group: list[Deposit]) -> list[OSError | None]:
-        """For each deposit None when all its names are durable, else what went wrong (as a value: it is no fault)."""
+        """For each deposit None when all its names are durable, else what went wrong."""
         return _Group(group, self._before).run()
 
 
@@ -167,7 +167,9 @@ class _Group:
         return True
 
     def _publish(self) -> None:
-        """Make the files that were written durable, and move them from tmp to new."""
+        """Make the files that were written durable, then move them from tmp to new."""
+        # All fsyncs before all renames: a rename in between would give the next fsync directories to write as well.
+        durable: list[_Written] = []
         for written in self._written:
             try:
                 try:
@@ -175,12 +177,19 @@ class _Group:
                     os.fsync(written.descriptor)
                 finally:
                     os.close(written.descriptor)
+            except OSError as error:
+                self._results[written.number] = error
+                _discard(written)
+            else:
+                durable.append(written)
+        self._written.clear()
+        for written in durable:
+            try:
                 self._before("rename")
                 os.rename(written.path_in_tmp, written.path_in_new)
             except OSError as error:
                 self._results[written.number] = error
                 _discard(written)
-        self._written.clear()
 
     def _sync(self, path: str, numbers: list[int]) -> None:
         try:

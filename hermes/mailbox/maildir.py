@@ -91,7 +91,7 @@ def with_flag(name: bytes, flag: bytes) -> bytes:
     """The name with a flag added, flags being unique and in ASCII order as the specification wants them."""
     base, _, info = name.partition(b":")
     flags = info[2:] if info.startswith(b"2,") else b""
-    # Small letters and other words after a comma belong to other programs: they stay where they are.
+    # What stands behind a comma belongs to other programs.
     standard, comma, rest = flags.partition(b",")
     ordered = b"".join(bytes([octet]) for octet in sorted({*standard, *flag}))
     return base + b":2," + ordered + comma + rest

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from array import array
 from collections.abc import Callable
 from typing import BinaryIO, overload
 
@@ -54,7 +55,7 @@ class POP3Mailbox:
         self._octets_deleted = deleted
         self._lock = MailboxLock(path)
         self._holds = False
-        self._listing = Listing(())
+        self._listing = Listing((), array("Q"))
         self._deleted: set[int] = set()
         self._retrieved: set[int] = set()
         self._remaining_octets = 0

@@ -1,0 +1,200 @@
+"""Groups of messages are put into maildirs, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
+
+from hermes.mailbox.deposit import FILES_AT_ONCE, Deposit, Depositor
+from tests.support.maildirs import Failing, files_in, put, read
+
+BODY = b"Return-Path: <ann@example.com>\nSubject: x\n\nbody\n"
+
+
+class DepositTests(SynchronousTestCase):
+    """What :meth:`Depositor.perform` leaves in the maildirs and what it answers."""
+
+    @override
+    def setUp(self) -> None:
+        self.root = self.mktemp()
+        self.joe = os.path.join(self.root, "joe")
+        self.steps: list[str] = []
+        self.depositor = Depositor(self.steps.append)
+
+    def deposit(self, *names: str, repeated: bool = False, source: str | None = None, box: str = "joe") -> Deposit:
+        """A deposit of the body, or of a file."""
+        data = BODY if source is None else None
+        return Deposit(os.path.join(self.root, box), names, data, source, repeated)
+
+    def source(self, octets: bytes = BODY) -> str:
+        """A file as the spool keeps it."""
+        os.makedirs(self.root, exist_ok=True)
+        path = os.path.join(self.root, "body")
+        with open(path, "wb") as file:
+            file.write(octets)
+        return path
+
+    def test_into_a_mailbox_that_does_not_exist(self) -> None:
+        """The maildir is made, and the message is in new with mode 0600 and every octet; nothing is left in tmp."""
+        self.assertEqual([None], self.depositor.perform([self.deposit("1.a.h")]))
+        self.assertEqual(["1.a.h"], files_in(self.joe, "new"))
+        self.assertEqual(BODY, read(self.joe, "new", "1.a.h"))
+        self.assertEqual([], files_in(self.joe, "tmp"))
+        self.assertEqual(0o600, stat.S_IMODE(os.stat(os.path.join(self.joe, "new", "1.a.h")).st_mode))
+
+    def test_steps_of_a_group(self) -> None:
+        """Every file is fsynced before any is renamed, and each directory fsynced once, after all renames into it."""
+        put(self.joe, "cur", "0.x.h")
+        put(os.path.join(self.root, "ann"), "cur", "0.x.h")
+        group = [self.deposit("1.a.h", "2.a.h"), self.deposit("3.a.h", box="ann")]
+        self.assertEqual([None, None], self.depositor.perform(group))
+        writes = ["create", "write"] * 3
+        self.assertEqual([*writes, *["fsync"] * 3, *["rename"] * 3, "fsync new", "fsync new"], self.steps)
+
+    def test_descriptors_are_bounded(self) -> None:
+        """However large a group is, so many files are open at once and no more."""
+        put(self.joe, "cur", "0.x.h")
+        count = 2 * FILES_AT_ONCE + 1
+        self.depositor.perform([self.deposit(f"{number}.a.h") for number in range(count)])
+        self.assertEqual(count, len(files_in(self.joe, "new")))
+        since, most = 0, 0
+        for step in self.steps:
+            since += (step == "create") - (step == "fsync")
+            most = max(most, since)
+        self.assertEqual(FILES_AT_ONCE, most)
+
+    def test_a_name_left_in_tmp(self) -> None:
+        """What an attempt that died left under the same name in tmp is replaced."""
+        put(self.joe, "tmp", "1.a.h", b"half a mess")
+        self.assertEqual([None], self.depositor.perform([self.deposit("1.a.h")]))
+        self.assertEqual(BODY, read(self.joe, "new", "1.a.h"))
+        self.assertEqual([], files_in(self.joe, "tmp"))
+
+    def test_a_link_in_tmp_is_not_followed(self) -> None:
+        """A symbolic link under the name in tmp is removed; what it points to stays as it was."""
+        victim = put(self.joe, "cur", "victim", b"precious")
+        os.symlink(victim, os.path.join(os.fsencode(self.joe), b"tmp", b"1.a.h"))
+        self.assertEqual([None], self.depositor.perform([self.deposit("1.a.h")]))
+        self.assertEqual(b"precious", read(self.joe, "cur", "victim"))
+        self.assertEqual(BODY, read(self.joe, "new", "1.a.h"))
+
+    def test_repeated_and_still_new(self) -> None:
+        """A message that an earlier attempt has put into new is not written again, but its directory is fsynced."""
+        put(self.joe, "new", "1.a.h,S=9,W=9", b"delivered")
+        self.assertEqual([None], self.depositor.perform([self.deposit("1.a.h,S=9,W=9", repeated=True)]))
+        self.assertEqual(b"delivered", read(self.joe, "new", "1.a.h,S=9,W=9"))
+        self.assertEqual(["fsync new"], self.steps)
+
+    def test_repeated_and_already_read(self) -> None:
+        """A message that was read since, and so has flags and stands in cur, is not delivered a second time."""
+        put(self.joe, "cur", "1.a.h,S=9,W=9:2,RS", b"delivered")
+        self.assertEqual([None], self.depositor.perform([self.deposit("1.a.h,S=9,W=9", repeated=True)]))
+        self.assertEqual([], files_in(self.joe, "new"))
+
+    def test_repeated_and_not_there(self) -> None:
+        """A repeated delivery that never came to its end is done, also beside one whose name begins alike."""
+        put(self.joe, "cur", "1.a.host,S=9,W=9:2,RS")
+        self.assertEqual([None], self.depositor.perform([self.deposit("1.a.h,S=9,W=9", repeated=True)]))
+        self.assertEqual(["1.a.h,S=9,W=9"], files_in(self.joe, "new"))
+
+    def test_delivered_again_over_itself(self) -> None:
+        """A second delivery under the same name leaves one message."""
+        for _ in range(2):
+            self.depositor.perform([self.deposit("1.a.h")])
+        self.assertEqual(["1.a.h"], files_in(self.joe, "new"))
+
+    def test_a_file_is_linked(self) -> None:
+        """A body that is a file appears in new without being copied, for every recipient, and may be there already."""
+        source = self.source()
+        for _ in range(2):
+            self.assertEqual([None], self.depositor.perform([self.deposit("1.a.h", "2.a.h", source=source)]))
+        inodes = {os.stat(os.path.join(self.joe, "new", name)).st_ino for name in ("1.a.h", "2.a.h")}
+        self.assertEqual({os.stat(source).st_ino}, inodes)
+        self.assertNotIn("fsync", self.steps)
+
+    def test_a_file_that_cannot_be_linked_is_copied(self) -> None:
+        """Where the file system cannot link, the octets are copied in pieces, and are all there."""
+        put(self.joe, "cur", "0.x.h")
+        octets = bytes(range(256)) * 4096 + b"and a little more than one piece"
+        for number in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+            self.patch(os, "link", Failing(os.link, OSError(number, "no link")))
+            name = f"{number}.a.h"
+            self.assertEqual([None], self.depositor.perform([self.deposit(name, source=self.source(octets))]))
+            self.assertEqual(octets, read(self.joe, "new", name))
+            self.assertEqual(1, os.stat(os.path.join(self.joe, "new", name)).st_nlink)
+
+    def test_a_file_that_is_gone(self) -> None:
+        """A body that is not there is an error for that message only."""
+        group = [self.deposit("1.a.h", source=os.path.join(self.root, "gone")), self.deposit("2.a.h")]
+        first, second = self.depositor.perform(group)
+        self.assertIsInstance(first, FileNotFoundError)
+        self.assertIsNone(second)
+        self.assertEqual(["2.a.h"], files_in(self.joe, "new"))
+
+
+class FaultTests(SynchronousTestCase):
+    """A disk that fails harms the message that it failed for, and leaves nothing half done."""
+
+    @override
+    def setUp(self) -> None:
+        self.joe = os.path.join(self.mktemp(), "joe")
+        put(self.joe, "cur", "0.x.h")
+        self.group = [Deposit(self.joe, [f"{number}.a.h"], BODY, None, False) for number in (1, 2, 3)]
+
+    def perform(self, function: str, number: int, at: int) -> list[OSError | None]:
+        """Deposit the group while call ``at`` of a function fails."""
+        self.patch(os, function, Failing(getattr(os, function), OSError(number, os.strerror(number)), at))
+        return Depositor().perform(self.group)
+
+    def assert_second_failed(self, results: list[OSError | None], number: int) -> None:
+        """The second of the three is not there, the others are, and tmp is empty."""
+        self.assertEqual([None, number, None], [error and error.errno for error in results])
+        self.assertEqual(["1.a.h", "3.a.h"], files_in(self.joe, "new"))
+        self.assertEqual([], files_in(self.joe, "tmp"))
+
+    def test_no_room_to_write(self) -> None:
+        """A write that fails takes back the file."""
+        self.assert_second_failed(self.perform("write", errno.ENOSPC, 2), errno.ENOSPC)
+
+    def test_fsync_fails(self) -> None:
+        """A file that could not be made durable does not come into new."""
+        self.assert_second_failed(self.perform("fsync", errno.EIO, 2), errno.EIO)
+
+    def test_rename_fails(self) -> None:
+        """A file that could not be renamed is removed."""
+        self.assert_second_failed(self.perform("rename", errno.EDQUOT, 2), errno.EDQUOT)
+
+    def test_directory_fsync_fails(self) -> None:
+        """Names that could not be made durable are not reported as delivered."""
+        results = self.perform("fsync", errno.EIO, 4)
+        self.assertEqual([errno.EIO] * 3, [error and error.errno for error in results])
+
+    def test_one_of_two_recipients_fails(self) -> None:
+        """When one name of a message fails, the message has failed; the other name is found at the next attempt."""
+        self.group = [Deposit(self.joe, ["1.a.h", "2.a.h"], BODY, None, False)]
+        results = self.perform("fsync", errno.ENOSPC, 2)
+        self.assertEqual([errno.ENOSPC], [error and error.errno for error in results])
+        again = Depositor().perform([Deposit(self.joe, ["1.a.h", "2.a.h"], BODY, None, True)])
+        self.assertEqual([None], again)
+        self.assertEqual(["1.a.h", "2.a.h"], files_in(self.joe, "new"))
+
+    def test_a_disk_that_takes_a_part(self) -> None:
+        """A write that took fewer octets than it was given is continued to the end."""
+        write = os.write
+        self.patch(os, "write", lambda descriptor, data: write(descriptor, bytes(data[:7])))
+        self.assertEqual([None] * 3, Depositor().perform(self.group))
+        self.assertEqual(BODY, read(self.joe, "new", "1.a.h"))
+
+    def test_a_file_system_without_advice(self) -> None:
+        """Where the disk takes no advice to begin writing, messages are delivered all the same."""
+        self.assertEqual([None] * 3, self.perform("posix_fadvise", errno.EINVAL, 1))
+
+    def test_tmp_cannot_be_cleared(self) -> None:
+        """The first error is what is reported, also when the file cannot be removed after it."""
+        self.patch(os, "unlink", Failing(os.unlink, OSError(errno.EROFS, "read-only")))
+        results = self.perform("write", errno.EIO, 1)
+        self.assertEqual(errno.EIO, results[0] and results[0].errno)
