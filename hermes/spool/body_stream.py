@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hermes.spool.bodies import BodyFile, BodyFiles
+from hermes.spool.bodies import BodyFile, BodyFiles, Step
 from hermes.spool.errors import translated
 
 #: Octets on their way to the disk above which a stream is congested, and below which it has drained: enough that the
@@ -18,7 +18,7 @@ CONGESTED_OCTETS = 1024 * 1024
 DRAINED_OCTETS = 256 * 1024
 
 #: Hands a step to the thread of the body files.
-Submit = Callable[[Callable[[], object]], Deferred[Any]]
+Submit = Callable[[Step], Deferred[Any]]
 
 
 class BodyStream:
@@ -68,7 +68,7 @@ class BodyStream:
         assert file is not None
         self._busy = True
         try:
-            await self._submit(file.finish)
+            await self._submit(file)
         except OSError as error:
             raise translated(error) from error
         finally:

@@ -25,7 +25,7 @@ from hermes.core.message import Content, NewMessage, QueuedMessage, Settlement
 from hermes.core.received import return_path
 from hermes.interfaces import IGroupWorker, IJournal, ISpool, ISpoolWriter
 from hermes.spool import operations
-from hermes.spool.bodies import BodyFiles, Disk, perform_each
+from hermes.spool.bodies import BodyFiles, Disk, Step
 from hermes.spool.committer import Committer, Found, Operation
 from hermes.spool.database import DirectoryLock
 from hermes.spool.errors import SpoolError
@@ -79,7 +79,7 @@ class Spool:
     async def open(self) -> None:
         """Lock, open, bring up to date and clean up; raise SpoolError when that cannot be done."""
         self._worker.start(self._committer.perform)
-        self._body_worker.start(perform_each)
+        self._body_worker.start(self._files.perform)
         try:
             found: Found = await self._worker.submit(self._open)
             await self._body_worker.submit(partial(self._clean, found.in_files))
@@ -325,7 +325,7 @@ class Spool:
     def _submit(self, operation: Operation) -> Deferred[Any]:
         return fail(SpoolError("the spool is closed")) if self._closed else self._worker.submit(operation)
 
-    def _submit_body(self, step: Callable[[], object]) -> Deferred[Any]:
+    def _submit_body(self, step: Step) -> Deferred[Any]:
         return fail(SpoolError("the spool is closed")) if self._closed else self._body_worker.submit(step)
 
 

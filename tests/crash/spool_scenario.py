@@ -154,7 +154,7 @@ def die(base: str, number: int) -> int:
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     directory = os.path.join(base, str(number))
-    left_over = os.path.join(directory, "bodies", ORPHAN[-2:])
+    left_over = os.path.join(directory, "bodies", ORPHAN[4:6])
     os.makedirs(left_over)
     with open(os.path.join(left_over, ORPHAN), "wb") as file:
         file.write(b"half a mess")

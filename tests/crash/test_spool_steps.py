@@ -18,7 +18,7 @@ from tests.crash.spool_scenario import REPORT
 from tests.support.real_spool import SpoolTestCase, envelope
 
 #: Fewer would mean that the scenario has lost some.
-MIN_STEPS = 60
+MIN_STEPS = 50
 
 
 @attrs.define

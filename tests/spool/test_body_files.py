@@ -144,6 +144,43 @@ class BodyFileTests(SpoolTestCase):
 
         return take
 
+    def test_made_durable_together(self) -> None:
+        """Bodies that end at the same time are synced one after the other, and their directory once."""
+        writers = [self.spool.create(SENT) for _ in range(3)]
+        for writer in writers:
+            writer.write(bytes(LARGE))
+        steps: list[str] = []
+        for name in ("sync", "sync_directory"):
+            self.disk.__dict__[name] = self.noted(steps, name)
+        self.body_worker.paused = True
+        committing = [self.commit(writer) for writer in writers]
+        self.body_worker.resume()
+        for each in committing:
+            self.successResultOf(each)
+        self.assertEqual(steps, ["sync", "sync", "sync", "sync_directory"])
+
+    def test_one_of_several_fails(self) -> None:
+        """A body that cannot be made durable harms no other of its group."""
+        writers = [self.spool.create(SENT) for _ in range(3)]
+        for writer in writers:
+            writer.write(bytes(LARGE))
+        sync = self.disk.sync
+        calls: list[int] = []
+
+        def second_fails(descriptor: int) -> None:
+            calls.append(descriptor)
+            if len(calls) == 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            sync(descriptor)
+
+        self.disk.__dict__["sync"] = second_fails
+        self.body_worker.paused = True
+        first, second, third = (self.commit(writer) for writer in writers)
+        self.body_worker.resume()
+        self.failureResultOf(second, SpoolFullError)
+        self.assertEqual(self.due_ids(), [self.successResultOf(each).queue_id for each in (first, third)])
+        self.assertEqual(self.body_files(), [writers[0].queue_id, writers[2].queue_id])
+
     def test_synced_as_it_comes(self) -> None:
         """A very large body is brought to the disk piece by piece, so that its end does not hold up everybody else."""
         steps: list[str] = []
@@ -229,7 +266,7 @@ class BodyFileTests(SpoolTestCase):
         committed = self.large()
         assert committed.content.path is not None
         directory = Path(committed.content.path).parent
-        orphan = directory / f"0000000000{directory.name}"
+        orphan = directory / f"0000{directory.name}000000"
         stranger = directory / "README"
         for path in (orphan, stranger):
             path.write_bytes(b"x")
