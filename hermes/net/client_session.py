@@ -128,11 +128,6 @@ class ClientSession(Protocol):
         """Transactions begun so far."""
         return self._engine.transactions
 
-    @property
-    def replies(self) -> int:
-        """Replies that have come so far."""
-        return self._engine.replies
-
     # What can be asked for.
 
     async def greet(self) -> Setback | None:

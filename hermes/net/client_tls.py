@@ -117,6 +117,8 @@ def _anything_goes(connection: SSL.Connection, certificate: X509, code: int, dep
 
 
 def _is_address(name: str) -> bool:
+    if name.startswith("["):
+        return True  # an address literal (RFC 5321 4.1.3)
     try:
         ip_address(name)
     except ValueError:

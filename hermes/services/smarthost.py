@@ -56,8 +56,8 @@ class SmarthostAgent:
 
     @staticmethod
     def _context(mode: TLSMode, settings: SmarthostSettings) -> SSL.Context | None:
-        if mode is TLSMode.NONE:
-            return None
+        if mode is TLSMode.NONE or not settings.host:
+            return None  # the system's authorities take time to read and megabytes to keep
         return verifying_context(settings.authority) if settings.verify else opportunistic_context()
 
     async def deliver(

@@ -262,6 +262,13 @@ class TLSTests(DirectCase):
         self.assertIn("TLSv1.", outcome.tls)
         self.assertEqual(peer.verbs[:3], ["EHLO", "STARTTLS", "EHLO"])
 
+    async def test_address_literal(self) -> None:
+        """TLS works for an address literal too, which cannot be a server name (RFC 6066 3)."""
+        self.peer(Script(extensions=["STARTTLS"], certificate=self.certificate()))
+        (outcome,) = await self.send(self.agent(), "[192.0.2.1]")
+        self.assertIs(outcome.result, Result.RELAYED)
+        self.assertIsNotNone(outcome.tls)
+
     async def test_not_offered(self) -> None:
         """Without an offer the message goes in the clear."""
         peer = self.peer()

@@ -273,7 +273,10 @@ class TLSTests(SmarthostCase):
 
     async def test_authority_that_is_missing(self) -> None:
         """A file of authorities that is not there is an error at the start."""
-        self.assertRaises(OSError, self.agent, self.peer(), tls="starttls", authority="/nonexistent.pem")
+        for tls in ("starttls", "implicit"):
+            self.assertRaises(OSError, self.agent, self.peer(), tls=tls, authority="/nonexistent.pem")
+        for unused in ({"tls": "none"}, {"tls": "starttls", "host": ""}):
+            self.agent(self.peer(), authority="/nonexistent.pem", **unused)
 
     async def test_required(self) -> None:
         """STARTTLS is required, not tried: nothing is sent without it."""
