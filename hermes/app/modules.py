@@ -53,7 +53,7 @@ class Passage(Module):
         self._opened: socket.socket | None = None
         self._port: IListeningPort | None = None
 
-    def bind(self, inherited: dict[str, int]) -> None:
+    def bind(self, inherited: Callable[[str], int]) -> None:
         """Take the place; raise ListenError."""
         self._opened = bind(parse_listener(self._place), inherited)
 

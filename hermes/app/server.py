@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from random import SystemRandom
 from typing import Any
 
@@ -32,7 +33,7 @@ from hermes.config.loader import load
 from hermes.config.places import control_socket
 from hermes.config.schema import Settings
 from hermes.net.gate import Gate
-from hermes.net.listen import ListenError, bind, inherited_sockets
+from hermes.net.listen import ListenError, bind, inherited_socket
 from hermes.net.notify import Notifier
 from hermes.net.tls import CertificateError, ServerTLS, load_context
 from hermes.queue.relay import RelayManager
@@ -57,7 +58,7 @@ class Server:
         self.now = time.time
         self._path = path
         self._reactor = reactor
-        self._inherited = inherited_sockets()
+        self._inherited = partial(inherited_socket, reactor)
         self._notifier = Notifier(os.environ)
         self._started_at = reactor.seconds()
         self._reloading = False

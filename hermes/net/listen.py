@@ -10,11 +10,12 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorSocket
 from twisted.internet.protocol import ServerFactory
-from twisted.python.systemd import ListenFDs
 
 from hermes.config.listener import Listener
 
@@ -26,8 +27,12 @@ class ListenError(Exception):
     """A socket cannot be opened; the text says which, why, and what to do."""
 
 
-def bind(listener: Listener, inherited: dict[str, int]) -> socket.socket:
-    """Open a listening socket; ``inherited`` maps the names that systemd gave to descriptors. Raises :class:`ListenError`."""
+def bind(listener: Listener, inherited: Callable[[str], int]) -> socket.socket:
+    """
+    Open a listening socket; raise :class:`ListenError`.
+
+    ``inherited`` gives the descriptor to which systemd gave a name, or raises KeyError (:func:`inherited_socket`).
+    """
     try:
         if listener.kind == "systemd":
             return _adopt(listener, inherited)
@@ -36,9 +41,12 @@ def bind(listener: Listener, inherited: dict[str, int]) -> socket.socket:
         raise ListenError(f"cannot listen at {listener}: {_why(error)}") from error
 
 
-def inherited_sockets() -> dict[str, int]:
-    """The sockets that systemd handed over, by their ``FileDescriptorName=``; to be asked for once, at the start."""
-    return ListenFDs.fromEnvironment().inheritedNamedDescriptors()
+def inherited_socket(reactor: Any, name: str) -> int:
+    """The descriptor of the socket that systemd handed over under that name (sd_listen_fds_with_names(3)); or KeyError."""
+    # Twisted has read the environment, and taken the words out of it, when its endpoints were imported.
+    endpoint: Any = serverFromString(reactor, f"systemd:domain=INET6:name={quoteStringArgument(name)}")
+    descriptor: int = endpoint.fileno
+    return descriptor
 
 
 def accept(reactor: IReactorSocket, opened: socket.socket, factory: ServerFactory[Any]) -> IListeningPort:
@@ -97,14 +105,16 @@ def _remove_stale(path: str) -> None:
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _adopt(listener: Listener, inherited: dict[str, int]) -> socket.socket:
-    if listener.name not in inherited:
-        known = ", ".join(sorted(inherited)) or "none"
+def _adopt(listener: Listener, inherited: Callable[[str], int]) -> socket.socket:
+    try:
+        descriptor = inherited(listener.name)
+    except KeyError:
+        known = os.environ.get("LISTEN_FDNAMES", "").replace(":", ", ") or "none"
         raise ListenError(
             f"cannot listen at {listener}: systemd has handed over no socket of that name (it has: {known}); "
             f"set FileDescriptorName={listener.name} in the .socket unit and start that"
-        )
-    return _ready(socket.socket(fileno=os.dup(inherited[listener.name])))
+        ) from None
+    return _ready(socket.socket(fileno=os.dup(descriptor)))
 
 
 def _ready(opened: socket.socket) -> socket.socket:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from twisted.conch.checkers import IAuthorizedKeysDB, SSHPublicKeyChecker, readAuthorizedKeyFile
 from twisted.conch.insults.insults import ServerProtocol
 from twisted.conch.manhole import Manhole
-from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm
+from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
 from twisted.conch.ssh.keys import Key
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
@@ -54,6 +54,13 @@ class AuthorizedKeys:
             return iter(())
 
 
+class ShellSession(TerminalSession):
+    """A terminal whose input may end before its output: what was typed is still answered."""
+
+    def eofReceived(self) -> None:  # noqa: N802 - Twisted calls it
+        """Wait for the shell to end, or for the client to go."""
+
+
 def make_factory(control: IControl, authorized_keys: str, host_key: str) -> ConchFactory:
     """Make the SSH server; the host key is written when it is missing."""
     names = namespace(control)
@@ -62,6 +69,7 @@ def make_factory(control: IControl, authorized_keys: str, host_key: str) -> Conc
         return ServerProtocol(Manhole, dict(names))
 
     realm: Any = TerminalRealm()
+    realm.sessionFactory = ShellSession
     realm.chainedProtocolFactory = terminal
     factory: Any = ConchFactory(Portal(realm, [SSHPublicKeyChecker(AuthorizedKeys(authorized_keys))]))
     key = _host_key(host_key)

@@ -91,13 +91,13 @@ class RelayTests(SynchronousTestCase):
         """An administrator stops a message, lets it go on, and removes another."""
         self.send(2)
         rows = wait_until("two messages", lambda: len(found := self.site.ask("queue", "list")) == 2 and found)
-        first, second = sorted({row["queue_id"] for row in rows})
+        first, second = sorted({row["id"] for row in rows})
         config = str(self.site.config)
         self.site.hermes("queue", "hold", "-c", config, first)
         self.site.hermes("queue", "remove", "-c", config, second)
         directory = self.sink()
         self.site.hermes("queue", "retry", "-c", config)
-        self.assertEqual([row["queue_id"] for row in self.site.ask("queue", "list")], [first])
+        self.assertEqual([row["id"] for row in self.site.ask("queue", "list")], [first])
         self.site.hermes("queue", "release", "-c", config, first)
         wait_until("the released message", lambda: len(list(directory.iterdir())) == 1)
 
@@ -105,7 +105,7 @@ class RelayTests(SynchronousTestCase):
         """An administrator gives a message up: its sender is told."""
         self.send()
         (row,) = wait_until("a message", lambda: self.site.ask("queue", "list"))
-        self.site.hermes("queue", "return", "-c", str(self.site.config), row["queue_id"])
+        self.site.hermes("queue", "return", "-c", str(self.site.config), row["id"])
         (report,) = self.site.wait_for_messages(1)
         self.assertIn(b"multipart/report", report)
 

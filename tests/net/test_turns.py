@@ -62,7 +62,7 @@ class TurnsTests(SynchronousTestCase):
             self.transport,
             Lines(),
             self.clock,
-            respond=lambda event: self.respond(event),
+            respond=self.answer,
             failed=self.failures.append,
             timed_out=self.timed_out,
             idle_seconds=10,
@@ -72,6 +72,10 @@ class TurnsTests(SynchronousTestCase):
     def timed_out(self) -> None:
         """Count."""
         self.timeouts += 1
+
+    async def answer(self, event: bytes) -> None:
+        """Answer as the test wants it."""
+        await self.respond(event)
 
     async def echo(self, event: bytes) -> None:
         """Answer at once; a line ``wait`` is answered when the test says so."""
