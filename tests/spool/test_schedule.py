@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from unittest.mock import patch
 
-from hermes.core.message import Finished, Postponed, QueuedMessage, Settlement
+from hermes.core.envelope import Origin
+from hermes.core.event import Kind
+from hermes.core.identifiers import encode
+from hermes.core.message import Content, Finished, Postponed, QueuedMessage, QueuedRecipient, Settlement
 from hermes.spool import schedule
-from tests.support.real_spool import START, SpoolTestCase, envelope
+from hermes.spool.operations import Accept
+from tests.support.real_spool import START, SpoolTestCase, envelope, fact
 
 ALL = 1000
 
@@ -113,3 +118,60 @@ class LongLineTests(DueTests):
             for step in steps:
                 self.assertIn("COVERING INDEX", step)
                 self.assertIn("SEARCH", step)
+
+
+class LargeQueueTests(SpoolTestCase):
+    """What a look costs in a large queue, counted in steps of SQLite's machine: some millions of them take a second."""
+
+    MESSAGES = 20_000
+    MAX_STEPS = 100_000
+
+    def setUp(self) -> None:
+        """Fill the queue: nine in ten for one smart host, the rest each for somebody else, all due."""
+        super().setUp()
+        self.ids = [encode(10**15 + number) for number in range(self.MESSAGES)]
+        committer = self.spool._committer
+        for start in range(0, self.MESSAGES, 1000):
+            committer.perform([self.waiting(number) for number in range(start, start + 1000)])
+
+    def waiting(self, number: int) -> Accept:
+        """A message of the queue."""
+        destination = "smarthost:x" if number % 10 else f"direct:{number % 500}.example.com"
+        at = START - self.MESSAGES + number
+        recipient = QueuedRecipient(0, "a@example.com", None, None, destination, 0, at)
+        message = QueuedMessage(
+            self.ids[number],
+            at,
+            envelope("a@example.com"),
+            Origin("ESMTP"),
+            "",
+            Content(1, 1, 0, data=b"x"),
+            [recipient],
+        )
+        return Accept(message, fact(Kind.RECEIVED, self.ids[number], at=at))
+
+    def steps(self, look: Callable[[], object]) -> int:
+        """The steps that a look takes, in hundreds."""
+        connection = self.spool._committer._connection
+        hundreds: list[None] = []
+        connection.set_progress_handler(lambda: hundreds.append(None), 100)
+        look()
+        connection.set_progress_handler(None, 0)
+        return len(hundreds) * 100
+
+    def test_cost(self) -> None:
+        """Whether nothing is excluded, or what is active, or what most wait for, a look reads little of the queue."""
+        active = self.ids[:1000]
+        for busy in ((), ("smarthost:x",)):
+            for taken in ((), active):
+                found: list[str] = []
+                cost = self.steps(lambda: found.extend(self.due_ids(busy=busy, active=taken)))  # noqa: B023
+                self.assertEqual(len(found), 100)
+                self.assertLess(cost, self.MAX_STEPS)
+                cost = self.steps(lambda: self.done(self.spool.next_due(busy, taken)))  # noqa: B023
+                self.assertLess(cost, self.MAX_STEPS)
+        self.assertLess(self.steps(lambda: self.due_ids(limit=1)), 1000)
+        # A look at everything, for comparison.
+        everything = "SELECT sum(attempts) FROM recipients"
+        connection = self.spool._committer._connection
+        self.assertGreater(self.steps(lambda: connection.execute(everything).fetchone()), self.MAX_STEPS)
