@@ -124,7 +124,7 @@ class LargeQueueTests(SpoolTestCase):
     """What a look costs in a large queue, counted in steps of SQLite's machine: some millions of them take a second."""
 
     MESSAGES = 20_000
-    MAX_STEPS = 100_000
+    MAX_STEPS = 30_000
 
     def setUp(self) -> None:
         """Fill the queue: nine in ten for one smart host, the rest each for somebody else, all due."""
