@@ -138,7 +138,6 @@ class DueWatch:
         finally:
             self._looking = False
             self._task = None
-            self._meanwhile.clear()
 
     async def _ask(self) -> None:
         limit = min(self._room(), PAGE)
@@ -154,7 +153,6 @@ class DueWatch:
         if len(found) >= limit:
             self._again = True
             return
-        self._meanwhile.clear()
         following = await self._spool.next_due(self._busy(), self._active())
         if following is not None:
             # It may be due already: the spool gives less than it was asked for when that would be too many recipients.

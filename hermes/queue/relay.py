@@ -173,8 +173,6 @@ class RelayManager:
         if queue_id in dispatcher.claimed:
             return True
         dispatcher.claimed.add(queue_id)
-        # A look at the disk that is going on must not bring it either.
-        dispatcher.watch.became_active(queue_id)
         try:
             return await dispatcher.until_stop(self._give_up(queue_id))
         finally:

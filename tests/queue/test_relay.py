@@ -138,6 +138,14 @@ class RetryTests(SynchronousTestCase):
         self.assertEqual(len(self.site.direct.attempts), 2)
         self.assertEqual(self.site.spool.recipient(queue_id).attempts, 2)
 
+    def test_each_at_its_time(self) -> None:
+        """A message that is put off for longer does not delay one that is due sooner."""
+        first = self.site.accept("x@example.net")
+        self.site.advance(100)
+        self.site.accept("x@example.com")
+        self.site.advance(235)
+        self.assertEqual(self.site.spool.recipient(first).attempts, 2)
+
     def test_pauses_grow_until_it_expires(self) -> None:
         """Attempts grow rarer; after five days the message is given up, and nothing is left."""
         queue_id = self.site.accept("x@example.net", sender="")

@@ -125,10 +125,27 @@ class OrdersTests(SynchronousTestCase):
         self.assertTrue(self.successResultOf(self.manager.return_now(queue_id)))
         # Nor is it taken up while it is being returned.
         self.successResultOf(self.manager.retry(queue_id))
+        asked = self.site.spool.calls.count("due")
+        self.site.advance(10, steps=100)
+        self.assertEqual(self.site.spool.calls.count("due"), asked)
         self.assertEqual(len(self.site.direct.attempts), 1)
         gate.callback(None)
         self.assertTrue(self.successResultOf(first))
         self.assertEqual(len(self.site.spool.reports), 1)
+
+    def test_return_during_a_look(self) -> None:
+        """A look at the disk that was going on does not bring what is being returned."""
+        queue_id = self.site.message("x@example.net").queue_id
+        self.site.spool.gates["due"] = look = Deferred[None]()
+        self.site.spool.gates["select"] = gate = Deferred[None]()
+        self.manager.wake()
+        returned = Deferred.fromCoroutine(self.manager.return_now(queue_id))
+        del self.site.spool.gates["due"]
+        look.callback(None)
+        self.assertEqual(self.site.direct.attempts, [])
+        gate.callback(None)
+        self.assertTrue(self.successResultOf(returned))
+        self.assertEqual(self.site.spool.kinds(queue_id), [Kind.FAILED, Kind.RETURNED])
 
     def test_attempt_ends_while_the_message_is_being_returned(self) -> None:
         """An attempt that ends just then does not leave its recipient behind, nor is it failed twice."""
