@@ -11,7 +11,8 @@ import os
 import stat
 from array import array
 from collections.abc import Callable
-from typing import BinaryIO, overload
+from io import FileIO
+from typing import overload
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -27,6 +28,13 @@ from hermes.mailbox.updating import Update
 
 #: What other programs, or an earlier session, most often make of a name in new. Tried before cur is searched.
 _USUAL_FLAGS = (b":2,", b":2,S")
+
+
+class MessageFile(FileIO):
+    """A message that is read by somebody who may not close it: Twisted's POP3 server never does."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 @implementer(IStreamingMailbox, IMailbox)
@@ -225,12 +233,12 @@ class POP3Mailbox:
             return self.size(i)
         return [self.size(number) for number in range(len(self._listing))]
 
-    def getMessage(self, index: int) -> Deferred[BinaryIO]:
+    def getMessage(self, index: int) -> Deferred[MessageFile]:
         """The message as an open file, opened in the worker."""
         if self.is_deleted(index):
             raise ValueError(f"message {index + 1} is deleted")
         path = self.content(index).path or ""
-        opened: Deferred[BinaryIO] = self._reader.submit(lambda: open(path, "rb"))  # noqa: SIM115 - it outlives this function
+        opened: Deferred[MessageFile] = self._reader.submit(lambda: MessageFile(path))
         return opened
 
     def getUidl(self, index: int) -> bytes:

@@ -1,0 +1,225 @@
+"""Passwords: what can be one, how checks are spread and bounded, and what is remembered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
+
+from hermes.directory import passwords
+from hermes.directory.passwords import (
+    MAX_PASSWORD_OCTETS,
+    MAX_WAITING,
+    REMEMBER_SECONDS,
+    Verified,
+    encode_password,
+    hash_password,
+)
+from hermes.interfaces import TooBusyError
+from tests.support.accounts import QUICK, passwords_with, quick_hash
+from tests.support.worker import ImmediateWorker
+
+
+class Counting(PasswordHasher):
+    """The quick hasher, with the hashes that it was asked to verify."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.verified: list[str] = []
+        self.fault: Exception | None = None
+
+    @override
+    def verify(self, hash: Any, password: Any) -> Any:
+        self.verified.append(hash)
+        if self.fault is not None:
+            raise self.fault
+        return super().verify(hash, password)
+
+
+class EncodePasswordTests(SynchronousTestCase):
+    """What can be a password."""
+
+    def test_length(self) -> None:
+        """1 to 1024 octets as UTF-8."""
+        for text, allowed in (
+            ("", False),
+            ("x", True),
+            ("x" * (MAX_PASSWORD_OCTETS - 1), True),
+            ("x" * MAX_PASSWORD_OCTETS, True),
+            ("x" * (MAX_PASSWORD_OCTETS + 1), False),
+            ("é" * (MAX_PASSWORD_OCTETS // 2), True),
+            ("é" * (MAX_PASSWORD_OCTETS // 2 + 1), False),
+        ):
+            if allowed:
+                self.assertEqual(text.encode(), encode_password(text))
+            else:
+                self.assertRaises(ValueError, encode_password, text)
+
+    def test_one_form(self) -> None:
+        """Letters typed in two ways are the same password (RFC 4013)."""
+        self.assertEqual(encode_password("caf\u00e9"), encode_password("cafe\u0301"))
+        self.assertEqual(b"a b", encode_password("a\u00a0b"))
+
+    def test_what_is_no_text(self) -> None:
+        """Lone surrogates, which stand for octets that were not UTF-8, and control characters are refused."""
+        for text in ("\udce9", "a\x00b", "a\nb", "\u00ad"):
+            self.assertRaises(ValueError, encode_password, text)
+
+    def test_hash_password(self) -> None:
+        """The hash is argon2id with the library's parameters, salted: never the same twice."""
+        first = hash_password("secret")
+        self.assertTrue(first.startswith("$argon2id$v=19$"))
+        self.assertFalse(PasswordHasher().check_needs_rehash(first))
+        self.assertNotEqual(first, hash_password("secret"))
+        self.assertRaises(ValueError, hash_password, "")
+
+
+class VerifyTests(SynchronousTestCase):
+    """:meth:`Passwords.verify`."""
+
+    @override
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.hasher = Counting()
+        self.workers = [ImmediateWorker(), ImmediateWorker()]
+        self.passwords = passwords_with(*self.workers, clock=self.clock, hasher=self.hasher)
+        self.stored = quick_hash("secret")
+
+    def verify(self, password: str, stored: str | None = None, name: str = "joe") -> Verified:
+        """Check it."""
+        return self.successResultOf(self.passwords.verify(name, self.stored if stored is None else stored, password))
+
+    def test_right_and_wrong(self) -> None:
+        """The right password matches and no other does, whatever its case."""
+        self.assertEqual(Verified(True), self.verify("secret"))
+        for password in ("Secret", "secret ", "", "x" * 5000, "\udce9"):
+            self.assertEqual(Verified(False), self.verify(password))
+
+    def test_no_such_account(self) -> None:
+        """Without a stored hash a whole check is made, with the parameters of a real one, and nothing matches."""
+        self.assertEqual(Verified(False), self.verify("secret", ""))
+        (dummy,) = self.hasher.verified
+        self.assertFalse(self.hasher.check_needs_rehash(dummy))
+        self.assertEqual(len(self.stored), len(dummy))
+        self.verify("secret", "")
+        self.assertEqual(2, len(self.hasher.verified))
+
+    def test_a_right_password_is_remembered(self) -> None:
+        """For so long, and no longer, however often it is used meanwhile."""
+        for advance, checks in ((0, 1), (1, 1), (REMEMBER_SECONDS - 2, 1), (1, 2)):
+            self.clock.advance(advance)
+            self.assertTrue(self.verify("secret").matches)
+            self.assertEqual(checks, len(self.hasher.verified))
+
+    def test_a_wrong_password_is_not_remembered(self) -> None:
+        """Each guess costs a check, also beside a password that is remembered."""
+        self.verify("secret")
+        for _ in range(2):
+            self.assertFalse(self.verify("guess").matches)
+        self.assertEqual(3, len(self.hasher.verified))
+
+    def test_a_changed_password_is_forgotten(self) -> None:
+        """When the stored hash is another, the old password is wrong at once; nor is it right for another account."""
+        self.verify("secret")
+        self.assertFalse(self.verify("secret", quick_hash("other")).matches)
+        self.verify("secret", name="ann")
+        self.assertEqual(3, len(self.hasher.verified))
+
+    def test_remembered_are_bounded(self) -> None:
+        """Of more than are remembered the oldest is checked again."""
+        self.patch(passwords, "MAX_REMEMBERED", 2)
+        for name in ("a", "b", "c"):
+            self.verify("secret", name=name)
+        self.verify("secret", name="c")
+        self.verify("secret", name="b")
+        self.assertEqual(3, len(self.hasher.verified))
+        self.verify("secret", name="a")
+        self.assertEqual(4, len(self.hasher.verified))
+
+    def test_old_parameters(self) -> None:
+        """A password that is right for a hash with other parameters comes with a new hash; a wrong one does not."""
+        old = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("secret")
+        verified = self.verify("secret", old)
+        self.assertTrue(verified.matches)
+        assert verified.new_hash is not None
+        self.assertFalse(QUICK.check_needs_rehash(verified.new_hash))
+        self.assertTrue(QUICK.verify(verified.new_hash, "secret"))
+        self.assertEqual(Verified(False), self.verify("wrong", old))
+
+    def test_a_stored_hash_that_is_none(self) -> None:
+        """What stands in a source and is no argon2 hash matches nothing."""
+        self.assertEqual(Verified(False), self.verify("secret", "secret"))
+
+    def test_a_fault_is_no_wrong_password(self) -> None:
+        """When argon2 itself fails, for want of memory, the check fails, and nobody is told that his password is wrong."""
+        self.hasher.fault = VerificationError("Memory allocation error")
+        self.failureResultOf(self.passwords.verify("joe", self.stored, "secret"), VerificationError)
+        self.hasher.fault = None
+        self.assertTrue(self.verify("secret").matches)
+
+
+class WaitingTests(SynchronousTestCase):
+    """Two checks at once, few waiting."""
+
+    @override
+    def setUp(self) -> None:
+        self.hasher = Counting()
+        self.workers = [ImmediateWorker(), ImmediateWorker()]
+        self.passwords = passwords_with(*self.workers, hasher=self.hasher)
+        self.stored = quick_hash("secret")
+        for worker in self.workers:
+            worker.paused = True
+
+    def begin(self, count: int) -> list[Deferred[Verified]]:
+        """Begin so many checks."""
+        return [
+            Deferred.fromCoroutine(self.passwords.verify(f"user{number}", self.stored, "secret"))
+            for number in range(count)
+        ]
+
+    def finish(self) -> None:
+        """Let the threads work."""
+        for worker in self.workers:
+            worker.resume()
+
+    def test_shared_by_the_threads(self) -> None:
+        """Each thread gets as many as the other."""
+        waiting = self.begin(4)
+        self.finish()
+        self.assertEqual([[2], [2]], [worker.groups for worker in self.workers])
+        self.assertEqual([True] * 4, [self.successResultOf(one).matches for one in waiting])
+
+    def test_bound(self) -> None:
+        """Beside the two that are being made, 64 may wait; the next is told to come back, and later is welcome."""
+        waiting = self.begin(len(self.workers) + MAX_WAITING)
+        for one in waiting:
+            self.assertNoResult(one)
+        self.failureResultOf(self.passwords.verify("joe", self.stored, "secret"), TooBusyError)
+        self.failureResultOf(self.passwords.verify("", "", "secret"), TooBusyError)
+        self.finish()
+        self.assertTrue(all(self.successResultOf(one).matches for one in waiting))
+        self.assertTrue(self.successResultOf(self.passwords.verify("joe", self.stored, "secret")).matches)
+
+    def test_whoever_leaves_is_not_checked(self) -> None:
+        """The check of a client that has gone is not made, and makes room."""
+        waiting = self.begin(len(self.workers) + MAX_WAITING)
+        for one in waiting[:-1]:
+            one.cancel()
+            self.failureResultOf(one, CancelledError)
+        (more,) = self.begin(1)
+        self.finish()
+        self.assertTrue(self.successResultOf(waiting[-1]).matches)
+        self.assertTrue(self.successResultOf(more).matches)
+        self.assertEqual(2, len(self.hasher.verified))
+
+    def test_stop(self) -> None:
+        """Stopping finishes what waits, and ends the workers."""
+        (waiting,) = self.begin(1)
+        self.successResultOf(self.passwords.stop())
+        self.assertTrue(self.successResultOf(waiting).matches)
+        self.assertEqual([True, True], [worker.stopped for worker in self.workers])
