@@ -101,8 +101,8 @@ class _Group:
             for name in deposit.names:
                 if self._results[number] is None:
                     self._attempt(number, deposit, name)
-            if len(self._written) >= FILES_AT_ONCE:
-                self._publish()
+                if len(self._written) >= FILES_AT_ONCE:
+                    self._publish()
         self._publish()
         for path, numbers in self._touched.items():
             self._sync(path, numbers)

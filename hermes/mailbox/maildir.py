@@ -12,7 +12,7 @@ follows from the message and the recipient alone, so that a delivery that is rep
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -155,9 +155,7 @@ def find(path: str, unique: bytes) -> tuple[str, bytes] | None:
 def remove_abandoned(path: str, now: float) -> None:
     """Remove what deliveries that never came to their end left in tmp; readers of a maildir are asked to do this."""
     for entry in messages_in(os.fsencode(os.path.join(path, "tmp"))):
-        try:
+        # What cannot be removed, or is gone meanwhile, keeps nobody from reading.
+        with contextlib.suppress(OSError):
             if entry.stat(follow_symlinks=False).st_mtime < now - ABANDONED_SECONDS:
                 os.unlink(entry.path)
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise

@@ -77,7 +77,8 @@ class ReloadTests(FileTestCase):
         error = self.assertRaises(AccountsFileError, self.source.load)
         self.assertIn("accounts.ini:2: ", str(error))
         os.unlink(self.path)
-        self.assertRaises(AccountsFileError, self.source.load)
+        error = self.assertRaises(AccountsFileError, self.source.load)
+        self.assertIn("hermes user add", str(error))
 
     def test_change(self) -> None:
         """A change is seen at the first question a second after the last look, not before."""
@@ -277,6 +278,13 @@ class EditTests(FileTestCase):
         self.assertRaises(AccountsFileError, self.source.set_password, "joe", HASH)
         self.assertEqual("[joe\n", self.read())
         os.unlink(self.path)
+        self.assertRaises(AccountsFileError, self.source.remove, "joe")
+
+    def test_what_is_no_file(self) -> None:
+        """A directory in the place of the file is complained about by readers and by writers."""
+        os.unlink(self.path)
+        os.mkdir(self.path)
+        self.assertRaises(AccountsFileError, self.source.load)
         self.assertRaises(AccountsFileError, self.source.remove, "joe")
 
     def test_a_link_stays_a_link(self) -> None:

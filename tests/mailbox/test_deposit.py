@@ -56,10 +56,12 @@ class DepositTests(SynchronousTestCase):
         self.assertEqual([*writes, *["fsync"] * 3, *["rename"] * 3, "fsync new", "fsync new"], self.steps)
 
     def test_descriptors_are_bounded(self) -> None:
-        """However large a group is, so many files are open at once and no more."""
+        """However large a group is, and however many recipients a message has, so many files are open and no more."""
         put(self.joe, "cur", "0.x.h")
-        count = 2 * FILES_AT_ONCE + 1
-        self.depositor.perform([self.deposit(f"{number}.a.h") for number in range(count)])
+        count = 4 * FILES_AT_ONCE + 1
+        many = [f"{number}.b.h" for number in range(2 * FILES_AT_ONCE)]
+        single = [self.deposit(f"{number}.a.h") for number in range(2 * FILES_AT_ONCE + 1)]
+        self.depositor.perform([*single, self.deposit(*many)])
         self.assertEqual(count, len(files_in(self.joe, "new")))
         since, most = 0, 0
         for step in self.steps:

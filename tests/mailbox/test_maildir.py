@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.mailbox import maildir
 from hermes.mailbox.maildir import DeliveryNames
-from tests.support.maildirs import NOW, put, queue_id
+from tests.support.maildirs import NOW, Failing, put, queue_id
 
 
 class DeliveryNamesTests(SynchronousTestCase):
@@ -124,3 +124,12 @@ class DirectoriesTests(SynchronousTestCase):
             os.utime(target, (NOW - age, NOW - age))
         maildir.remove_abandoned(path, NOW)
         self.assertEqual(["young"], os.listdir(os.path.join(path, "tmp")))
+
+    def test_what_cannot_be_removed(self) -> None:
+        """A file in tmp that cannot be removed stays, and the others go."""
+        path = self.mktemp()
+        for name in ("a", "b"):
+            os.utime(put(path, "tmp", name), (0, 0))
+        self.patch(os, "unlink", Failing(os.unlink, PermissionError(1, "no")))
+        maildir.remove_abandoned(path, NOW)
+        self.assertEqual(1, len(os.listdir(os.path.join(path, "tmp"))))

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
 from hermes.core.account import Account
-from hermes.mailbox import quota
+from hermes.mailbox import maildir, quota
 from hermes.mailbox.quota import FRESH_SECONDS, REFUSING_SECONDS, used_octets
 from tests.support.maildirs import JOE, calling_worker, clock_at, mailboxes_in, put
 
@@ -41,6 +41,16 @@ class UsedOctetsTests(SynchronousTestCase):
         put(os.path.join(self.path, "elsewhere"), "cur", "1.a.h,S=1000")
         os.symlink("elsewhere", os.path.join(self.path, ".Link"))
         self.assertEqual(5, used_octets(self.path))
+
+    def test_a_message_that_goes_meanwhile(self) -> None:
+        """A file that another program takes away while it is being counted counts as nothing."""
+        maildir.make(self.path)
+        target = put(self.path, "new", "1.a.h", b"12345")
+        put(self.path, "new", "2.a.h,S=7")
+        found = list(maildir.messages_in(os.path.dirname(target)))
+        os.unlink(target)
+        self.patch(quota, "messages_in", lambda directory: found if directory.endswith(b"new") else [])
+        self.assertEqual(7, used_octets(self.path))
 
 
 class OverQuotaTests(SynchronousTestCase):

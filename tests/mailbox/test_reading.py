@@ -16,6 +16,7 @@ from hermes.interfaces import IStreamingMailbox
 from hermes.mailbox import maildir
 from hermes.mailbox.lock import MailboxLock
 from hermes.mailbox.reading import POP3Mailbox
+from hermes.mailbox.updating import MAX_FAULTS
 from tests.support.maildirs import (
     JOE,
     NOW,
@@ -248,6 +249,38 @@ class UpdateTests(MailboxTestCase):
         self.patch(os, "fsync", Failing(os.fsync, OSError(errno.EIO, "Input/output error")))
         self.assertEqual([], self.successResultOf(mailbox.update()))
         self.assertEqual([self.names[1]], files_in(self.path, "new"))
+
+
+class ManyFaultsTests(MailboxTestCase):
+    """A disk that refuses everything."""
+
+    def test_few_faults_are_logged(self) -> None:
+        """A thousand deletions that fail for one reason are not a thousand lines of the log."""
+        for number in range(10):
+            put(self.path, "new", f"170000001{number}.x.h")
+        mailbox = self.opened()
+        for number in range(mailbox.count()):
+            mailbox.delete(number)
+        logged: list[str] = []
+        self.patch(mailbox, "_log", Recorder(logged))
+
+        def refuse(path: bytes) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        self.patch(os, "unlink", refuse)
+        self.assertEqual(list(range(13)), self.successResultOf(mailbox.update()))
+        self.assertEqual(MAX_FAULTS, len(logged))
+
+
+class Recorder:
+    """Takes what is logged as an error."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def error(self, text: str, **facts: object) -> None:
+        """Keep it as text."""
+        self._lines.append(text.format(**facts))
 
 
 class LockTests(MailboxTestCase):

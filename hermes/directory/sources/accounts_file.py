@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -58,9 +58,8 @@ class Section:
     values: dict[str, tuple[int, int, str]] = attrs.field(factory=dict)
 
 
-def sections_of(path: str, text: str) -> list[Section]:
-    """Take the text apart; ``path`` is for complaints. Raises AccountsFileError."""
-    sections: list[Section] = []
+def sections_of(path: str, text: str) -> Iterator[Section]:
+    """Take the text apart, section by section; ``path`` is for complaints. Raises AccountsFileError."""
     section: Section | None = None
     current = ""
     for number, line in enumerate(text.split("\n"), 1):
@@ -79,8 +78,9 @@ def sections_of(path: str, text: str) -> list[Section]:
         elif content[0] == "[":
             if content[-1] != "]":
                 raise AccountsFileError(path, number, f"{content!r} lacks its closing bracket")
+            if section is not None:
+                yield section
             section = Section(content[1:-1], number, number)
-            sections.append(section)
             current = ""
         else:
             key, equals, value = content.partition("=")
@@ -95,23 +95,26 @@ def sections_of(path: str, text: str) -> list[Section]:
                 )
             section.values[current] = (number, number, value.strip())
             section.last_line = number
-    return sections
+    if section is not None:
+        yield section
 
 
 def parse(path: str, text: str) -> AccountTable:
     """Read all accounts; ``path`` is for complaints. Raises AccountsFileError."""
     records: list[Record] = []
-    lines: dict[str, Section] = {}
+    # Name -> the lines of its header and of its addresses, for complaints about what two sections have in common.
+    lines: dict[str, tuple[int, int]] = {}
     for section in sections_of(path, text):
-        record = _record(path, section)
-        first = lines.setdefault(section.name, section)
-        if first is not section:
-            raise AccountsFileError(path, section.line, f"{section.name!r} is already an account in line {first.line}")
-        records.append(record)
+        records.append(_record(path, section))
+        if section.name in lines:
+            first, _ = lines[section.name]
+            raise AccountsFileError(path, section.line, f"{section.name!r} is already an account in line {first}")
+        listed = section.values.get("addresses")
+        lines[section.name] = (section.line, listed[0] if listed is not None else 0)
     try:
         return table_of(records)
     except DuplicateAddressError as error:
-        raise AccountsFileError(path, lines[error.name].values["addresses"][0], str(error)) from None
+        raise AccountsFileError(path, lines[error.name][1], str(error)) from None
 
 
 def _record(path: str, section: Section) -> Record:

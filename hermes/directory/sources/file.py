@@ -139,6 +139,9 @@ class FileSource:
                 # Before the text: a change while it is being read is then noticed at the next look.
                 status = os.fstat(file.fileno())
                 octets = file.read()
+        except FileNotFoundError:
+            remedy = "`hermes user add` makes it; where nobody has a mailbox an empty one will do"
+            raise AccountsFileError(self.path, 0, f"there is no such file: {remedy}") from None
         except OSError as error:
             raise AccountsFileError(self.path, 0, error.strerror or str(error)) from None
         return _Loaded(parse(self.path, _decoded(self.path, octets)), _stamp(status))
