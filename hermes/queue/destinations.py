@@ -123,7 +123,7 @@ class Destinations:
         lane = self._lanes.get(delivery.destination)
         if lane is None:
             lane = self._lanes[delivery.destination] = _Lane(delivery.destination, self._crowd(delivery.agent))
-        if not lane.waiting and lane.crowd.may_start(lane):
+        if lane.crowd.may_start(lane):
             lane.running += 1
             lane.crowd.running += 1
             return True

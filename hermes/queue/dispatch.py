@@ -218,9 +218,9 @@ class Dispatcher:
                 ready.append(delivery)
         if not active.deliveries:
             # All of it waits for destinations that have closed, and these say when they open again.
-            active.incomplete = False
             self._leave(active)
         elif refused:
+            # They may open while the look at the disk does not see this message.
             active.incomplete = True
         # Only now: a delivery may end at once, and the message must not leave while it has others.
         for delivery in ready:

@@ -99,6 +99,21 @@ class HangingDestinationTests(SynchronousTestCase):
             made.advance(0.2)
         self.assertEqual(made.spool.messages, {})
 
+    def test_destination_opens_while_the_message_is_active(self) -> None:
+        """What had to wait for a busy destination is found when the rest of its message has ended, however late."""
+        made = site()
+        made.manager.start()
+        for _ in range(ACTIVE):
+            made.accept("x@slow.test")
+        queue_id = made.accept("y@slow.test", "y@other.slow.test")
+        while waiting := [each for each in made.direct.running if each.next_hop == "slow.test"]:
+            waiting[0].answer(RELAYED)
+            made.advance(0.2)
+        self.assertEqual(list(made.spool.messages), [queue_id])
+        made.direct.running[0].answer(RELAYED)
+        made.advance(0.2)
+        self.assertEqual([each.next_hop for each in made.direct.running], ["slow.test"])
+
     def test_smart_host_instead(self) -> None:
         """Mail that the spool knows under many names, and that all goes to one hanging host now, does not fill the set."""
         made = site()

@@ -41,6 +41,19 @@ class OrdersTests(SynchronousTestCase):
         self.assertEqual(list(self.site.spool.messages), [ids[-2]])
         self.assertEqual(self.site.active, 0)
 
+    def test_release_while_a_part_is_being_tried(self) -> None:
+        """What was taken back and released again is found when the part that was being tried has ended."""
+        self.site.direct.hangs = lambda _: True
+        for _ in range(self.site.limits["direct"].per_destination):
+            self.site.accept("x@example.net")
+        queue_id = self.site.accept("y@example.net", "y@example.com")
+        self.successResultOf(self.manager.hold(queue_id))
+        self.successResultOf(self.manager.release(queue_id))
+        while self.site.direct.running:
+            self.site.direct.running[0].answer(RELAYED)
+            self.site.advance(0.2)
+        self.assertEqual(self.site.spool.messages, {})
+
     def test_hold_during_an_attempt(self) -> None:
         """An attempt that is under way ends; what it put off stays held."""
         self.site.direct.hangs = lambda _: True
