@@ -12,7 +12,7 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 from typing_extensions import override
 
-from hermes.app.server import Server, StartError
+from hermes.app.server import Server, StartError, halt
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 
@@ -39,10 +39,7 @@ def makeService(options: Options) -> IService:
 
     def failed(failure: Failure) -> None:
         _log.critical("Hermes cannot start: {reason}", reason=failure.getErrorMessage())
-        if reactor.running:
-            reactor.stop()
-        else:
-            reactor.callWhenRunning(reactor.stop)
+        reactor.callWhenRunning(halt, reactor)
 
     try:
         server = Server(options["config"], load(options["config"]), reactor, failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -18,12 +18,12 @@ from hermes.services.smtp_server import SMTPServerFactory
 
 @attrs.frozen
 class Entrance:
-    """One listener: the module and the key it belongs to, its text in the configuration, and what makes its factory."""
+    """One listener: the module and the key it belongs to, its text in the configuration, and who answers there."""
 
     module: str
     key: str
     place: str
-    factory: Callable[[], Any]
+    factory: SMTPServerFactory | POP3ServerFactory
 
     @property
     def section(self) -> str:
@@ -36,8 +36,8 @@ def entrances(
 ) -> Iterator[Entrance]:
     """All listeners of mail protocols that the settings ask for."""
 
-    def smtp(place: str, flavor: Flavor, implicit_tls: bool) -> Callable[[], SMTPServerFactory]:
-        return lambda: SMTPServerFactory(
+    def smtp(place: str, flavor: Flavor, implicit_tls: bool) -> SMTPServerFactory:
+        return SMTPServerFactory(
             settings=settings.smtp,
             hostname=settings.hermes.hostname,
             listener=place,
@@ -50,8 +50,8 @@ def entrances(
             implicit_tls=implicit_tls,
         )
 
-    def pop3(implicit_tls: bool) -> Callable[[], POP3ServerFactory]:
-        return lambda: POP3ServerFactory(
+    def pop3(implicit_tls: bool) -> POP3ServerFactory:
+        return POP3ServerFactory(
             clock=clock,
             settings=settings.pop3,
             hostname=settings.hermes.hostname,

@@ -15,7 +15,8 @@ from twisted.logger import Logger
 from typing_extensions import override
 
 from hermes.app.staged import Module
-from hermes.net.listen import accept
+from hermes.config.listener import parse_listener
+from hermes.net.listen import accept, discard
 
 #: How long sessions may take to come to an end when the server stops: a message that is being received may still be whole.
 SESSION_GRACE_SECONDS = 20.0
@@ -38,7 +39,9 @@ class Session(Protocol):
 class SessionFactory(Protocol):
     """What every server's factory offers."""
 
-    sessions: Collection[Session]
+    @property
+    def sessions(self) -> Collection[Session]:
+        """Everybody who is connected."""
 
 
 @attrs.frozen
@@ -74,7 +77,8 @@ class Listening(Module):
         self._reactor = reactor
         self._waiting: list[Door] = []
         self._ports: dict[str, tuple[IListeningPort, _Switch]] = {}
-        self._factories: list[SessionFactory] = []
+        #: Factories that answer nowhere any more, as long as somebody is still connected to them.
+        self._retired: list[SessionFactory] = []
 
     @override
     async def start(self) -> None:
@@ -84,15 +88,25 @@ class Listening(Module):
 
     @override
     async def stop(self) -> None:
-        for place in list(self._ports):
-            await self.close(place)
-        for session in self.sessions():
-            session.shut_down()
+        await self.leave()
         deadline = self._reactor.seconds() + SESSION_GRACE_SECONDS
         while self.sessions() and self._reactor.seconds() < deadline:
             await deferLater(self._reactor, _POLL_SECONDS)
         for session in self.sessions():
             session.transport.abortConnection()
+
+    @override
+    def abandon(self) -> None:
+        while self._waiting:
+            door = self._waiting.pop()
+            discard(parse_listener(door.place), door.opened)
+
+    async def leave(self) -> None:
+        """Stop accepting everywhere, and ask all sessions to end."""
+        for place in list(self._ports):
+            await self.close(place)
+        for session in self.sessions():
+            session.shut_down()
 
     @property
     def places(self) -> set[str]:
@@ -108,22 +122,44 @@ class Listening(Module):
 
     def switch(self, place: str, factory: SessionFactory) -> None:
         """Let new connections at a place be answered by another factory; sessions go on as they began."""
-        self._ports[place][1].target = factory
-        # Of the old ones only those are kept that somebody is still connected to.
-        self._factories = [old for old in self._factories if old.sessions] + [factory]
+        _, switch = self._ports[place]
+        old, switch.target = switch.target, factory
+        self._retire(old)
 
     async def close(self, place: str) -> None:
         """Stop accepting at one place; its sessions go on to their end."""
-        port, _ = self._ports.pop(place)
+        port, switch = self._ports.pop(place)
+        self._retire(switch.target)
         await maybeDeferred(port.stopListening)
         self._log.info("{name} no longer listens at {place}", name=self.name, place=place)
 
     def sessions(self) -> list[Session]:
         """Everybody who is connected."""
-        return [session for factory in self._factories for session in factory.sessions]
+        factories = [*self._retired, *(switch.target for _, switch in self._ports.values())]
+        return [session for factory in factories for session in factory.sessions]
+
+    def _retire(self, factory: SessionFactory) -> None:
+        self._retired = [old for old in (*self._retired, factory) if old.sessions]
 
     def _accept(self, door: Door) -> None:
         switch = _Switch(door.factory)
         self._ports[door.place] = accept(self._reactor, door.opened, switch), switch
-        self._factories.append(door.factory)
         self._log.info("{name} listens at {place}", name=self.name, place=door.place)
+
+
+class Closing(Module):
+    """
+    Closes all doors together: it starts after them and stops before them.
+
+    Otherwise the last protocol would take new sessions for as long as those of the others need to end.
+    """
+
+    name = "closing"
+
+    def __init__(self, listening: Collection[Listening]) -> None:
+        self._listening = listening
+
+    @override
+    async def stop(self) -> None:
+        for each in self._listening:
+            await each.leave()

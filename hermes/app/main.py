@@ -15,7 +15,7 @@ from twisted.logger import (
 )
 from twisted.python.failure import Failure
 
-from hermes.app.server import Server, StartError
+from hermes.app.server import Server, StartError, halt
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 
@@ -53,7 +53,7 @@ class _Run:
 
     def _failed(self, failure: Failure) -> None:
         self._status = _refuse(failure.getErrorMessage())
-        self._reactor.stop()
+        halt(self._reactor)
 
 
 def _refuse(reason: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from typing_extensions import override
 
 from hermes.app.staged import Module
 from hermes.config.listener import parse_listener
-from hermes.net.listen import accept, bind
+from hermes.net.listen import accept, bind, discard
 from hermes.net.notify import Notifier
 from hermes.queue.relay import RelayManager
 
@@ -48,24 +49,34 @@ class Passage(Module):
     def __init__(self, name: str, reactor: Any, place: str, factory: Any) -> None:
         self.name = f"{name} {place}"
         self._reactor = reactor
-        self._place = place
+        self._listener = parse_listener(place)
         self._factory = factory
         self._opened: socket.socket | None = None
         self._port: IListeningPort | None = None
 
     def bind(self, inherited: Callable[[str], int]) -> None:
         """Take the place; raise ListenError."""
-        self._opened = bind(parse_listener(self._place), inherited)
+        self._opened = bind(self._listener, inherited)
+        if self._listener.kind == "unix":
+            # Whoever comes in may do anything: nobody but the server's own user.
+            os.chmod(self._listener.path, 0o600)
 
     @override
     async def start(self) -> None:
         if self._opened is not None:
-            self._port = accept(self._reactor, self._opened, self._factory)
+            opened, self._opened = self._opened, None
+            self._port = accept(self._reactor, opened, self._factory)
 
     @override
     async def stop(self) -> None:
         if self._port is not None:
             await maybeDeferred(self._port.stopListening)
+
+    @override
+    def abandon(self) -> None:
+        if self._opened is not None:
+            opened, self._opened = self._opened, None
+            discard(self._listener, opened)
 
 
 class Signals(Module):

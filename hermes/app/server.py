@@ -7,6 +7,7 @@ Whatever can fail when a server starts, fails before anything has begun: certifi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -15,6 +16,9 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
+from OpenSSL import SSL
+from twisted.conch.ssh.keys import BadKeyError
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,7 +27,7 @@ from hermes.app.circle import Circle
 from hermes.app.commands import Commands
 from hermes.app.entrances import Entrance, entrances
 from hermes.app.housekeeping import Housekeeping
-from hermes.app.listening import Door, Listening
+from hermes.app.listening import Closing, Door, Listening
 from hermes.app.modules import Delivery, Passage, Signals
 from hermes.app.staged import StagedService
 from hermes.app.stores import Stores
@@ -33,15 +37,24 @@ from hermes.config.loader import load
 from hermes.config.places import control_socket
 from hermes.config.schema import Settings
 from hermes.net.gate import Gate
-from hermes.net.listen import ListenError, bind, inherited_socket
+from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
-from hermes.net.tls import CertificateError, ServerTLS, load_context
+from hermes.net.tls import CertificateError, ServerTLS
 from hermes.queue.relay import RelayManager
 from hermes.services.control import ControlFactory
 from hermes.services.manhole import make_factory
 
 #: What cannot be changed while the server runs: files that are open, and a shell that somebody may be sitting in.
-FIXED = ("hermes.data", "log.file", "log.format", "log.level", "manhole.listen", "manhole.host_key", "queue.active")
+FIXED = (
+    "hermes.data",
+    "log.file",
+    "log.format",
+    "log.level",
+    "manhole.listen",
+    "manhole.authorized_keys",
+    "manhole.host_key",
+    "queue.active",
+)
 
 
 class StartError(Exception):
@@ -62,21 +75,21 @@ class Server:
         self._notifier = Notifier(os.environ)
         self._started_at = reactor.seconds()
         self._reloading = False
-        try:
-            self._tls = ServerTLS(settings.tls.certificate, settings.tls.key) if settings.tls.certificate else None
-            os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
-        except CertificateError as error:
-            raise StartError(str(error)) from error
-        except OSError as error:
-            raise StartError(f"{settings.hermes.data}: {error.strerror}; see [hermes] data") from error
         self._gate = Gate(settings.limits, reactor.seconds)
         self._stores = Stores(settings, reactor, self.now)
         self.spool = self._stores.spool
-        self._circle = self._make_circle(settings)
-        self.relay = self._make_relay()
         self._listening = {name: Listening(name, reactor) for name in ("smtp", "pop3")}
-        self._places: dict[str, Entrance] = {}
-        self.service = self._make_service(failed)
+        self.service = StagedService(reactor, failed)
+        try:
+            _make_data_directory(settings)
+            self._tls = _certificate_of(settings)
+            self._circle = self._make_circle(settings)
+            self.relay = self._make_relay()
+            self._places = self._entrances(settings, self._circle, self._tls)
+            self._fill_service()
+        except (ValueError, ListenError) as error:
+            self.service.abandon()
+            raise StartError(str(error)) from error
 
     # What the control socket and the manhole ask
 
@@ -99,7 +112,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop in order, after the answer has gone out."""
-        self._reactor.callLater(0.1, self._reactor.stop)
+        self._reactor.callLater(0.1, halt, self._reactor)
 
     async def reload(self) -> str:
         """
@@ -107,6 +120,8 @@ class Server:
 
         Raises ValueError with a text for the administrator, and then nothing has changed.
         """
+        if not self.service.running:
+            raise ValueError("the server is stopping: it reads the configuration when it starts again")
         if self._reloading:
             raise ValueError("a reload is going on already: try again in a moment")
         self._notifier.reloading(time.monotonic())
@@ -120,12 +135,11 @@ class Server:
     async def _reload(self) -> str:
         settings = self._load_again()
         # What may fail comes first; the sockets last, because they would have to be closed again.
+        tls = _certificate_of(settings)
         circle = self._make_circle(settings)
-        tls, take_certificate = self._certificate_for(settings)
-        wanted = {one.place: one for one in self._entrances(settings, circle, tls)}
+        wanted = self._entrances(settings, circle, tls)
         self._refuse_other_uses(wanted)
         doors = self._bind(one for place, one in wanted.items() if place not in self._places)
-        take_certificate()
         # From here on nothing can fail.
         before, self._places = self._places, wanted
         old_circle, self._circle = self._circle, circle
@@ -139,7 +153,7 @@ class Server:
             postmaster=settings.hermes.postmaster,
         )
         for place in before.keys() & wanted.keys():
-            self._listening[wanted[place].module].switch(place, wanted[place].factory())
+            self._listening[wanted[place].module].switch(place, wanted[place].factory)
         self._open(doors)
         for place in before.keys() - wanted.keys():
             await self._listening[before[place].module].close(place)
@@ -158,26 +172,17 @@ class Server:
             raise ValueError(f"{', '.join(changed)} cannot be changed while the server runs: restart it")
         return settings
 
-    def _certificate_for(self, settings: Settings) -> tuple[ServerTLS | None, Callable[[], None]]:
-        """The certificate of other settings, and what takes it into use once all else is known to be right."""
-        files = settings.tls.certificate, settings.tls.key
-        if not files[0]:
-            return None, lambda: None
-        try:
-            if self._tls is None:
-                return ServerTLS(*files), lambda: None
-            load_context(*files)
-        except CertificateError as error:
-            raise ValueError(str(error)) from None
-        tls = self._tls
-        return tls, lambda: tls.use(*files)
-
     def _refuse_other_uses(self, wanted: Mapping[str, Entrance]) -> None:
+        new = sorted(wanted.keys() - self._places.keys())
         for place, now in self._places.items():
             if place in wanted and wanted[place].section != now.section:
                 raise ValueError(
                     f"{place} is {now.section} and cannot become {wanted[place].section} while the server runs: restart it"
                 )
+            # The old one would have to be closed before the new one is opened, and then there would be no way back.
+            for other in new:
+                if parse_listener(other).overlaps(parse_listener(place)):
+                    raise ValueError(f"{other} cannot be opened beside {place} while the server runs: restart it")
 
     async def _leave(self) -> None:
         await self._circle.stop()
@@ -185,7 +190,12 @@ class Server:
     # Making the parts
 
     def _make_circle(self, settings: Settings) -> Circle:
-        return Circle(settings, self._stores, self._reactor, self.now, lambda: self.relay)
+        try:
+            return Circle(settings, self._stores, self._reactor, self.now, lambda: self.relay)
+        except (OSError, SSL.Error) as error:
+            # All else that a circle is made of has been checked when the settings were read.
+            why = error.strerror if isinstance(error, OSError) else "there is no certificate in PEM form in it"
+            raise ValueError(f"[smarthost] authority: {settings.smarthost.authority}: {why}") from error
 
     def _make_relay(self) -> RelayManager:
         settings, circle = self.settings, self._circle
@@ -203,44 +213,47 @@ class Server:
             limits=circle.limits,
         )
 
-    def _entrances(self, settings: Settings, circle: Circle, tls: ServerTLS | None) -> list[Entrance]:
-        return list(entrances(settings, circle, self._stores, self._reactor, self._gate, tls))
+    def _entrances(self, settings: Settings, circle: Circle, tls: ServerTLS | None) -> dict[str, Entrance]:
+        """The listeners that the settings ask for, by their places."""
+        wanted = entrances(settings, circle, self._stores, self._reactor, self._gate, tls)
+        return {one.place: one for one in wanted}
 
-    def _make_service(self, failed: Callable[[Failure], None]) -> StagedService:
-        settings, control = self.settings, Commands(self)
-        try:
-            wanted = self._entrances(settings, self._circle, self._tls)
-            self._places = {one.place: one for one in wanted}
-            self._open(self._bind(wanted))
-            passages = [
-                Passage(
-                    "control", self._reactor, f"unix:{control_socket(settings)}", ControlFactory(control, self._reactor)
-                )
-            ]
-            if settings.manhole.listen:
-                shell = make_factory(control, settings.manhole.authorized_keys, settings.manhole.host_key)
-                passages += [Passage("manhole", self._reactor, place, shell) for place in settings.manhole.listen]
-            for passage in passages:
-                passage.bind(self._inherited)
-        except (ValueError, ListenError) as error:
-            raise StartError(str(error)) from error
+    def _fill_service(self) -> None:
+        """Put the modules into the service and bind their sockets; raise ValueError or ListenError."""
+        passages = self._passages(Commands(self))
+        listening = self._listening.values()
         housekeeping = Housekeeping(
             self._reactor,
             expire_trace=lambda: self.spool.expire_trace(self.now() - self.settings.trace.keep),
             certificate=lambda: self._tls,
             notifier=self._notifier,
         )
-        service = StagedService(self._reactor, failed)
         for module in (
             self._stores,
             Delivery(self.relay, self._leave),
             *passages,
-            *self._listening.values(),
+            *listening,
+            Closing(listening),
             housekeeping,
             Signals(self._reactor, self.reload, self._notifier),
         ):
-            module.setServiceParent(service)
-        return service
+            module.setServiceParent(self.service)
+        self._open(self._bind(self._places.values()))
+        for passage in passages:
+            passage.bind(self._inherited)
+
+    def _passages(self, control: Commands) -> list[Passage]:
+        place, answering = f"unix:{control_socket(self.settings)}", ControlFactory(control, self._reactor)
+        passages = [Passage("control", self._reactor, place, answering)]
+        manhole = self.settings.manhole
+        if manhole.listen:
+            try:
+                shell = make_factory(control, manhole.authorized_keys, manhole.host_key)
+            except (OSError, ValueError, BadKeyError) as error:
+                why = error.strerror if isinstance(error, OSError) else "this is not a private key without a passphrase"
+                raise ValueError(f"[manhole] host_key: {manhole.host_key}: {why}") from error
+            passages += [Passage("manhole", self._reactor, place, shell) for place in manhole.listen]
+        return passages
 
     def _bind(self, wanted: Iterable[Entrance]) -> list[tuple[Entrance, socket.socket]]:
         """Bind all or none; raise ValueError with a text for the administrator."""
@@ -249,14 +262,37 @@ class Server:
             try:
                 bound.append((one, bind(parse_listener(one.place), self._inherited)))
             except ListenError as error:
-                for _, opened in bound:
-                    opened.close()
+                for other, opened in bound:
+                    discard(parse_listener(other.place), opened)
                 raise ValueError(f"{one.section}: {error}") from error
         return bound
 
     def _open(self, doors: Iterable[tuple[Entrance, socket.socket]]) -> None:
         for one, opened in doors:
-            self._listening[one.module].open(Door(one.place, opened, one.factory()))
+            self._listening[one.module].open(Door(one.place, opened, one.factory))
+
+
+def halt(reactor: Any) -> None:
+    """Stop the reactor, unless that has been done."""
+    with contextlib.suppress(ReactorNotRunning):
+        reactor.stop()
+
+
+def _make_data_directory(settings: Settings) -> None:
+    try:
+        os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"[hermes] data: {settings.hermes.data}: {error.strerror}") from error
+
+
+def _certificate_of(settings: Settings) -> ServerTLS | None:
+    """The certificate that the settings name; raise ValueError when it cannot be used."""
+    if not settings.tls.certificate:
+        return None
+    try:
+        return ServerTLS(settings.tls.certificate, settings.tls.key)
+    except (CertificateError, OSError) as error:
+        raise ValueError(str(error)) from error
 
 
 def _value(settings: Settings, key: str) -> object:

@@ -29,6 +29,9 @@ class Module(Service):
     async def stop(self) -> None:
         """Finish; called only after :meth:`start` has succeeded."""
 
+    def abandon(self) -> None:
+        """Let go of what was taken for a start that will not come; harmless at any other end."""
+
 
 class StagedService(MultiService):
     """
@@ -84,3 +87,10 @@ class StagedService(MultiService):
                 await Deferred.fromCoroutine(module.stop()).addTimeout(module.stop_seconds, self._clock)
             except Exception:
                 self._log.failure("The module {name} did not stop in order", name=module.name)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of what the modules hold that have not been started."""
+        rest: Any = self.services
+        for module in rest:
+            module.abandon()

@@ -63,8 +63,10 @@ class Stores(Module):
 
     @override
     async def stop(self) -> None:
-        await self.spool.close()
-        await self._stop_threads()
+        try:
+            await self.spool.close()
+        finally:
+            await self._stop_threads()
 
     def reopen_log(self) -> None:
         """Open the mail log anew, after something else has moved it away."""

@@ -52,7 +52,28 @@ def inherited_socket(reactor: Any, name: str) -> int:
 def accept(reactor: IReactorSocket, opened: socket.socket, factory: ServerFactory[Any]) -> IListeningPort:
     """Begin to accept at a bound socket, which is taken over. TLS is the sessions' own business."""
     with contextlib.closing(opened):
-        return reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
+        path = _path_of(opened)
+        mode = stat.S_IMODE(os.stat(path).st_mode) if path else 0
+        port = reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
+        # Twisted has made both its own: a queue of 50, and a UNIX socket that is open to everybody.
+        opened.listen(BACKLOG)
+        if path:
+            os.chmod(path, mode)
+        return port
+
+
+def discard(listener: Listener, opened: socket.socket) -> None:
+    """Close a bound socket at which nothing was accepted, and remove the file that :func:`bind` made for it."""
+    opened.close()
+    if listener.kind == "unix":
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(listener.path)
+
+
+def _path_of(opened: socket.socket) -> str:
+    """Where a UNIX socket is; empty for others, and for one without a file."""
+    name = opened.getsockname() if opened.family == socket.AF_UNIX else ""
+    return name if isinstance(name, str) else ""
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:

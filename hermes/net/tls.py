@@ -33,7 +33,7 @@ class CertificateError(Exception):
 
 @implementer(IServerTLS)
 class ServerTLS:
-    """The server's certificate; :meth:`reload` takes a renewed one, all or nothing."""
+    """The server's certificate; :meth:`reload_if_changed` takes a renewed one, all or nothing."""
 
     _log = Logger()
 
@@ -52,12 +52,6 @@ class ServerTLS:
         """The OpenSSL context of the moment."""
         context: SSL.Context = self._factory.getContext()
         return context
-
-    def use(self, certificate: str, key: str) -> None:
-        """Take another pair of files; raise :class:`CertificateError` and change nothing when it cannot be used."""
-        factory = load_context(certificate, key)
-        self._certificate, self._key, self._factory = certificate, key, factory
-        self._stamp = self._stat()
 
     def reload_if_changed(self) -> bool:
         """

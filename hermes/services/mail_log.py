@@ -45,9 +45,14 @@ class MailLog:
             self._flush_call = self._clock.callLater(FLUSH_SECONDS, self._flush)
 
     def reopen(self) -> None:
-        """Open the file anew, after something else has moved it away."""
+        """Open the file anew, after something else has moved it away; when that cannot be done, the old one goes on."""
+        try:
+            opened = self._open()
+        except OSError as error:
+            self._report(error)
+            return
         self.close()
-        self._file = self._open()
+        self._file = opened
 
     def close(self) -> None:
         """Write what waits and close the file."""

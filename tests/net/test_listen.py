@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 import tempfile
@@ -11,10 +12,11 @@ from pathlib import Path
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.trial import util
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hermes.config.listener import parse_listener
-from hermes.net.listen import ListenError, accept, bind
+from hermes.net.listen import ListenError, accept, bind, discard
 
 
 class BindTests(SynchronousTestCase):
@@ -133,6 +135,9 @@ class Listener(Protocol):
 class AcceptTests(TestCase):
     """From bound to accepting."""
 
+    # Twisted compares the path of a UNIX socket, which it has in octets, with text too.
+    suppress = [util.suppress(message="Comparison between bytes and string", category=BytesWarning)]
+
     async def test_accepting(self) -> None:
         """A client that came between binding and accepting is served."""
         opened = bind(parse_listener("127.0.0.1:0"), {}.__getitem__)
@@ -143,6 +148,52 @@ class AcceptTests(TestCase):
             reactor.adoptStreamConnection(early.fileno(), socket.AF_INET, _Once(client))
         self.assertEqual(await client.closed, b"hello")
         await port.stopListening()
+
+    def test_rights(self) -> None:
+        """A UNIX socket is not opened to more people when accepting begins."""
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name) / "s"
+        opened = bind(parse_listener(f"unix:{path}"), {}.__getitem__)
+        path.chmod(0o600)
+        port = accept(reactor, opened, Factory.forProtocol(Greeter))
+        self.addCleanup(port.stopListening)
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+
+    def test_backlog(self) -> None:
+        """More clients may wait to be accepted than Twisted's own fifty."""
+        opened = bind(parse_listener("127.0.0.1:0"), {}.__getitem__)
+        address = opened.getsockname()
+        port = accept(reactor, opened, Factory.forProtocol(Greeter))
+        self.addCleanup(port.stopListening)
+        waiting = []
+        for _ in range(60):
+            client = socket.socket()
+            self.addCleanup(client.close)
+            client.setblocking(False)
+            client.connect_ex(address)
+            waiting.append(client)
+        _, writable, _ = select.select([], waiting, [], 0)
+        self.assertEqual(len(writable), 60)
+
+    def test_discarded(self) -> None:
+        """A socket at which nothing was accepted is closed, and its file removed; somebody else may have done that."""
+        with tempfile.TemporaryDirectory() as directory:
+            listener = parse_listener(f"unix:{directory}/s")
+            for _ in range(2):
+                opened = bind(listener, {}.__getitem__)
+                discard(listener, opened)
+                self.assertEqual((opened.fileno(), os.listdir(directory)), (-1, []))
+            discard(listener, opened)
+
+    def test_discarded_of_systemd(self) -> None:
+        """What systemd has opened stays there for the next start."""
+        with tempfile.TemporaryDirectory() as directory:
+            given = bind(parse_listener(f"unix:{directory}/s"), {}.__getitem__)
+            self.addCleanup(given.close)
+            listener = parse_listener("systemd:lmtp")
+            discard(listener, bind(listener, {"lmtp": given.fileno()}.__getitem__))
+            self.assertEqual(os.listdir(directory), ["s"])
 
     def test_the_descriptor_is_taken_over(self) -> None:
         """No second descriptor stays open."""

@@ -68,6 +68,16 @@ class MailLogTests(SynchronousTestCase):
         self.clock.advance(FLUSH_SECONDS)
         self.assertEqual([line.split()[1] for line in self.lines()], ["refused"])
 
+    def test_not_reopened(self) -> None:
+        """When no new file can be made, the fault is logged and the lines go on into the old one."""
+        log = self.log()
+        moved = self.path.parent.with_name("moved")
+        self.path.parent.rename(moved)
+        log.reopen()
+        log.write(Event(0, Kind.REFUSED))
+        self.clock.advance(FLUSH_SECONDS)
+        self.assertIn("refused", (moved / self.path.name).read_text())
+
     def test_turns_over(self) -> None:
         """A file that is full is put aside, and only so many are kept."""
         self.patch(mail_log, "ROTATE_OCTETS", 100)
