@@ -101,7 +101,7 @@ class InForceTests(ReloadTestCase):
         self.assertEqual(shown, ["one.example.org", "two.example.org"])
         await self.reload(self.listen)
         talk = await deferToThread(Talk, self.place)
-        self.assertEqual(await deferToThread(talk.say, "HELO x"), "250 mail.example.org")
+        self.assertEqual((await deferToThread(talk.say, "HELO x"))[:3], "250")
         self.assertEqual((await deferToThread(talk.say, "STARTTLS"))[:3], "502")
         talk.close()
 
