@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
+from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
 from hermes.app.server import FIXED, Server
 from hermes.core.event import Event, Kind
@@ -263,22 +264,13 @@ class NothingChangesTests(ReloadTestCase):
         settings = server.settings
         self.rewrite("[nonsense]\n")
         told: Deferred[str] = Deferred()
-        signals = server.service.getServiceNamed("signals")
-        self.patch(signals, "_log", _Errors(told))
+
+        def listen(event: LogEvent) -> None:
+            if event["log_level"] is LogLevel.error:
+                told.callback(event["reason"])
+
+        globalLogPublisher.addObserver(listen)
+        self.addCleanup(globalLogPublisher.removeObserver, listen)
         signal.raise_signal(signal.SIGHUP)
         self.assertIn("nonsense", await told)
         self.assertIs(server.settings, settings)
-
-
-class _Errors:
-    """A log of which only errors matter."""
-
-    def __init__(self, told: Deferred[str]) -> None:
-        self._told = told
-
-    def error(self, form: str, reason: str) -> None:
-        """Take the reason."""
-        self._told.callback(reason)
-
-    def info(self, form: str) -> None:
-        """Nothing."""
