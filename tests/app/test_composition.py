@@ -1,0 +1,188 @@
+"""What follows from the settings: who answers where, which ways out there are, and what is kept on disk."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.mail.smtp import IMessageDelivery
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from hermes.app.circle import LOCAL_DELIVERIES, Circle
+from hermes.app.entrances import entrances
+from hermes.app.stores import Stores
+from hermes.config.loader import load
+from hermes.config.schema import POP3Settings, Settings, SMTPSettings
+from hermes.core.event import Event, Kind
+from hermes.directory.sources.accounts_file import AccountsFileError
+from hermes.interfaces import IDeliveryAgent, IRelayManager
+from hermes.net.gate import Gate
+from hermes.protocols.smtp.events import Flavor
+from hermes.services.smtp_server import SMTPServerFactory
+from tests.support.configuration import MINIMAL, write_config
+from tests.support.server import ServerTestCase
+
+
+class CircleTestCase(SynchronousTestCase):
+    """A circle that belongs to no server."""
+
+    def circle(self, more: str = "") -> Circle:
+        """Of these settings."""
+        self.settings = load(write_config(self, MINIMAL + more))
+        self.clock = Clock()
+        self.stores = Stores(self.settings, self.clock, self.clock.seconds)
+        self.relays = 0
+
+        def relay() -> IRelayManager:
+            self.relays += 1
+            made: Any = object()
+            return made
+
+        return Circle(self.settings, self.stores, self.clock, self.clock.seconds, relay)
+
+
+class CircleTests(CircleTestCase):
+    """Directory, router and agents."""
+
+    def test_no_way_out(self) -> None:
+        """By default there are mailboxes and nothing else: nothing is sent anywhere."""
+        circle = self.circle()
+        self.assertEqual(set(circle.agents), {"local"})
+        route = self.successResultOf(Deferred.fromCoroutine(circle.router.route("bob@example.net")))
+        self.assertTrue(route.startswith("none:"), route)
+
+    def test_ways_out(self) -> None:
+        """The agents are those that are configured, with as many connections as the settings say."""
+        circle = self.circle("[smarthost]\nhost = smtp.example.net\nconnections = 3\n")
+        self.assertEqual(set(circle.agents), {"local", "smarthost"})
+        self.assertEqual((circle.limits["smarthost"].total, circle.limits["smarthost"].per_destination), (3, 3))
+        route = self.successResultOf(Deferred.fromCoroutine(circle.router.route("bob@example.net")))
+        self.assertEqual(route, "smarthost:default")
+        circle = self.circle("[direct]\nenabled = yes\nconnections = 9\nconnections_per_destination = 2\n")
+        self.assertEqual(set(circle.agents), {"local", "direct"})
+        self.assertEqual((circle.limits["direct"].total, circle.limits["direct"].per_destination), (9, 2))
+        self.assertEqual(circle.limits["local"].total, LOCAL_DELIVERIES)
+        for agent in circle.agents.values():
+            verifyObject(IDeliveryAgent, agent)
+
+    def test_stop(self) -> None:
+        """Leave is taken of all other servers, also when there are none."""
+        self.successResultOf(Deferred.fromCoroutine(self.circle().stop()))
+
+    def test_anonymous(self) -> None:
+        """Whoever has not logged in may deliver, under the rules of this circle; the relay manager is asked for late."""
+        circle = self.circle("[smtp]\nmax_size = 7M\n")
+        self.assertEqual(self.relays, 0)
+        receptions = [circle._reception(None) for _ in range(2)]
+        self.assertEqual(self.relays, 1)
+        verifyObject(IMessageDelivery, receptions[0])
+        premises: Any = receptions[0]
+        self.assertEqual(premises._premises.max_size_octets, 7 * 1024**2)
+
+
+class EntranceTests(CircleTestCase):
+    """Listeners and their factories."""
+
+    def entrances(self, settings: Settings, tls: Any = None) -> dict[str, Any]:
+        """By their places."""
+        circle = self.circle()
+        gate = Gate(settings.limits, self.clock.seconds)
+        return {one.place: one for one in entrances(settings, circle, self.stores, self.clock, gate, tls)}
+
+    def test_nothing_by_default(self) -> None:
+        """Without listeners nobody is let in."""
+        self.assertEqual(self.entrances(Settings()), {})
+
+    def test_each_key(self) -> None:
+        """Each key makes its kind of session, and only those that say so begin with TLS."""
+        made = self.entrances(
+            Settings(
+                smtp=SMTPSettings(
+                    listen=("127.0.0.1:25", "[::1]:25"),
+                    submission=("127.0.0.1:587",),
+                    submissions=("127.0.0.1:465",),
+                    lmtp=("unix:/run/lmtp",),
+                ),
+                pop3=POP3Settings(listen=("127.0.0.1:110",), listen_tls=("127.0.0.1:995",)),
+            ),
+            tls=object(),
+        )
+        kinds = {}
+        for place, one in made.items():
+            context = one.factory._context if isinstance(one.factory, SMTPServerFactory) else None
+            implicit = context.implicit_tls if context is not None else one.factory.implicit_tls
+            kinds[place] = (one.section, context.flavor if context is not None else None, implicit)
+        self.assertEqual(
+            kinds,
+            {
+                "127.0.0.1:25": ("[smtp] listen", Flavor.SMTP, False),
+                "[::1]:25": ("[smtp] listen", Flavor.SMTP, False),
+                "127.0.0.1:587": ("[smtp] submission", Flavor.SUBMISSION, False),
+                "127.0.0.1:465": ("[smtp] submissions", Flavor.SUBMISSION, True),
+                "unix:/run/lmtp": ("[smtp] lmtp", Flavor.LMTP, False),
+                "127.0.0.1:110": ("[pop3] listen", None, False),
+                "127.0.0.1:995": ("[pop3] listen_tls", None, True),
+            },
+        )
+
+    def test_tls_needs_a_certificate(self) -> None:
+        """A door that is to begin with TLS cannot be made without a certificate."""
+        settings = Settings(smtp=SMTPSettings(submissions=("127.0.0.1:465",)))
+        self.assertRaises(ValueError, self.entrances, settings)
+
+
+class StoresTests(ServerTestCase):
+    """Files and threads."""
+
+    def stores(self, more: str = "", *, accounts: bool = True) -> Stores:
+        """Not yet started."""
+        return Stores(load(self.write(more, accounts=accounts)), reactor, lambda: 0.0)
+
+    async def test_life(self) -> None:
+        """The threads live from the start to the stop; facts are in the mail log then."""
+        before = threading.active_count()
+        stores = self.stores()
+        self.assertEqual(threading.active_count(), before)
+        await stores.start()
+        self.assertGreater(threading.active_count(), before)
+        await stores.spool.record([Event(0.0, Kind.LOGIN, address="anna")])
+        await stores.stop()
+        self.assertEqual(threading.active_count(), before)
+        self.assertIn("login to=<anna>", (self.data / "mail.log").read_text())
+
+    async def test_no_log(self) -> None:
+        """Without a mail log facts are in the trace alone."""
+        stores = self.stores("[log]\nfile =\n")
+        await stores.start()
+        await stores.spool.record([Event(0.0, Kind.LOGIN, address="anna")])
+        stores.reopen_log()
+        await stores.stop()
+        self.assertEqual(sorted(path.name for path in self.data.iterdir()), ["accounts.ini", "spool"])
+
+    async def test_cannot_start(self) -> None:
+        """A start that fails ends the threads that it has begun."""
+        before = threading.active_count()
+        stores = self.stores(accounts=False)
+        with self.assertRaises(AccountsFileError):
+            await stores.start()
+        self.assertEqual(threading.active_count(), before)
+
+    async def test_fault_while_closing(self) -> None:
+        """A store that cannot be closed does not keep the threads from ending."""
+        before = threading.active_count()
+        stores = self.stores()
+        await stores.start()
+        close = stores.spool.close
+
+        async def broken() -> None:
+            await close()
+            raise OSError("the disk is gone")
+
+        self.patch(stores.spool, "close", broken)
+        with self.assertRaises(OSError):
+            await stores.stop()
+        self.assertEqual(threading.active_count(), before)
