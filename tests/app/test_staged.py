@@ -16,6 +16,7 @@ class Recorded(Module):
     def __init__(self, name: str, log: list[str]) -> None:
         self.name = name
         self._log = log
+        self.holds_something = True
         self.starting: Deferred[None] | None = None
         self.stopping: Deferred[None] | None = None
         self.fault: Exception | None = None
@@ -27,6 +28,10 @@ class Recorded(Module):
             await self.starting
         if self.fault is not None:
             raise self.fault
+
+    def abandon(self) -> None:
+        """Hold nothing."""
+        self.holds_something = False
 
     async def stop(self) -> None:
         """End."""
@@ -74,6 +79,19 @@ class StagedServiceTests(SynchronousTestCase):
         self.service.startService()
         self.assertEqual(self.log, ["store starts", "queue starts", "store stops"])
         self.assertEqual([failure.getErrorMessage() for failure in self.failures], ["no room"])
+
+    def test_those_that_never_started_let_go(self) -> None:
+        """A failed start leaves nothing bound, nor does a service that is stopped without having been started."""
+        self.queue.fault = RuntimeError("no room")
+        self.service.startService()
+        self.assertFalse(self.door.holds_something)
+        self.door.holds_something = True
+        other = StagedService(self.clock, self.failures.append)
+        self.door.disownServiceParent()
+        self.door.setServiceParent(other)
+        self.successResultOf(other.stopService())
+        self.assertFalse(self.door.holds_something)
+        self.assertNotIn("door stops", self.log)
 
     def test_stop_in_the_middle_of_the_start(self) -> None:
         """The module that is starting is waited for; those after it never start."""
