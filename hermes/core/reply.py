@@ -7,6 +7,7 @@ A reply is a three-digit code, an enhanced status code where one is known, and o
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import attrs
 
@@ -72,11 +73,17 @@ class Reply:
 
         Text outside ASCII is sent as UTF-8 (RFC 6531 3.7.4.2 has the session decide; callers keep such text for it).
         """
-        prefix = f"{self.enhanced} " if self.enhanced else ""
-        last = len(self.lines) - 1
-        return "".join(
-            f"{self.code}{' ' if number == last else '-'}{prefix}{line}\r\n" for number, line in enumerate(self.lines)
-        ).encode("utf-8", "replace")
+        return _encoded(self.code, self.enhanced, self.lines)
 
     def __str__(self) -> str:
         return f"{self.code} {self.enhanced + ' ' if self.enhanced else ''}{self.text}"
+
+
+@lru_cache(512)
+def _encoded(code: int, enhanced: str | None, lines: tuple[str, ...]) -> bytes:
+    # A session says the same few things over and over.
+    prefix = f"{enhanced} " if enhanced else ""
+    last = len(lines) - 1
+    return "".join(
+        f"{code}{' ' if number == last else '-'}{prefix}{line}\r\n" for number, line in enumerate(lines)
+    ).encode("utf-8", "replace")

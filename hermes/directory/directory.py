@@ -50,6 +50,9 @@ class Directory:
         self._local = frozenset(self._domains)
         self._postmaster = postmaster
         self._passwords = passwords
+        # Accounts that list no addresses, completed, and the table that they are of.
+        self._completed: dict[str, Account] = {}
+        self._completed_of: AccountTable | None = None
 
     async def resolve(self, address: str) -> Resolution:
         """Say what an address is: a mailbox here, somebody else's, or unknown."""
@@ -140,6 +143,13 @@ class Directory:
         """The account with the addresses that its name implies, when it lists none."""
         if account.addresses:
             return account
+        if table is not self._completed_of:
+            self._completed_of, self._completed = table, {}
+        if account.name not in self._completed:
+            self._completed[account.name] = self._with_implied(table, account)
+        return self._completed[account.name]
+
+    def _with_implied(self, table: AccountTable, account: Account) -> Account:
         implied = (f"{account.name}@{domain}" for domain in self._domains)
         addresses = tuple(address for address in implied if address_key(address) not in table.name_by_address)
         return attrs.evolve(account, addresses=addresses)

@@ -2,13 +2,15 @@
 Strict turns: the one pattern by which every server session of Hermes runs.
 
 An engine turns bytes into events; the session answers one event at a time. While an answer has to wait, or the peer does
-not read its answers, nothing more is read from that peer. That single rule gives ordered replies to pipelined commands,
-bounded memory, and sessions that cannot harm one another.
+not read its answers, no more is read from that peer than the piece that may be coming in. That single rule gives ordered
+replies to pipelined commands, bounded memory, and sessions that cannot harm one another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
+from types import coroutine
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -146,7 +148,11 @@ class Turns:
         if self._stopped:
             return
         self._engine.receive(data)
-        self.proceed()
+        if self._busy:
+            # Not before: most peers wait for their answer, and a pause costs two calls of the system.
+            self._pause()
+        else:
+            self.proceed()
 
     def proceed(self) -> None:
         """Look for events; also called when the engine may have some without new octets."""
@@ -154,12 +160,21 @@ class Turns:
             return
         # Set before the coroutine starts: it may finish inside the call.
         self._busy = True
-        task = Deferred.fromCoroutine(self._take_turns())
+        turns = self._take_turns()
+        try:
+            # Most answers need not wait, and then no Deferred has to be made.
+            awaited = turns.send(None)
+        except StopIteration:
+            return
+        task = Deferred.fromCoroutine(_rest_of(turns, awaited))
         if self._busy and not self._stopped:
             self._task = task
+            self._flush()
+
+    def _pause(self) -> None:
+        if not self._paused:
             self._paused = True
             self._transport.pauseProducing()
-            self._flush()
 
     async def _take_turns(self) -> None:
         try:
@@ -224,3 +239,19 @@ class Turns:
         self._peer_reads = True
         # A transport under TLS that has lost its connection cannot be asked for anything any more.
         self._registered = False
+
+
+@coroutine
+def _rest_of(begun: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """The rest of a coroutine that has been begun by hand and waits for ``awaited``."""
+    while True:
+        try:
+            result = yield awaited
+        except Exception as error:
+            proceed = partial(begun.throw, error)
+        else:
+            proceed = partial(begun.send, result)
+        try:
+            awaited = proceed()
+        except StopIteration:
+            return

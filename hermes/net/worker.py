@@ -7,8 +7,8 @@ The reactor's own pool is for name resolution; fill it with fsyncs or password h
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -30,8 +30,7 @@ class GroupWorker:
         self._reactor = reactor
         self._name = name
         self._max_group = max_group
-        self._waiting: deque[tuple[Any, Deferred[Any]]] = deque()
-        self._wake = threading.Semaphore(0)
+        self._waiting: SimpleQueue[tuple[Any, Deferred[Any]] | None] = SimpleQueue()
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._ended: Deferred[None] = Deferred()
@@ -46,8 +45,7 @@ class GroupWorker:
         if self._stopping:
             raise RuntimeError(f"worker {self._name} is stopping")
         done: Deferred[Any] = Deferred()
-        self._waiting.append((item, done))
-        self._wake.release()
+        self._waiting.put((item, done))
         return done
 
     async def stop(self) -> None:
@@ -56,24 +54,25 @@ class GroupWorker:
             return
         if not self._stopping:
             self._stopping = True
-            self._wake.release()
+            self._waiting.put(None)
         await self._ended
         self._thread.join()
 
     def _run(self, perform: Callable[[list[Any]], list[Any]]) -> None:
-        while True:
-            self._wake.acquire()
+        # Nothing is put behind the None of stop(), so a group that ends with it is the last.
+        stopping = False
+        while not stopping:
             group: list[tuple[Any, Deferred[Any]]] = []
-            while self._waiting and len(group) < self._max_group:
-                group.append(self._waiting.popleft())
-            # One release was made for each item; the one acquired above stands for the first.
-            for _ in range(len(group) - 1):
-                self._wake.acquire()
-            if not group:
-                # Only stop() releases without an item.
-                break
-            results = self._results(perform, [item for item, _ in group])
-            self._reactor.callFromThread(_deliver, [done for _, done in group], results)
+            waiting = self._waiting.get()
+            while waiting is not None:
+                group.append(waiting)
+                if len(group) == self._max_group or self._waiting.empty():
+                    break
+                waiting = self._waiting.get()
+            stopping = waiting is None
+            if group:
+                results = self._results(perform, [item for item, _ in group])
+                self._reactor.callFromThread(_deliver, [done for _, done in group], results)
         self._reactor.callFromThread(self._ended.callback, None)
 
     @staticmethod

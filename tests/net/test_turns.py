@@ -92,12 +92,12 @@ class TurnsTests(SynchronousTestCase):
         self.assertEqual(self.transport.value(), b"a\nwait\nb\n")
 
     def test_reading_is_paused_while_an_answer_waits(self) -> None:
-        """And resumes with the turn's end; an answer that does not wait pauses nothing."""
+        """A peer that goes on talking while its answer waits is not read; its turn resumes with the answer."""
         self.turns.received(b"a\n")
-        self.assertFalse(self.transport.paused)
         self.turns.received(b"wait\n")
-        self.assertTrue(self.transport.paused)
+        self.assertFalse(self.transport.paused)
         self.turns.received(b"late\n")
+        self.assertTrue(self.transport.paused)
         self.assertEqual(len(self.waiting), 1)
         self.waiting[0].callback(None)
         self.assertFalse(self.transport.paused)
@@ -108,9 +108,10 @@ class TurnsTests(SynchronousTestCase):
         self.turns.pauseProducing()
         self.turns.received(b"a\nb\n")
         self.assertEqual(self.transport.value(), b"a\n")
+        self.turns.received(b"c\n")
         self.assertTrue(self.transport.paused)
         self.turns.resumeProducing()
-        self.assertEqual(self.transport.value(), b"a\nb\n")
+        self.assertEqual(self.transport.value(), b"a\nb\nc\n")
         self.assertFalse(self.transport.paused)
 
     def test_a_flood_lets_others_run(self) -> None:

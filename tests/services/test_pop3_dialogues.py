@@ -64,7 +64,7 @@ class POP3DialogueTests(SynchronousTestCase):
     def send(self, client: Client, octets: bytes) -> bytes:
         """Send, and wait for as long as wrong passwords take."""
         heard = client.send(octets)
-        while client.wire.producerState == "paused":
+        while (turns := client.session._turns) is not None and not turns.idle and not turns.stopped:
             client.clock.advance(1)
             heard += client.take()
         return heard

@@ -128,7 +128,8 @@ class POP3RegressionTests(SynchronousTestCase):
     def test_flood_of_commands_lets_others_run(self) -> None:
         """A client that pipelines without end does not keep the others waiting."""
         client = self.log_in()
-        client.session.dataReceived(b"NOOP\r\n" * 1000)
+        for _ in range(2):
+            client.session.dataReceived(b"NOOP\r\n" * 500)
         self.assertEqual(client.wire.producerState, "paused")
         self.assertLess(client.take().count(b"+OK"), 1000)
         client.clock.pump([0] * 100)

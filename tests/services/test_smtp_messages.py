@@ -489,11 +489,12 @@ class StreamingTests(SynchronousTestCase):
         client.say(*ENVELOPE, "DATA")
         site.spool.congestion = Deferred()
         client.say("Subject: x", "", "a")
+        client.say("b")
         self.assertTrue(client.wire.paused)
         congestion, site.spool.congestion = site.spool.congestion, None
         congestion.callback(None)
         self.assertFalse(client.wire.paused)
-        self.assertEqual(codes(client.say("b", ".")), ["250"])
+        self.assertEqual(codes(client.say("c", ".")), ["250"])
 
 
 class InterfaceTests(SynchronousTestCase):

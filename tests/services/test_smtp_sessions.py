@@ -307,7 +307,8 @@ class TimeTests(SynchronousTestCase):
         site = Site(timeout=300)
         client = site.connect()
         client.session._turns.pauseProducing()  # type: ignore[union-attr]
-        client.say("NOOP", "NOOP")
+        client.say("NOOP")
+        client.say("NOOP")
         client.heard()
         self.assertTrue(client.wire.paused)
         site.clock.advance(300)
