@@ -23,7 +23,7 @@ $(VENV)/ready: pyproject.toml
 
 test: venv  ## everything that needs only Python
 	$(TRIAL) --jobs=2 tests.core tests.config tests.protocols tests.net tests.spool tests.queue tests.mailbox \
-	    tests.directory tests.policy tests.services tests.app tests.cli tests.crash
+	    tests.directory tests.policy tests.services tests.app tests.cli tests.crash tests.test_protocols_page
 
 coverage: venv  ## branch coverage; core and protocols must be whole
 	$(BIN)/python -m coverage erase
