@@ -144,7 +144,8 @@ class CommandTests(SynchronousTestCase):
     def test_server(self) -> None:
         """Status and sessions are the server's; a reload that is refused says why; the stop is passed on."""
         self.assertEqual(self.call("status"), {"version": "1"})
-        self.assertEqual(self.call("sessions"), [{"peer": "192.0.2.1"}])
+        (session,) = self.call("sessions")
+        self.assertEqual(session["peer"], "192.0.2.1")
         self.assertEqual(self.refused(ValueError, "reload"), "the file is wrong")
         self.assertFalse(self.server.stopped)
         self.assertEqual(self.call("stop"), "stopping")
