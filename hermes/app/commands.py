@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-import attrs
 from zope.interface import implementer
 
+from hermes.config.catalog import SECTIONS
 from hermes.config.schema import Settings
+from hermes.config.values import format_value
 from hermes.core.event import Event
 from hermes.core.event_text import as_text
 from hermes.core.identifiers import is_queue_id
 from hermes.core.message import QueuedMessage
+from hermes.core.units import format_instant
 from hermes.interfaces import IControl, IRelayManager, ISpool
 
 #: A shell is no place for more; ``hermes queue list`` shows all.
 MAX_ROWS = 200
 
 _Arguments = Mapping[str, Any]
+
+_SESSION_COLUMNS = (
+    *("service", "peer", "listener", "account", "tls", "state", "since", "commands"),
+    *("hello", "queue_id"),
+)
 
 
 class Running(Protocol):
@@ -79,7 +86,7 @@ class Commands:
         return self._server.status()
 
     async def _sessions(self, arguments: _Arguments) -> list[dict[str, object]]:
-        return self._server.sessions()
+        return [_session(session) for session in self._server.sessions()]
 
     async def _queue(self, arguments: _Arguments) -> list[dict[str, object]]:
         messages = await self._server.spool.select(None)
@@ -92,11 +99,10 @@ class Commands:
     async def _config(self, arguments: _Arguments) -> dict[str, object]:
         settings = self._server.settings
         return {
-            f"{section.name}.{field.name}": "(set)" if field.metadata.get("kind") == "secret" and value else str(value)
-            for section in attrs.fields(Settings)
-            if attrs.has(type(group := getattr(settings, section.name)))
-            for field in attrs.fields(type(group))
-            for value in [getattr(group, field.name)]
+            setting.name: "(set)" if setting.kind == "secret" and value else format_value(setting.kind, value)
+            for section in SECTIONS.values()
+            for setting in section.settings.values()
+            for value in [getattr(getattr(settings, section.name), setting.key)]
         }
 
     async def _retry(self, arguments: _Arguments) -> str:
@@ -144,6 +150,12 @@ def _queue_id(arguments: _Arguments) -> str:
 def _found(queue_id: str, found: bool) -> None:
     if not found:
         raise LookupError(f"{queue_id} is not in the queue; 'hermes track {queue_id}' says what became of it")
+
+
+def _session(described: Mapping[str, Any]) -> dict[str, object]:
+    """One row of a table: whatever protocol is spoken, all rows have the same columns."""
+    row = {column: described.get(column) for column in _SESSION_COLUMNS}
+    return row if row["since"] is None else row | {"since": format_instant(row["since"])}
 
 
 def _rows(message: QueuedMessage, now: float) -> list[dict[str, object]]:

@@ -50,11 +50,12 @@ def entrances(
             implicit_tls=implicit_tls,
         )
 
-    def pop3(implicit_tls: bool) -> POP3ServerFactory:
+    def pop3(place: str, implicit_tls: bool) -> POP3ServerFactory:
         return POP3ServerFactory(
             clock=clock,
             settings=settings.pop3,
             hostname=settings.hermes.hostname,
+            listener=place,
             portal=circle.portal,
             gate=gate,
             journal=stores.spool.journal,
@@ -73,4 +74,4 @@ def entrances(
             yield Entrance("smtp", key, place, smtp(place, flavor, key == "submissions"))
     for key, places in (("listen", settings.pop3.listen), ("listen_tls", settings.pop3.listen_tls)):
         for place in places:
-            yield Entrance("pop3", key, place, pop3(key == "listen_tls"))
+            yield Entrance("pop3", key, place, pop3(place, key == "listen_tls"))

@@ -114,8 +114,3 @@ def _fitted(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 def local_time(at: float) -> str:
     """Seconds since the epoch as local time with its offset: ``2026-01-31 12:00:00 +0100``."""
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
-
-
-def utc_time(at: float) -> str:
-    """Seconds since the epoch for programs: ``2026-01-31T11:00:00.123Z``, as in the mail log."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

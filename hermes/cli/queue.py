@@ -17,7 +17,6 @@ from hermes.cli.output import (
     say,
     say_json,
     say_table,
-    utc_time,
 )
 from hermes.config.loader import load
 from hermes.config.places import spool_directory
@@ -25,7 +24,7 @@ from hermes.config.schema import Settings
 from hermes.core.identifiers import is_queue_id
 from hermes.core.message import QueuedMessage, QueuedRecipient, State
 from hermes.core.received import path
-from hermes.core.units import format_time
+from hermes.core.units import format_instant, format_time
 from hermes.spool.reader import SpoolReader
 
 _ID = click.argument("ids", metavar="ID...", nargs=-1, required=True)
@@ -137,7 +136,7 @@ def described(message: QueuedMessage) -> dict[str, object]:
     """A message for programs."""
     return {
         "id": message.queue_id,
-        "accepted_at": utc_time(message.accepted_at),
+        "accepted_at": format_instant(message.accepted_at),
         "from": message.envelope.reverse_path,
         "message_id": message.message_id,
         "size_octets": message.content.wire_octets,
@@ -154,7 +153,7 @@ def described(message: QueuedMessage) -> dict[str, object]:
                 "destination": recipient.destination,
                 "state": recipient.state.value,
                 "attempts": recipient.attempts,
-                "next_attempt_at": utc_time(recipient.next_attempt_at),
+                "next_attempt_at": format_instant(recipient.next_attempt_at),
                 "last_reason": recipient.last_reason,
             }
             for recipient in message.recipients

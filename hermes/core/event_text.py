@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from functools import lru_cache
 
 from hermes.core.event import Event
+from hermes.core.units import format_instant
 
 _Value = str | int | float | bool | None
 
-#: What may stand without quotes.
-_PLAIN = re.compile(r"[!#-<>-~]+\Z", re.ASCII)
+#: What may stand without quotes; a shell takes it for one word too.
+_PLAIN = re.compile(r"[!#-&(-<>-\[\]-~]+\Z", re.ASCII)
 
 #: What is escaped inside quotes: control characters of every kind, line separators, and what ends or escapes the quotes.
 _SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
@@ -25,14 +24,16 @@ _SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 def as_text(event: Event) -> str:
     """One line without its end: ``2026-01-31T12:00:00.123Z received id=... from=<...> to=<...> key=value ...``."""
-    words = [_time(event.at), event.kind.value]
+    words = [format_instant(event.at), event.kind.value]
     words += [f"{key}={_word(value)}" for key, value in _facts(event)]
     return " ".join(words)
 
 
 def as_json(event: Event) -> str:
     """One line without its end: an object with ``at``, ``event`` and the same keys as :func:`as_text`."""
-    return json.dumps({"at": _time(event.at), "event": event.kind.value, **dict(_facts(event))}, separators=(",", ":"))
+    return json.dumps(
+        {"at": format_instant(event.at), "event": event.kind.value, **dict(_facts(event))}, separators=(",", ":")
+    )
 
 
 def _facts(event: Event) -> Iterator[tuple[str, _Value]]:
@@ -45,19 +46,10 @@ def _facts(event: Event) -> Iterator[tuple[str, _Value]]:
     if event.message_id:
         yield "message_id", event.message_id
     for key, value in event.facts.items():
-        if value is not None:
+        if isinstance(value, float) and key.endswith("_at"):
+            yield key, format_instant(value)
+        elif value is not None:
             yield key, value
-
-
-def _time(at: float) -> str:
-    seconds, fraction = divmod(at, 1)
-    return f"{_second(int(seconds))}.{int(fraction * 1000):03d}Z"
-
-
-@lru_cache(16)
-def _second(seconds: int) -> str:
-    # Events come in the order of time: nearly all are of the same second as the one before.
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _word(value: _Value) -> str:

@@ -7,6 +7,7 @@ unless configured. The names in it are those that are useful at two in the morni
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -83,47 +84,61 @@ def make_factory(control: IControl, authorized_keys: str, host_key: str) -> Conc
 def namespace(control: IControl) -> dict[str, Any]:
     """What the shell knows by name."""
 
-    def ask(command: str, show: Callable[[Any], str], **arguments: Any) -> Deferred[Text]:
+    def ask(command: str, show: Callable[[Any], str], **arguments: Any) -> Text | Deferred[Text]:
         async def answer() -> Text:
             return Text(show(await control.call(command, arguments)))
 
-        return Deferred.fromCoroutine(answer())
+        waiting = Deferred.fromCoroutine(answer())
+        # What is known at once is shown as it is: the shell would say that it is a Deferred.
+        at_once = getattr(waiting, "result", None)
+        return at_once if isinstance(at_once, Text) else waiting
 
-    def sessions() -> Deferred[Text]:
+    def sessions() -> Text | Deferred[Text]:
         """Who is connected, and what they are doing."""
         return ask("sessions", _table)
 
-    def queue() -> Deferred[Text]:
+    def queue() -> Text | Deferred[Text]:
         """What waits to be delivered, and why."""
         return ask("queue", _table)
 
-    def track(query: str) -> Deferred[Text]:
+    def track(query: str) -> Text | Deferred[Text]:
         """Where a message is: by queue id, address or Message-ID."""
         return ask("track", "\n".join, query=query)
 
-    def config() -> Deferred[Text]:
-        """What is in force, without secrets."""
-        return ask("config", _pairs)
+    def config(section: str = "") -> Text | Deferred[Text]:
+        """What is in force, without secrets; of one section, if it is named."""
+        return ask("config", lambda values: _pairs({key: values[key] for key in values if key.startswith(section)}))
 
-    def status() -> Deferred[Text]:
+    def status() -> Text | Deferred[Text]:
         """Counters of the whole server."""
         return ask("status", _pairs)
 
-    named = {"sessions": sessions, "queue": queue, "track": track, "config": config, "status": status}
+    named: dict[str, Callable[..., Any]] = {
+        "sessions": sessions,
+        "queue": queue,
+        "track": track,
+        "config": config,
+        "status": status,
+    }
 
     def help() -> Text:
         """Show this list."""
-        lines = [f"{name + '()':<12} {(function.__doc__ or '').strip()}" for name, function in named.items()]
-        return Text("\n".join([*lines, "control      the server itself: await control.call(command, arguments)"]))
+        lines = [f"{_usage(function):<16} {(function.__doc__ or '').strip()}" for function in named.values()]
+        return Text("\n".join([*lines, "control          the server itself: await control.call(command, arguments)"]))
 
     named["help"] = help
     return {**named, "control": control}
 
 
+def _usage(function: Callable[..., Any]) -> str:
+    return f"{function.__name__}({', '.join(inspect.signature(function).parameters)})"
+
+
 def _table(rows: list[Mapping[str, Any]]) -> str:
     if not rows:
         return "(none)"
-    lines = [list(rows[0])] + [[str(value) for value in row.values()] for row in rows]
+    columns = list(rows[0])
+    lines = [columns] + [["" if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 

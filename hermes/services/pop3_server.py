@@ -17,15 +17,17 @@ from typing_extensions import override
 from hermes.config.schema import POP3Settings
 from hermes.interfaces import IContentReader, IGate, IJournal, IServerTLS
 from hermes.services.pop3_session import POP3Session
+from hermes.services.turned_away import TurnedAway
 
 
 class POP3ServerFactory(ServerFactory[Any]):
     """
     Makes the sessions of a POP3 listener.
 
-    ``sessions`` holds those that are connected, or still have a mailbox to give back. With ``implicit_tls`` the listener
-    speaks TLS from the first octet, otherwise STLS is offered where ``tls`` is given. ``settings``, ``tls`` and
-    ``hostname`` may be replaced while it runs; new sessions take them.
+    ``listener`` is its name in the trace. ``sessions`` holds those that are connected, or still have a mailbox to give back,
+    and ``turned_away`` counts those that were not let in. With ``implicit_tls`` the listener speaks TLS from the first octet,
+    otherwise STLS is offered where ``tls`` is given. ``settings``, ``tls`` and ``hostname`` may be replaced while it runs; new
+    sessions take them.
     """
 
     noisy = False
@@ -36,6 +38,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         clock: IReactorTime,
         settings: POP3Settings,
         hostname: str,
+        listener: str,
         portal: Portal,
         gate: IGate,
         journal: IJournal,
@@ -46,6 +49,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         self.clock = clock
         self.settings = settings
         self.hostname = hostname
+        self.listener = listener
         self.portal = portal
         self.gate = gate
         self.journal = journal
@@ -53,6 +57,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         self.tls = tls
         self.implicit_tls = implicit_tls
         self.sessions: set[POP3Session] = set()
+        self.turned_away = TurnedAway()
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> POP3Session:

@@ -104,9 +104,7 @@ class POP3Session(pop3.POP3):
             self.transport.startTLS(factory.tls.context_factory())
         verdict = factory.gate.admit(self.peer)
         if verdict.reply is not None:
-            self._log.info("{peer} is refused: {rule}", peer=self.peer, rule=verdict.rule)
-            self.transport.write(refused(verdict.reply.text, "SYS/TEMP").encode())
-            self._lose_connection()
+            self._turn_away(verdict, refused(verdict.reply.text, "SYS/TEMP").encode())
             return
         self._admitted = True
         factory.sessions.add(self)
@@ -130,6 +128,21 @@ class POP3Session(pop3.POP3):
         # RFC 1939 3 speaks of silence. Who talks that long without logging in is not going to.
         self._timer = self._clock.callLater(settings.timeout, self.timeoutConnection)
         self._turns.write(self._engine.greeting())
+
+    def _turn_away(self, verdict: Verdict, last_words: bytes) -> None:
+        unrecorded = self._server.turned_away.record(self._clock.seconds())
+        if unrecorded is not None:
+            self._record(
+                Kind.REFUSED,
+                rule=verdict.rule,
+                reason=verdict.reason or None,
+                reply=last_words.decode("ascii").strip(),
+                command="connect",
+                listener=self._server.listener,
+                unrecorded=unrecorded or None,
+            )
+        self.transport.write(last_words)
+        self._lose_connection()
 
     @override
     def dataReceived(self, data: bytes) -> None:
@@ -166,6 +179,7 @@ class POP3Session(pop3.POP3):
         return {
             "service": "pop3",
             "peer": self.peer,
+            "listener": self._server.listener,
             "account": self._maildrop.account if self._maildrop is not None else "",
             "tls": tls.describe(self.transport),
             "state": "closing" if self._turns.stopped else self._engine.state.value,
@@ -384,7 +398,7 @@ class POP3Session(pop3.POP3):
                 await deferLater(self._clock, 0)
 
     def _record(
-        self, kind: Kind, *, queue_id: str = "", address: str, **facts: str | int | float | bool | None
+        self, kind: Kind, *, queue_id: str = "", address: str = "", **facts: str | int | float | bool | None
     ) -> None:
         facts = {"service": "pop3", "peer": self.peer, **facts}
         self._server.journal.record(Event(self._clock.seconds(), kind, queue_id, address, facts=facts))

@@ -158,6 +158,7 @@ class SMTPConnection(smtp.ESMTP):
     def describe(self) -> dict[str, object]:
         """What the session is doing, for the administrator."""
         return {
+            "service": "smtp",
             "peer": self.peer,
             "listener": self._context.listener,
             "hello": self._engine.hello_name if self._turns is not None else "",

@@ -97,8 +97,9 @@ class Running:
         self.stopped = False
 
     def sessions(self) -> list[dict[str, object]]:
-        """One."""
-        return [{"peer": "192.0.2.1"}]
+        """One by SMTP, one by POP3."""
+        smtp = {"service": "smtp", "peer": "192.0.2.1", "hello": "client", "since": NOW, "queue_id": encode(1)}
+        return [smtp, {"service": "pop3", "peer": "192.0.2.2", "tls": None}]
 
     def status(self) -> dict[str, object]:
         """Little."""
@@ -142,20 +143,26 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("'queue.explode' is not a command; there are config, queue, queue.hold,", text)
 
     def test_server(self) -> None:
-        """Status and sessions are the server's; a reload that is refused says why; the stop is passed on."""
+        """The status is the server's; a reload that is refused says why; the stop is passed on."""
         self.assertEqual(self.call("status"), {"version": "1"})
-        (session,) = self.call("sessions")
-        self.assertEqual(session["peer"], "192.0.2.1")
         self.assertEqual(self.refused(ValueError, "reload"), "the file is wrong")
         self.assertFalse(self.server.stopped)
         self.assertEqual(self.call("stop"), "stopping")
         self.assertTrue(self.server.stopped)
+
+    def test_sessions(self) -> None:
+        """All sessions have the same columns, whatever they speak, and times that people and programs can read."""
+        smtp, pop3 = self.call("sessions")
+        self.assertEqual(list(smtp), list(pop3))
+        self.assertEqual((smtp["hello"], smtp["queue_id"], pop3["hello"]), ("client", encode(1), None))
+        self.assertEqual((smtp["since"], pop3["since"]), ("2027-01-15T08:00:00.000Z", None))
 
     def test_config(self) -> None:
         """What is in force is told, but for secrets."""
         answer = self.call("config")
         self.assertEqual(answer["hermes.hostname"], "mail.example.org")
         self.assertEqual(answer["smarthost.username"], "office")
+        self.assertEqual((answer["queue.retry"], answer["smtp.max_size"]), ("5m, 10m, 20m, 40m, 1h, 2h, 4h", "50M"))
         self.assertEqual(answer["smarthost.password"], "(set)")
         self.assertNotIn("not for you", str(answer))
         self.server.settings = Settings()

@@ -13,7 +13,7 @@ from hermes.core.event import Event, Kind
 from hermes.core.event_text import as_json, as_text
 
 
-def event(**facts: str | int | bool | None) -> Event:
+def event(**facts: str | float | bool | None) -> Event:
     """A delivery with some facts."""
     return Event(0.25, Kind.DELIVERED, "0123456789AB", "joe@example.org", "", "<1@example.org>", facts)
 
@@ -29,6 +29,10 @@ class TextTests(SynchronousTestCase):
             "message_id=<1@example.org> size=10 spam=no tls=yes",
         )
 
+    def test_instants(self) -> None:
+        """A fact that is an instant is written as one."""
+        self.assertTrue(as_text(event(next_attempt_at=300.5)).endswith(" next_attempt_at=1970-01-01T00:05:00.500Z"))
+
     def test_least(self) -> None:
         """What is not known is not mentioned."""
         self.assertEqual(as_text(Event(0, Kind.LOGIN)), "1970-01-01T00:00:00.000Z login")
@@ -36,6 +40,8 @@ class TextTests(SynchronousTestCase):
     def test_quoted(self) -> None:
         """A value with spaces or quotes stands in quotes."""
         self.assertTrue(as_text(event(reply='550 "no"')).endswith(' reply="550 \\"no\\""'))
+        for value, written in (("it's", '"it\'s"'), ("\\", '"\\\\"'), ("a=b", '"a=b"'), ("[::1]", "[::1]")):
+            self.assertTrue(as_text(event(reply=value)).endswith(f" reply={written}"), value)
 
     def test_empty_value(self) -> None:
         """An empty value is visible."""

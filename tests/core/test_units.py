@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.core.units import format_size, format_time, parse_size, parse_time
+from hermes.core.units import format_instant, format_size, format_time, parse_size, parse_time
 
 
 class SizeTests(SynchronousTestCase):
@@ -55,3 +55,8 @@ class TimeTests(SynchronousTestCase):
     def test_written(self) -> None:
         """Times are written in the units people think in."""
         self.assertEqual([format_time(n) for n in (0, 90, 5400, 86400)], ["0", "1m 30s", "1h 30m", "1d"])
+
+    def test_instant(self) -> None:
+        """An instant is written in UTC, to the millisecond."""
+        found = [format_instant(at) for at in (0, 1_800_000_000.25, 1_800_000_000.9996)]
+        self.assertEqual(found, ["1970-01-01T00:00:00.000Z", "2027-01-15T08:00:00.250Z", "2027-01-15T08:00:00.999Z"])

@@ -13,6 +13,7 @@ from twisted.conch.interfaces import IConchUser
 from twisted.conch.ssh.keys import Key
 from twisted.cred.credentials import SSHPrivateKey, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin, UnhandledCredentials
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -22,18 +23,23 @@ from hermes.services.manhole import make_factory, namespace
 
 @implementer(IControl)
 class Control:
-    """A server with one session and an empty queue."""
+    """A server with two sessions and an empty queue."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {
+            "sessions": [{"peer": "192.0.2.1", "state": "idle"}, {"peer": "2001:db8::1", "state": "data"}],
+            "queue": [],
+            "track": ["looked for {query}", "second line"],
+            "config": {"smtp.listen": "*:25", "pop3.listen": "*:110"},
+            "status": {"connections": 2},
+        }
 
     async def call(self, command: str, arguments: Mapping[str, Any]) -> Any:
         """Answer."""
-        answers: dict[str, Any] = {
-            "sessions": [{"peer": "192.0.2.1", "state": "idle"}, {"peer": "2001:db8::1", "state": "data"}],
-            "queue": [],
-            "track": [f"looked for {arguments.get('query')}", "second line"],
-            "config": {"smtp.listen": "*:25"},
-            "status": {"connections": 2},
-        }
-        return answers[command]
+        answer = self.answers[command]
+        if isinstance(answer, Deferred):
+            return await answer
+        return [line.format(**arguments) for line in answer] if command == "track" else answer
 
 
 class NamespaceTests(SynchronousTestCase):
@@ -41,7 +47,7 @@ class NamespaceTests(SynchronousTestCase):
 
     def shown(self, name: str, *arguments: str) -> str:
         """What the shell prints."""
-        return repr(self.successResultOf(namespace(Control())[name](*arguments)))
+        return repr(namespace(Control())[name](*arguments))
 
     def test_sessions(self) -> None:
         """A table with a head and aligned columns."""
@@ -49,6 +55,30 @@ class NamespaceTests(SynchronousTestCase):
             self.shown("sessions").splitlines(),
             ["peer         state", "192.0.2.1    idle ", "2001:db8::1  data "],
         )
+
+    def test_uneven(self) -> None:
+        """A row that lacks a column, or has nothing to say in it, spoils no table."""
+        control = Control()
+        control.answers["sessions"] = [{"peer": "192.0.2.1", "tls": None}, {"peer": "::1"}]
+        self.assertEqual(
+            repr(namespace(control)["sessions"]()).splitlines(), ["peer       tls", "192.0.2.1     ", "::1           "]
+        )
+
+    def test_later(self) -> None:
+        """What has to be read from the disk first comes as a Deferred, which the shell shows when it fires."""
+        control = Control()
+        control.answers["track"] = Deferred()
+        shown = namespace(control)["track"]("joe@example.org")
+        self.assertNoResult(shown)
+        control.answers["track"].callback(["line"])
+        self.assertEqual(repr(self.successResultOf(shown)), "line")
+
+    def test_refusal(self) -> None:
+        """What the server cannot answer is a failure with its words."""
+        control = Control()
+        control.answers["queue"] = Deferred()
+        control.answers["queue"].errback(LookupError("no store"))
+        self.failureResultOf(namespace(control)["queue"](), LookupError)
 
     def test_nothing(self) -> None:
         """An empty table says so."""
@@ -60,7 +90,8 @@ class NamespaceTests(SynchronousTestCase):
 
     def test_pairs(self) -> None:
         """Settings and counters are pairs."""
-        self.assertEqual(self.shown("config"), "smtp.listen = *:25")
+        self.assertEqual(self.shown("config"), "smtp.listen = *:25\npop3.listen = *:110")
+        self.assertEqual(self.shown("config", "smtp"), "smtp.listen = *:25")
         self.assertEqual(self.shown("status"), "connections = 2")
 
     def test_help(self) -> None:

@@ -9,9 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.config.schema import POP3Settings
+from hermes.core.event import Kind
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.services.pop3_session import LINGER_SECONDS
+from hermes.services.turned_away import MAX_RECORDED, WINDOW_SECONDS
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Site, Wire
 
@@ -56,12 +58,35 @@ class ConnectionTests(SessionTestCase):
         self.site.gate.admission = Verdict(Reply.of(421, "4.7.0", "too many connections"), "limits.connections")
         client = self.site.connect(Wire(lingering=True))
         self.assertEqual(client.greeting, b"-ERR [SYS/TEMP] too many connections\r\n")
+        (event,) = self.site.journal.events
+        self.assertEqual(event.kind, Kind.REFUSED)
+        self.assertEqual(
+            {key: value for key, value in event.facts.items() if value is not None},
+            {
+                "service": "pop3",
+                "peer": "192.0.2.7",
+                "rule": "limits.connections",
+                "reply": "-ERR [SYS/TEMP] too many connections",
+                "command": "connect",
+                "listener": "pop3",
+            },
+        )
         self.assertTrue(client.wire.disconnecting)
         self.assertEqual(client.say("QUIT"), b"")
         self.assertEqual(self.site.factory.sessions, set())
         self.site.clock.advance(LINGER_SECONDS)
         self.assertTrue(client.wire.aborted)
         self.assert_nothing_left()
+
+    def test_flood(self) -> None:
+        """Of a flood of connections the trace keeps the first ones and the number of the others."""
+        self.site.gate.admission = Verdict(Reply.of(421, "4.7.0", "too many connections"), "limits.rate")
+        for _ in range(MAX_RECORDED + 2):
+            self.site.connect()
+        self.assertEqual(len(self.site.journal.events), MAX_RECORDED)
+        self.site.clock.advance(WINDOW_SECONDS)
+        self.site.connect()
+        self.assertEqual(self.site.journal.events[-1].facts["unrecorded"], 2)
 
     def test_lingering_peer(self) -> None:
         """A client that does not close after QUIT is cut off; its mailbox is free long before."""
@@ -81,6 +106,7 @@ class ConnectionTests(SessionTestCase):
         expected = {
             "service": "pop3",
             "peer": "127.0.0.1",
+            "listener": "pop3",
             "account": "",
             "tls": None,
             "state": "authorization",

@@ -409,6 +409,7 @@ class DescribeTests(SynchronousTestCase):
         site = Site()
         client = site.connect()
         expected: dict[str, object] = {
+            "service": "smtp",
             "peer": "192.0.2.7",
             "listener": "smtp",
             "hello": "client.example.com",

@@ -134,6 +134,7 @@ class Site:
             clock=self.clock,
             settings=POP3Settings(auth_without_tls="loopback"),
             hostname="mail.example.org",
+            listener="pop3",
             portal=Portal(self.realm, [self.checker]),
             gate=self.gate,
             journal=self.journal,
