@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -21,16 +21,21 @@ from hermes.interfaces import IGroupWorker
 #: Items taken at once: enough for one fsync to serve every session, few enough that the first does not wait for long.
 MAX_GROUP = 256
 
+#: How long a patient item waits at most. Nobody's answer hangs on it, and in this time a busy server has others to go with it.
+PATIENCE_SECONDS = 0.005
+
 
 @implementer(IGroupWorker)
 class GroupWorker:
     """One thread, one queue; see :class:`hermes.interfaces.IGroupWorker`."""
 
-    def __init__(self, reactor: IReactorFromThreads, name: str, max_group: int = MAX_GROUP) -> None:
+    def __init__(self, reactor: Any, name: str, max_group: int = MAX_GROUP) -> None:
         self._reactor = reactor
         self._name = name
         self._max_group = max_group
         self._waiting: SimpleQueue[tuple[Any, Deferred[Any]] | None] = SimpleQueue()
+        self._patient: list[tuple[Any, Deferred[Any]]] = []
+        self._hurry_call: IDelayedCall | None = None
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._ended: Deferred[None] = Deferred()
@@ -42,11 +47,33 @@ class GroupWorker:
 
     def submit(self, item: Any) -> Deferred[Any]:
         """Hand over an item."""
-        if self._stopping:
-            raise RuntimeError(f"worker {self._name} is stopping")
-        done: Deferred[Any] = Deferred()
+        done = self._new_item()
+        self._hurry()
         self._waiting.put((item, done))
         return done
+
+    def submit_patiently(self, item: Any) -> Deferred[Any]:
+        """Hand over an item that may wait a moment for others."""
+        done = self._new_item()
+        self._patient.append((item, done))
+        if self._hurry_call is None:
+            self._hurry_call = self._reactor.callLater(PATIENCE_SECONDS, self._hurry)
+        return done
+
+    def _new_item(self) -> Deferred[Any]:
+        if self._stopping:
+            raise RuntimeError(f"worker {self._name} is stopping")
+        return Deferred()
+
+    def _hurry(self) -> None:
+        """Hand over what was patient: nothing overtakes it."""
+        if self._hurry_call is not None:
+            if self._hurry_call.active():
+                self._hurry_call.cancel()
+            self._hurry_call = None
+            for waiting in self._patient:
+                self._waiting.put(waiting)
+            self._patient.clear()
 
     async def stop(self) -> None:
         """Finish what waits, then end the thread."""
@@ -54,6 +81,7 @@ class GroupWorker:
             return
         if not self._stopping:
             self._stopping = True
+            self._hurry()
             self._waiting.put(None)
         await self._ended
         self._thread.join()

@@ -183,7 +183,8 @@ class Spool:
 
         operation = operations.Settle(queue_id, settlements, events, accepting, queue_id in self._in_files)
         facts = [*(each.received for each in accepting), *events]
-        await self._durable(operation, facts, settled, undo)
+        # The delivery is done and would be found done again: only its record waits, for the next message to be accepted.
+        await self._durable(operation, facts, settled, undo, patient=True)
         return [each.message for each in accepting]
 
     @staticmethod
@@ -281,10 +282,12 @@ class Spool:
         events: Sequence[Event],
         done: Callable[[Any], None] | None = None,
         undo: Callable[[], None] | None = None,
+        *,
+        patient: bool = False,
     ) -> Deferred[Any]:
         """
-        Have something written. Afterwards ``done`` is called with the result, and the events are shown to the observer; after
-        a fault ``undo`` is called. Both happen even when nobody awaits the result any more: a session that has ended cannot
+        Have something written; a ``patient`` write may wait a moment for others. Afterwards ``done`` is called with the
+        result, and the events are shown to the observer; after a fault ``undo`` is called. Both happen even when nobody awaits the result any more: a session that has ended cannot
         take back what is being committed.
         """
         waiter: Deferred[Any] = Deferred()
@@ -302,7 +305,8 @@ class Spool:
             if not waiter.called:
                 waiter.errback(failure)
 
-        _ = self._submit(operation).addCallbacks(succeeded, failed)
+        submit = self._worker.submit_patiently if patient and not self._closed else self._submit
+        _ = submit(operation).addCallbacks(succeeded, failed)
         return waiter
 
     def _observe(self, events: Sequence[Event]) -> None:

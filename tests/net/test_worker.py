@@ -53,6 +53,21 @@ class GroupWorkerTests(TestCase):
         self.addCleanup(lambda: Deferred.fromCoroutine(worker.stop()))
         return worker
 
+    async def test_patience(self) -> None:
+        """A patient item goes with the next one, before it; or alone, when none comes."""
+        patient = [self.worker.submit_patiently(number) for number in (1, 2)]
+        self.assertEqual(self.recorder.groups, [])
+        self.assertEqual(await self.worker.submit(3), 6)
+        self.assertEqual([item for group in self.recorder.groups for item in group], [1, 2, 3])
+        self.assertEqual([await item for item in patient], [2, 4])
+        self.assertEqual(await self.worker.submit_patiently(4), 8)
+
+    async def test_patient_items_are_finished(self) -> None:
+        """Stopping does not lose what was patient."""
+        patient = self.worker.submit_patiently(1)
+        await self.worker.stop()
+        self.assertEqual(await patient, 2)
+
     def shut(self) -> Deferred[Any]:
         """Let the thread begin with an item and not get on."""
         self.recorder.gate.clear()

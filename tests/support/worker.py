@@ -42,6 +42,10 @@ class ImmediateWorker:
             self._work()
         return done
 
+    def submit_patiently(self, item: Any) -> Deferred[Any]:
+        """The same: there is nothing to wait for."""
+        return self.submit(item)
+
     def step(self) -> None:
         """Perform what waits as one group; what is submitted meanwhile waits for the next."""
         self.paused = True
