@@ -157,13 +157,6 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((smtp["hello"], smtp["queue_id"], pop3["hello"]), ("client", encode(1), None))
         self.assertEqual((smtp["since"], pop3["since"]), ("2027-01-15T08:00:00.000Z", None))
 
-    def test_sessions(self) -> None:
-        """All sessions have the same columns, so that they fit one table, with a time that people can read."""
-        by_smtp, by_pop3 = self.call("sessions")
-        self.assertEqual(list(by_smtp), list(by_pop3))
-        self.assertEqual((by_smtp["peer"], by_smtp["since"]), ("192.0.2.1", "2027-01-15T08:00:00.000Z"))
-        self.assertEqual((by_pop3["service"], by_pop3["hello"], by_pop3["since"]), ("pop3", None, None))
-
     def test_config(self) -> None:
         """What is in force is told, but for secrets."""
         answer = self.call("config")
