@@ -1,6 +1,8 @@
-"""``hermes config``: what is in force and why, what a setting means, and changing one."""
+"""``hermes config``: what is in force and why, what a setting means, and changing some."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import attrs
 import click
@@ -13,7 +15,7 @@ from hermes.config.errors import ConfigError
 from hermes.config.loader import Loaded, read
 from hermes.config.reference import KINDS
 from hermes.config.values import format_value
-from hermes.config.writer import set_value
+from hermes.config.writer import set_values
 
 _MASK = "********"
 
@@ -56,22 +58,26 @@ def get(config: str, name: str) -> None:
 
 @config.command("set")
 @config_option
-@click.argument("name", metavar="SECTION.KEY")
-@click.argument("value")
-def set_(config: str, name: str, value: str) -> None:
+@click.argument("words", metavar="SECTION.KEY VALUE [SECTION.KEY VALUE]...", nargs=-1, required=True)
+def set_(config: str, words: Sequence[str]) -> None:
     """
-    Change one setting in the file.
+    Change settings in the file.
 
-    Comments and order stay. Nothing is written unless the whole configuration is right afterwards. The file as it was stays
+    Several are changed together or not at all; a user name and its password are right only together. Comments and order
+    stay. Nothing is written unless the whole configuration is right afterwards. The file as it was stays
     beside it with a ~ at its end. A running server takes the change at: hermes reload
 
     A secret may be given as - and is then read from standard input, where no list of processes shows it.
     """
-    setting = _find(name)
-    if setting.kind == "secret" and value == "-":
-        value = password.obtain(setting.name, "-")
-    loaded = set_value(config, setting.section, setting.key, value)
-    say(f"{setting.name} = {_text(loaded, setting)}")
+    if len(words) % 2:
+        raise click.UsageError(f"{words[-1]} has no value: write SECTION.KEY VALUE, both, for each setting.")
+    changes = {_find(name): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    for setting, value in changes.items():
+        if setting.kind == "secret" and value == "-":
+            changes[setting] = password.obtain(setting.name, "-")
+    loaded = set_values(config, {setting.name: value for setting, value in changes.items()})
+    for setting in changes:
+        say(f"{setting.name} = {_text(loaded, setting)}")
     remark(f"A running server takes this at: hermes reload -c {config}")
 
 

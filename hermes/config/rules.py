@@ -187,9 +187,9 @@ def _smarthost(settings: Settings) -> Iterator[Finding]:
     smarthost = settings.smarthost
     username, password = ("smarthost", "username"), ("smarthost", "password")
     if smarthost.username and not smarthost.password:
-        yield Finding((password, username), "a username needs a password: set password, or file:PATH")
+        yield Finding((password, username), "a username needs a password: set both together; password may be file:PATH")
     if smarthost.password and not smarthost.username:
-        yield Finding((username, password), "a password needs a username: set it, or remove the password")
+        yield Finding((username, password), "a password needs a username: set both together, or remove the password")
     if smarthost.password and smarthost.tls == "none" and not is_loopback_host(smarthost.host):
         text = "a password must not travel in the clear: write starttls or implicit, or remove username and password"
         yield Finding((("smarthost", "tls"), password, ("smarthost", "host")), text)

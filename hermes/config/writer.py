@@ -1,5 +1,5 @@
 """
-Changing one setting in ``config.ini`` without touching anything else in it.
+Changing settings in ``config.ini`` without touching anything else in it.
 
 Comments and order stay. The whole result is validated before a single octet is written; then it is written durably, and the
 file as it was stays beside it as ``config.ini~``.
@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from configupdater import Comment, ConfigUpdater, Section
@@ -26,16 +27,17 @@ from hermes.config.loader import Loaded, parse
 BACKUP_SUFFIX = "~"
 
 
-def set_value(path: str, section: str, key: str, text: str) -> Loaded:
+def set_values(path: str, texts: Mapping[str, str]) -> Loaded:
     """
-    Set one setting and return the new configuration.
+    Set settings by name (``smtp.max_size``), all of them or none, and return the new configuration.
 
-    Raises LookupError for a setting that does not exist, and :class:`ConfigError` when the file would not be right afterwards
-    (nothing is written then) or cannot be read or written.
+    Some are right only together, like a user name and its password. Raises LookupError for a setting that does not exist, and
+    :class:`ConfigError` when the file would not be right afterwards (nothing is written then) or cannot be read or written.
     """
-    setting = catalog.find(f"{section}.{key}")
-    if "\n" in text or "\r" in text:
-        raise ConfigError(path, [Problem("a value is one line", 0, setting.section, setting.key)])
+    changes = [(catalog.find(name), text) for name, text in texts.items()]
+    for setting, text in changes:
+        if "\n" in text or "\r" in text:
+            raise ConfigError(path, [Problem("a value is one line", 0, setting.section, setting.key)])
     # A link to the file stays a link.
     place = os.path.realpath(path)
     try:
@@ -43,14 +45,14 @@ def set_value(path: str, section: str, key: str, text: str) -> Loaded:
         lock = os.open(os.path.dirname(place), os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            return _replace(path, place, setting, text.strip())
+            return _replace(path, place, changes)
         finally:
             os.close(lock)
     except OSError as error:
         raise ConfigError(path, [Problem(f"cannot be changed: {error.strerror or error}")]) from None
 
 
-def _replace(path: str, place: str, setting: catalog.Setting, text: str) -> Loaded:
+def _replace(path: str, place: str, changes: Sequence[tuple[catalog.Setting, str]]) -> Loaded:
     with Path(place).open("rb") as file:
         old = file.read(MAX_OCTETS + 1)
         status = os.fstat(file.fileno())
@@ -60,7 +62,9 @@ def _replace(path: str, place: str, setting: catalog.Setting, text: str) -> Load
     except ValueError as error:
         raise ConfigError(path, [Problem(str(error))]) from None
     try:
-        after = edited(before, setting, text)
+        after = before
+        for setting, text in changes:
+            after = edited(after, setting, text.strip())
     except (configparser.Error, ValueError) as error:
         # It is not even an INI file: our own reader says why, with every line.
         parse(old, path, mode)

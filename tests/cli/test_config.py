@@ -86,6 +86,17 @@ class GetSetTests(CommandTestCase):
         self.assertIn("hermes reload", result.stderr)
         self.assertEqual(load(config).smtp.max_size, 10 * 1024**2)
 
+    def test_set_together(self) -> None:
+        """Settings that are right only together are set together; a name without a value is wrong usage."""
+        config = self.site("[smarthost]\nhost = relay.test\n")
+        words = ("smarthost.username", "office", "smarthost.password", "-")
+        self.run_hermes("config", "set", "-c", config, *words[:2], exit_code=3)
+        self.run_hermes("config", "set", "-c", config, *words[:3], exit_code=2)
+        result = self.run_hermes("config", "set", "-c", config, *words, typed="hidden-word\n")
+        self.assertEqual(result.stdout, "smarthost.username = office\nsmarthost.password = ********\n")
+        smarthost = load(config).smarthost
+        self.assertEqual((smarthost.username, smarthost.password), ("office", "hidden-word"))
+
     def test_set_refused(self) -> None:
         """A value that would make the configuration wrong ends with 3 and leaves the file alone."""
         config = self.site()

@@ -15,7 +15,7 @@ from hermes.config.errors import ConfigError
 from hermes.config.ini import scan
 from hermes.config.loader import load
 from hermes.config.reference import config_ini
-from hermes.config.writer import edited, set_value
+from hermes.config.writer import edited, set_values
 from tests.support.configuration import MINIMAL, write_config
 
 _SETTINGS = [setting for section in catalog.SECTIONS.values() for setting in section.settings.values()]
@@ -84,15 +84,24 @@ class SetTests(SynchronousTestCase):
     def test_set(self) -> None:
         """A changed setting is in the file, in the answer and in what is loaded from now on."""
         path = write_config(self, MINIMAL)
-        loaded = set_value(path, "smtp", "max_size", " 10M ")
+        loaded = set_values(path, {"smtp.max_size": " 10M "})
         self.assertEqual(loaded.settings.smtp.max_size, 10 * 1024**2)
         self.assertEqual(load(path), loaded.settings)
         self.assertIn("\n[smtp]\nmax_size = 10M\n", Path(path).read_text())
 
+    def test_together(self) -> None:
+        """Several settings are changed together, or none of them is."""
+        path = write_config(self, MINIMAL)
+        with self.assertRaises(ConfigError):
+            set_values(path, {"smtp.max_size": "10M", "queue.expire": "never"})
+        self.assertEqual(Path(path).read_text(), MINIMAL)
+        loaded = set_values(path, {"smtp.max_size": "10M", "queue.expire": "2d"})
+        self.assertEqual((loaded.settings.smtp.max_size, loaded.settings.queue.expire), (10 * 1024**2, 2 * 86400))
+
     def test_previous_file_stays(self) -> None:
         """The file as it was stays beside the new one, with the same rights; nothing else is left behind."""
         path = write_config(self, MINIMAL, 0o640)
-        set_value(path, "smtp", "max_size", "10M")
+        set_values(path, {"smtp.max_size": "10M"})
         self.assertEqual(Path(path + "~").read_text(), MINIMAL)
         self.assertEqual(sorted(os.listdir(Path(path).parent)), ["config.ini", "config.ini~"])
         self.assertEqual({stat.S_IMODE(os.stat(name).st_mode) for name in (path, path + "~")}, {0o640})
@@ -102,7 +111,7 @@ class SetTests(SynchronousTestCase):
         path = write_config(self, MINIMAL)
         link = str(Path(path).parent / "link.ini")
         os.symlink(path, link)
-        set_value(link, "smtp", "max_size", "10M")
+        set_values(link, {"smtp.max_size": "10M"})
         self.assertTrue(os.path.islink(link))
         self.assertEqual(load(path).smtp.max_size, 10 * 1024**2)
 
@@ -115,7 +124,7 @@ class SetTests(SynchronousTestCase):
             ("hermes", "postmaster", ""),
             ("hermes", "hostname", "a\nb"),
         ):
-            error = self.assertRaises(ConfigError, set_value, path, section, key, text)
+            error = self.assertRaises(ConfigError, set_values, path, {f"{section}.{key}": text})
             self.assertIn(f"[{section}] {key}:", str(error))
         self.assertEqual(Path(path).read_text(), MINIMAL)
         self.assertEqual(os.listdir(Path(path).parent), ["config.ini"])
@@ -123,27 +132,27 @@ class SetTests(SynchronousTestCase):
     def test_mends(self) -> None:
         """A wrong value can be replaced by a right one, also when the file cannot be loaded as it is."""
         path = write_config(self, MINIMAL + "[smtp]\nmax_size = big\n")
-        set_value(path, "smtp", "max_size", "10M")
+        set_values(path, {"smtp.max_size": "10M"})
         self.assertEqual(load(path).smtp.max_size, 10 * 1024**2)
 
     def test_secret_needs_a_private_file(self) -> None:
         """A secret is not written to a file that others may read."""
         path = write_config(self, MINIMAL + "[smarthost]\nhost = r.test\nusername = u\npassword = file:p\n", 0o644)
-        error = self.assertRaises(ConfigError, set_value, path, "smarthost", "password", "hidden")
+        error = self.assertRaises(ConfigError, set_values, path, {"smarthost.password": "hidden"})
         self.assertIn("chmod 600", str(error))
         self.assertNotIn("hidden", str(error) + Path(path).read_text())
 
     def test_unknown(self) -> None:
         """A setting that does not exist is an error with a suggestion."""
         path = write_config(self, MINIMAL)
-        error = self.assertRaises(LookupError, set_value, path, "smtp", "max_sise", "1")
+        error = self.assertRaises(LookupError, set_values, path, {"smtp.max_sise": "1"})
         self.assertIn("smtp.max_size", str(error))
 
     def test_not_an_ini_file(self) -> None:
         """A file that cannot be understood, or is not there, is left alone."""
         path = write_config(self, "junk\n[smtp]\nlisten = *:25\nlisten = *:26\n")
-        error = self.assertRaises(ConfigError, set_value, path, "smtp", "max_size", "1M")
+        error = self.assertRaises(ConfigError, set_values, path, {"smtp.max_size": "1M"})
         self.assertEqual([problem.line for problem in error.problems], [1, 4])
         self.assertIn(
-            "No such file", str(self.assertRaises(ConfigError, set_value, path + "x", "smtp", "max_size", "1M"))
+            "No such file", str(self.assertRaises(ConfigError, set_values, path + "x", {"smtp.max_size": "1M"}))
         )
