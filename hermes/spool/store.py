@@ -286,9 +286,11 @@ class Spool:
         patient: bool = False,
     ) -> Deferred[Any]:
         """
-        Have something written; a ``patient`` write may wait a moment for others. Afterwards ``done`` is called with the
-        result, and the events are shown to the observer; after a fault ``undo`` is called. Both happen even when nobody awaits the result any more: a session that has ended cannot
-        take back what is being committed.
+        Have something written; a ``patient`` write may wait a moment for others.
+
+        Afterwards ``done`` is called with the result, and the events are shown to the observer; after a fault ``undo`` is
+        called. Both happen even when nobody awaits the result any more: a session that has ended cannot take back what is
+        being committed.
         """
         waiter: Deferred[Any] = Deferred()
 
