@@ -14,7 +14,7 @@ from hermes.core.received import path
 
 #: What each kind of event says, before who and how.
 _WORDS = {
-    Kind.RECEIVED: "received",
+    Kind.RECEIVED: "received and queued",
     Kind.REFUSED: "refused",
     Kind.DELIVERED: "delivered to the mailbox",
     Kind.RELAYED: "handed on",
@@ -39,6 +39,9 @@ _TOLD = frozenset(
     }
 )
 
+#: The protocol of what came from no client: reports of our own.
+_OWN = "local"
+
 #: Where it is worth saying that there was no TLS: octets of a message, or a password, went over the wire.
 _CARRIES = frozenset({Kind.RECEIVED, Kind.RELAYED, Kind.LOGIN})
 
@@ -58,7 +61,7 @@ def timeline(events: Sequence[Event]) -> Iterator[str]:
             yield ""
         yield _heading(queue_id, group)
         for event in group:
-            words = [_subject(event), _WORDS[event.kind], *_circumstances(event)]
+            words = [_subject(event), _what(event), *_circumstances(event)]
             yield f"{_INDENT}{local_time(event.at)}  {' '.join(word for word in words if word)}"
             yield from (f"{_DEEP_INDENT}{line}" for line in _particulars(event))
 
@@ -87,6 +90,14 @@ def _subject(event: Event) -> str:
     return f"{about}:"
 
 
+def _what(event: Event) -> str:
+    if event.kind is Kind.RECEIVED and event.facts.get("protocol") == _OWN:
+        return "written by this server and queued"
+    if event.kind is Kind.RETURNED and event.address != event.reverse_path:
+        return "a report went to the postmaster"
+    return _WORDS[event.kind]
+
+
 def _circumstances(event: Event) -> Iterator[str]:
     facts = event.facts
     if facts.get("result"):
@@ -94,12 +105,12 @@ def _circumstances(event: Event) -> Iterator[str]:
     if facts.get("mechanism"):
         yield f"by {facts['mechanism']}"
     if facts.get("peer"):
-        yield f"from {facts.get('hello') or 'a client'} ({facts['peer']})"
+        yield f"from {facts['hello']} ({facts['peer']})" if facts.get("hello") else f"from {facts['peer']}"
     host, address = facts.get("host"), facts.get("address")
     if host or address:
         where = f"{host} ({address})" if host and address else f"{host or address}"
         yield f"to {where}" if event.kind is Kind.RELAYED else f"at {where}"
-    if facts.get("protocol"):
+    if facts.get("protocol") and facts["protocol"] != _OWN:
         yield f"with {facts['protocol']}"
     if facts.get("tls"):
         yield f"over {facts['tls']}"

@@ -22,7 +22,7 @@ def track(config: str, as_json: bool, query: str) -> None:
     """
     Say where a message is and what happened to it.
 
-    QUERY is a queue id (as in the reply "250 ... queued as"), an address of sender or recipient, or a Message-ID. Everything
+    QUERY is a queue id (as in the reply "250 ... accepted as"), an address of sender or recipient, or a Message-ID. Everything
     that is known is printed: from whom and how it came, which rule refused it, each attempt with the other server's words, and
     who fetched it. Works also when the server is down.
     """

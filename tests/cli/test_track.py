@@ -93,22 +93,24 @@ class TimelineTests(SynchronousTestCase):
         self.assertEqual(
             self.lines(Kind.RECEIVED, "", protocol="ESMTPSA", tls=_TLS, recipients=2, **facts),
             [
-                f"received from client.example.org (192.0.2.7) with ESMTPSA over {_TLS} as anna (2048 octets for 2 recipients)"
+                f"received and queued from client.example.org (192.0.2.7) with ESMTPSA over {_TLS} as anna (2048 octets for 2 recipients)"
             ],
         )
         self.assertEqual(
             self.lines(Kind.RECEIVED, "", peer="192.0.2.7", hello="", protocol="SMTP", tls=None, recipients=1),
-            ["received from a client (192.0.2.7) with SMTP in the clear (for 1 recipient)"],
+            ["received and queued from 192.0.2.7 with SMTP in the clear (for 1 recipient)"],
         )
-        self.assertEqual(self.lines(Kind.RECEIVED, recipients=1), ["received (for <bob@example.net>)"])
-        self.assertEqual(self.lines(Kind.RECEIVED, recipients=3), ["received (for <bob@example.net> and 2 more)"])
+        self.assertEqual(self.lines(Kind.RECEIVED, recipients=1), ["received and queued (for <bob@example.net>)"])
+        self.assertEqual(
+            self.lines(Kind.RECEIVED, recipients=3), ["received and queued (for <bob@example.net> and 2 more)"]
+        )
 
     def test_refused(self) -> None:
         """A refusal says what the client was told, why, and by which rule."""
         self.assertEqual(
             self.lines(Kind.REFUSED, peer="192.0.2.7", rule="relay.denied", reason="no login", reply="550 5.7.1 No"),
             [
-                "<bob@example.net>: refused from a client (192.0.2.7)",
+                "<bob@example.net>: refused from 192.0.2.7",
                 "no login",
                 "550 5.7.1 No",
                 "by the rule relay.denied",
@@ -145,8 +147,16 @@ class TimelineTests(SynchronousTestCase):
             ["<anna@example.org>: a report went back to the sender", "the report is 06G7X5Z4T2QM"],
         )
         self.assertEqual(
+            self.lines(Kind.RETURNED, "postmaster@example.org", report="06G7X5Z4T2QN")[0],
+            "<postmaster@example.org>: a report went to the postmaster",
+        )
+        self.assertEqual(
+            self.lines(Kind.RECEIVED, "anna@example.org", protocol="local", size_octets=2048, recipients=1),
+            ["written by this server and queued (2048 octets for <anna@example.org>)"],
+        )
+        self.assertEqual(
             self.lines(Kind.RETRIEVED, "bob", peer="192.0.2.8", service="pop3"),
-            ["bob: fetched by a reader from a client (192.0.2.8)", "service=pop3"],
+            ["bob: fetched by a reader from 192.0.2.8", "service=pop3"],
         )
 
     def test_every_kind_has_words(self) -> None:
