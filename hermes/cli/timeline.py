@@ -80,11 +80,13 @@ def _heading(queue_id: str, group: Sequence[Event]) -> str:
 
 
 def _subject(event: Event) -> str:
-    if not event.address or event.kind is Kind.RECEIVED:
+    if event.kind is Kind.RECEIVED:
         return ""
+    if not event.address:
+        # Only a refusal without a message has no heading that names the sender.
+        return f"{path(event.reverse_path)}:" if event.reverse_path is not None and not event.queue_id else ""
     # The account of a login, or of a reader, is a name and no address.
     about = path(event.address) if "@" in event.address else event.address
-    # A refusal without a message has no heading that names the sender.
     if not event.queue_id and event.reverse_path is not None:
         return f"{path(event.reverse_path)} to {about}:"
     return f"{about}:"

@@ -177,25 +177,31 @@ class SMTPConnection(smtp.ESMTP):
             return "message"
         return "transaction" if self._intake.transaction is not None else "ready"
 
-    def _refuse(self, verdict: Verdict, command: str, address: str = "") -> Reply:
+    def _refuse(self, verdict: Verdict, command: str, address: str = "", reverse_path: str | None = None) -> Reply:
         """Record a refusal and count it; the reply, which is the last one when there have been too many."""
         self._errors += 1
         reply = verdict.reply or _BROKEN.reply
         if self._errors >= self._context.settings.max_errors:
             reply = _TOO_MANY_ERRORS
         assert reply is not None
-        self._record(verdict, reply, command, address)
+        self._record(verdict, reply, command, address, reverse_path)
         return reply
 
     def _record(
-        self, verdict: Verdict, reply: Reply | None, command: str, address: str = "", unrecorded: int = 0
+        self,
+        verdict: Verdict,
+        reply: Reply | None,
+        command: str,
+        address: str = "",
+        reverse_path: str | None = None,
+        unrecorded: int = 0,
     ) -> None:
-        """Put a refusal into the trace."""
+        """Put a refusal into the trace: of a recipient, of a reverse-path that did not become a transaction, or of anything."""
         facts: dict[str, str | int | float | bool | None] = {
             "rule": verdict.rule,
             "reason": verdict.reason or None,
             "reply": str(reply) if reply is not None else None,
-            "command": command,
+            "command": command or None,
             "peer": self.peer,
             "listener": self._context.listener,
         }
@@ -204,7 +210,8 @@ class SMTPConnection(smtp.ESMTP):
         if unrecorded:
             facts["unrecorded"] = unrecorded
         transaction = self._intake.transaction
-        reverse_path = transaction.reverse_path if transaction is not None else None
+        if transaction is not None:
+            reverse_path = transaction.reverse_path
         event = Event(self._clock.seconds(), Kind.REFUSED, self._intake.queue_id, address, reverse_path, facts=facts)
         self._context.journal.record(event)
 

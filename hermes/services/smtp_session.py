@@ -134,14 +134,14 @@ class SMTPSession(SMTPConnection):
         if event.rule == "chunking.refused":
             # Our own refusal of the first chunk: it has been recorded, and is said now that the chunk is over.
             return event.reply
-        return self._refuse(Verdict(event.reply, event.rule), "")
+        return self._refuse(Verdict(event.reply, event.rule), self._engine.verb)
 
     # Mail.
 
     async def _mail(self, event: events.MailFrom) -> Reply | None:
         reception = self._login.reception or await self._anonymous()
         if isinstance(reception, Verdict):
-            return self._refuse(reception, "MAIL", event.reverse_path)
+            return self._refuse(reception, "MAIL", reverse_path=event.reverse_path)
         engine, context = self._engine, self._context
         transaction = Transaction(
             Origin(engine.protocol_keyword, self.peer, engine.hello_name, self._tls, self._login.name or None),
@@ -155,7 +155,7 @@ class SMTPSession(SMTPConnection):
             event.envid,
         )
         verdict = await self._intake.sender(reception, transaction)
-        return _SENDER_OK if verdict.reply is None else self._refuse(verdict, "MAIL", event.reverse_path)
+        return _SENDER_OK if verdict.reply is None else self._refuse(verdict, "MAIL", reverse_path=event.reverse_path)
 
     async def _anonymous(self) -> IReception | Verdict:
         own = self.deliveryFactory or self.delivery

@@ -93,7 +93,8 @@ class TimelineTests(SynchronousTestCase):
         self.assertEqual(
             self.lines(Kind.RECEIVED, "", protocol="ESMTPSA", tls=_TLS, recipients=2, **facts),
             [
-                f"received and queued from client.example.org (192.0.2.7) with ESMTPSA over {_TLS} as anna (2048 octets for 2 recipients)"
+                f"received and queued from client.example.org (192.0.2.7) with ESMTPSA over {_TLS} as anna "
+                "(2048 octets for 2 recipients)"
             ],
         )
         self.assertEqual(
@@ -177,13 +178,16 @@ class TimelineTests(SynchronousTestCase):
             _AT, Kind.LOGIN, "", "anna", facts={"result": "accepted", "mechanism": "PLAIN", "rule": "default"}
         )
         one, other = (Event(_AT, Kind.HELD, queue_id, message_id="<x@y.test>") for queue_id in (_ID, "06G7X5Z4T2QM"))
-        lines = [line[31:] if line.startswith(" ") else line for line in timeline([refused, one, login, other, one])]
+        sender = Event(_AT, Kind.REFUSED, "", "", "eve@example.com")
+        events = [refused, one, login, sender, other, one]
+        lines = [line[31:] if line.startswith(" ") else line for line in timeline(events)]
         self.assertEqual(
             lines,
             [
                 "Without a message in the queue:",
                 "<eve@example.com> to <bob@example.net>: refused",
                 "anna: login accepted by PLAIN",
+                "<eve@example.com>: refused",
                 "",
                 f"{_ID}  Message-ID <x@y.test>",
                 "held",

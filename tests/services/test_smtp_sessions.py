@@ -469,11 +469,27 @@ class RefusalTraceTests(SynchronousTestCase):
         )
 
     def test_by_the_engine(self) -> None:
-        """What the engine refuses is in the trace too."""
+        """What the engine refuses is in the trace too, with its verb; what is no command may be a password, and is not."""
         site = Site()
-        site.connect().say("XXXX", "DATA")
-        self.assertEqual(len(site.journal.events), 2)
-        self.assertTrue(all(str(rule).startswith("protocol.") for rule in rules(site)), rules(site))
+        site.connect().say("XXXX", "data now", "\xff", "x" * 3000)
+        self.assertEqual(
+            [(event.facts["rule"], event.facts["command"]) for event in site.journal.events],
+            [
+                ("protocol.unknown_command", None),
+                ("protocol.sequence", "DATA"),
+                ("protocol.unknown_command", None),
+                ("protocol.line_too_long", None),
+            ],
+        )
+
+    def test_sender(self) -> None:
+        """A reverse-path that is refused is recorded as that, not as a recipient."""
+        site = Site(flavor=Flavor.SUBMISSION, implicit_tls=True)
+        site.connect().say(f"AUTH PLAIN {plain('ALICE')}", "MAIL FROM:<bob@example.org>")
+        event = site.journal.events[-1]
+        self.assertEqual(
+            (event.facts["rule"], event.address, event.reverse_path), ("sender.not_owner", "", "bob@example.org")
+        )
 
     def test_each_recipient_of_lmtp(self) -> None:
         """A message that fails in LMTP is refused, and recorded, for each recipient."""

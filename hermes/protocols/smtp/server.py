@@ -63,6 +63,7 @@ class SMTPServer:
         self._buffer = ReceiveBuffer()
         self._session = Session()
         self._first = True
+        self._verb = ""
         self._read: Callable[[], Event | None] = self._read_command
         self._pending: Event | None = None
         self._replies_owed = 1
@@ -83,6 +84,11 @@ class SMTPServer:
     def authenticated(self) -> bool:
         """True once a login has been answered 235."""
         return self._session.authenticated
+
+    @property
+    def verb(self) -> str:
+        """The verb of the last command line, in upper case; empty when it is not one of ours."""
+        return self._verb
 
     @property
     def in_transaction(self) -> bool:
@@ -246,12 +252,14 @@ class SMTPServer:
         if line is Line.INCOMPLETE:
             return None
         first, self._first = self._first, False
+        self._verb = ""
         if line is Line.TOO_LONG or (len(line) > MAX_COMMAND_OCTETS and line[:5].upper() != b"AUTH "):
             return refused("protocol.line_too_long", 500, "5.5.2", f"A line has at most {MAX_COMMAND_OCTETS} octets")
         found = commands.split(line, first=first)
         if isinstance(found, Refused):
             return found
         verb, argument = found
+        self._verb = verb
         # A chunk must be read even when it is refused.
         refusal = check(verb, session, parameters) if verb != "BDAT" else None
         if refusal is not None:
