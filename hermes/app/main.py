@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, cast
 
 from twisted.logger import (
     FilteringLogObserver,
+    ILogFilterPredicate,
+    LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     globalLogBeginner,
     textFileLogObserver,
 )
 from twisted.python.failure import Failure
+from zope.interface import provider
 
 from hermes.app.server import Server, StartError, halt
 from hermes.config.errors import ConfigError
@@ -64,5 +68,13 @@ def _refuse(reason: str) -> int:
 def _begin_logging(level: str) -> None:
     predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
     # systemd's journal has its own time stamps, but a terminal and a file do not.
-    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [predicate])
+    observer = FilteringLogObserver(
+        textFileLogObserver(sys.stderr), [cast(ILogFilterPredicate, _said_by_us), predicate]
+    )
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+@provider(ILogFilterPredicate)
+def _said_by_us(event: LogEvent) -> Any:
+    """Leave out what Twisted says when a port begins to listen: the module that owns the port says it in better words."""
+    return PredicateResult.no if event.get("eventType") == "start" else PredicateResult.maybe
