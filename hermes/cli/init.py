@@ -71,6 +71,9 @@ def init(
         settings = site.create(plan, lambda made: add_account(made, Account(first.name, ()), first.secret))
     except site.SiteExistsError as error:
         raise Refused(str(error)) from None
+    except OSError as error:
+        # A full disk names no file.
+        raise Refused(f"{error.filename or plan.directory}: {error.strerror or error}; nothing was changed") from None
     _tell(plan, settings, first)
 
 

@@ -67,7 +67,7 @@ changed file at `hermes reload` (or SIGHUP): all of it or, when anything is wron
 
 def config_ini(active: Mapping[tuple[str, str], str], introduction: tuple[str, ...] = ()) -> str:
     """A commented ``config.ini``: every setting with its default in a comment, and ``active`` ones (texts) in force."""
-    lines = [f"# {line}" for line in introduction + _INI_INTRODUCTION]
+    lines = [f"# {line}".rstrip() for line in introduction + _INI_INTRODUCTION]
     for section in SECTIONS.values():
         lines += ["", "", f"# {section.doc}", f"[{section.name}]"]
         for setting in section.settings.values():

@@ -220,6 +220,12 @@ class RefusalTests(InitTestCase):
         self.assertEqual(_tree(self.directory), {})
         self.assertEqual(stat.S_IMODE(self.directory.stat().st_mode), 0o755)
 
+    def test_full_disk(self) -> None:
+        """A disk that is full says so of no file: the site is named instead."""
+        with mock.patch.object(FileSource, "add", side_effect=OSError(28, "No space left on device")):
+            self.assertIn(f"{self.directory}: No space left on device; nothing was changed", self.init(exit_code=1))
+        self.assertEqual(list(self.top.iterdir()), [])
+
     def test_own_result_is_wrong(self) -> None:
         """What init has written is read back: were it wrong, it would be told, and undone."""
         with mock.patch.object(site, "config_ini", return_value="[smtp]\nmax_sise = 1\n"):

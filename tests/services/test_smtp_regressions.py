@@ -205,6 +205,13 @@ class VerbTests(SynchronousTestCase):
             self.assertTrue(client.say(command)[-1].startswith(expected), command)
         self.assertEqual(codes(client.say("VRFY alice", "vrfy <nobody@example.org>", "EXPN list")), ["252"] * 3)
 
+    def test_help(self) -> None:
+        """HELP names the commands that this listener knows, and no others."""
+        self.assertIn("EHLO HELO STARTTLS", Site().connect().say("HELP")[0])
+        lmtp = Site(flavor=Flavor.LMTP).connect(greet="LHLO client.example.com").say("HELP")[0]
+        self.assertIn("LHLO STARTTLS", lmtp)
+        self.assertNotIn("EHLO", lmtp)
+
     def test_strange(self) -> None:
         """Whatever is no command is refused with 5xx, and the session goes on."""
         for octets in (
@@ -256,6 +263,13 @@ class ParameterTests(SynchronousTestCase):
         self.assertEqual(envelope.recipients[0].notify, frozenset({"SUCCESS", "FAILURE"}))
         self.assertEqual(envelope.recipients[0].original, "rfc822;a@example.org")
         self.assertIn("with UTF8SMTP", site.spool.committed[0].text.replace("\n\t", " "))
+
+    def test_help(self) -> None:
+        """HELP names the commands that this listener knows, and no others."""
+        self.assertIn("EHLO HELO STARTTLS", Site().connect().say("HELP")[0])
+        lmtp = Site(flavor=Flavor.LMTP).connect(greet="LHLO client.example.com").say("HELP")[0]
+        self.assertIn("LHLO STARTTLS", lmtp)
+        self.assertNotIn("EHLO", lmtp)
 
     def test_unknown(self) -> None:
         """A parameter that is not known is refused, not dropped (RFC 5321 4.1.1.11)."""
