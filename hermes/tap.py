@@ -35,7 +35,7 @@ class Options(TwistedOptions):
 
 
 def makeService(options: Options) -> IService:
-    """Read the configuration, open the sockets, and return the service; twistd exits with an error if that fails."""
+    """Read the configuration, open the sockets, and return the service; twistd ends with one line if that fails."""
 
     def failed(failure: Failure) -> None:
         _log.critical("Hermes cannot start: {reason}", reason=failure.getErrorMessage())
@@ -44,5 +44,6 @@ def makeService(options: Options) -> IService:
     try:
         server = Server(options["config"], load(options["config"]), reactor, failed)
     except (ConfigError, StartError) as error:
-        raise UsageError(str(error)) from None
+        # At this point twistd would print the traceback of any other exception.
+        raise SystemExit(f"hermes: {error}") from None
     return server.service

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, cast
+from typing import Any
 
 from twisted.logger import (
     FilteringLogObserver,
-    ILogFilterPredicate,
-    LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
-    PredicateResult,
     globalLogBeginner,
     textFileLogObserver,
 )
 from twisted.python.failure import Failure
-from zope.interface import provider
 
 from hermes.app.server import Server, StartError, halt
 from hermes.config.errors import ConfigError
@@ -25,6 +21,10 @@ from hermes.config.loader import load
 
 #: The configuration is wrong, a port is taken, or a store cannot be opened.
 CANNOT_START = 3
+
+
+#: Who tells of every port, name look-up and end of the main loop as "info"; our own modules say what matters of that.
+_CHATTER = ("log_legacy", "twisted")
 
 
 def run(path: str) -> int:
@@ -66,15 +66,11 @@ def _refuse(reason: str) -> int:
 
 
 def _begin_logging(level: str) -> None:
-    predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
+    wanted = LogLevel.levelWithName(level)
+    predicate = LogLevelFilterPredicate(wanted)
+    if wanted is LogLevel.info:
+        for namespace in _CHATTER:
+            predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
     # systemd's journal has its own time stamps, but a terminal and a file do not.
-    observer = FilteringLogObserver(
-        textFileLogObserver(sys.stderr), [cast(ILogFilterPredicate, _said_by_us), predicate]
-    )
+    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [predicate])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-
-
-@provider(ILogFilterPredicate)
-def _said_by_us(event: LogEvent) -> Any:
-    """Leave out what Twisted says when a port begins to listen: the module that owns the port says it in better words."""
-    return PredicateResult.no if event.get("eventType") == "start" else PredicateResult.maybe

@@ -46,6 +46,7 @@ class Passage(Module):
     """A door for administrators: the control socket, or the manhole."""
 
     stop_seconds = 5.0
+    _log = Logger()
 
     def __init__(self, name: str, reactor: Any, place: str, factory: Any) -> None:
         self.name = f"{name} {place}"
@@ -67,6 +68,7 @@ class Passage(Module):
         if self._opened is not None:
             opened, self._opened = self._opened, None
             self._port = accept(self._reactor, opened, self._factory)
+            self._log.info("{name} is open", name=self.name)
 
     @override
     async def stop(self) -> None:

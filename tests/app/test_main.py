@@ -109,6 +109,24 @@ class LoggingTests(ServerTestCase):
             [line.rpartition(" ")[2] for line in printed.getvalue().splitlines()], ["warn", "error", "critical"]
         )
 
+    def test_chatter(self) -> None:
+        """What Twisted says of itself is written at "debug" only; its warnings are."""
+        for level, expected in (("info", ["ours", "warned"]), ("debug", ["ours", "chat", "old", "warned"])):
+            printed = io.StringIO()
+            self.patch(sys, "stderr", printed)
+            publisher = LogPublisher()
+            self.patch(
+                globalLogBeginner,
+                "beginLoggingTo",
+                lambda observers, redirectStandardIO, publisher=publisher: publisher.addObserver(*observers),
+            )
+            main._begin_logging(level)
+            Logger("hermes.x", observer=publisher).info("ours")
+            Logger("twisted.internet.base", observer=publisher).info("chat")
+            Logger("log_legacy", observer=publisher).info("old")
+            Logger("twisted.internet.base", observer=publisher).warn("warned")
+            self.assertEqual([line.rpartition(" ")[2] for line in printed.getvalue().splitlines()], expected)
+
 
 class ProcessTests(ServerTestCase):
     """The whole process."""

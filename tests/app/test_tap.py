@@ -65,16 +65,18 @@ class MakeServiceTests(ServerTestCase):
         self.assertFalse(service.running)
 
     def test_wrong_configuration(self) -> None:
-        """A configuration that is wrong is wrong usage, with file and line."""
+        """A configuration that is wrong ends twistd with file and line, not with a traceback."""
         path = self.write("[smtp]\nmax_size = big\n", accounts=False)
-        error = self.assertRaises(UsageError, self.make, path)
+        error = self.assertRaises(SystemExit, self.make, path)
         self.assertIn(f"{path}:6: [smtp] max_size:", str(error))
 
     def test_cannot_be_made(self) -> None:
         """So is one that points to nothing."""
         path = self.write("[tls]\ncertificate = none.pem\nkey = none.key\n")
-        error = self.assertRaises(UsageError, self.make, path)
-        self.assertEqual(str(error), f"{self.data}/none.pem: the certificate cannot be read: No such file or directory")
+        error = self.assertRaises(SystemExit, self.make, path)
+        self.assertEqual(
+            str(error), f"hermes: {self.data}/none.pem: the certificate cannot be read: No such file or directory"
+        )
 
     def test_start_fails(self) -> None:
         """When the stores cannot be opened the log says why, and the reactor ends as soon as it runs."""
