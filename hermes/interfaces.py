@@ -7,7 +7,7 @@ an exception is a fault, and whoever meets one answers "try later".
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -356,7 +356,3 @@ class IControl(Interface):
 
     async def call(command: str, arguments: Mapping[str, Any]) -> Any:
         """Carry out a command; raise ``LookupError`` or ``ValueError`` with a text for the administrator."""
-
-
-#: Answers one event of an engine.
-Responder = Callable[[Any], Awaitable[None]]

@@ -13,7 +13,7 @@ from functools import partial
 from types import coroutine
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -138,11 +138,6 @@ class Turns:
             finally:
                 self._drained = None
 
-    def set_idle_seconds(self, seconds: float) -> None:
-        """Change how long the peer may be silent, from now."""
-        self._idle_seconds = seconds
-        self._touch()
-
     def received(self, data: bytes) -> None:
         """Take octets from the peer: the session's ``dataReceived``."""
         if self._stopped:
@@ -187,10 +182,8 @@ class Turns:
                 if count % EVENTS_BEFORE_YIELDING == 0:
                     self._flush()
                     await deferLater(self._clock, 0)
-        except CancelledError:
-            # Only stop() cancels.
-            return
         except Exception:
+            # stop() cancels what is awaited; anything else, also what cancelled itself, leaves the peer without an answer.
             if not self._stopped:
                 self._failed(Failure())
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -206,13 +206,11 @@ class TurnsTests(SynchronousTestCase):
         self.turns.resumeProducing()
         self.assertEqual(self.transport.value(), b"1\n2\n3\n")
 
-    def test_another_time(self) -> None:
-        """The time that a peer has may be changed."""
-        self.turns.set_idle_seconds(100)
-        self.clock.advance(99)
-        self.assertEqual(self.timeouts, 0)
-        self.clock.advance(1)
-        self.assertEqual(self.timeouts, 1)
+    def test_what_cancels_itself_is_a_fault(self) -> None:
+        """An answer that was given up by what it waited for, and not by the end of the session, is reported."""
+        self.turns.received(b"wait\n")
+        self.waiting[0].cancel()
+        self.assertEqual([failure.type for failure in self.failures], [CancelledError])
 
     def test_idle(self) -> None:
         """It is the peer's turn unless an answer waits."""
