@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import attrs
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -104,6 +105,9 @@ class Directory:
         """Store a hash with today's parameters; the login does not fail when that does."""
         try:
             await self._source.change_password(name, new_hash, instead_of=old_hash)
+        except CancelledError:
+            # Who logged in is gone. The worker stores the hash all the same.
+            raise
         except Exception:
             self._log.failure("the password hash of {name} could not be renewed", name=name)
 

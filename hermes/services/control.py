@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.logger import Logger
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from hermes.interfaces import IControl
+from hermes.net.shielded import shielded
 from hermes.net.turns import Turns
 from hermes.protocols.receive_buffer import Line, ReceiveBuffer
 
@@ -87,7 +89,11 @@ class ControlSession(Protocol):
         except (ValueError, TypeError, KeyError, AttributeError):
             return {"ok": False, "error": 'expected one line of JSON: {"command": "...", "arguments": {...}}'}
         try:
-            return {"ok": True, "result": await self._control.call(str(command), dict(arguments))}
+            # An order that has been given is carried out, even if whoever gave it does not wait for the answer.
+            call = self._control.call(str(command), dict(arguments))
+            return {"ok": True, "result": await shielded(call, f"carrying out {command}")}
+        except CancelledError:
+            raise
         except (LookupError, ValueError, TypeError) as error:
             return {"ok": False, "error": str(error.args[0] if error.args else error)}
         except Exception:

@@ -7,19 +7,16 @@ mailbox that arrives after its client has left is released at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from hermes.interfaces import IContentReader, IStreamingMailbox
 from hermes.services.twisted_mailbox import TwistedMailbox
 
 _log = Logger()
-
-_T = TypeVar("_T")
 
 
 class Maildrop:
@@ -72,27 +69,3 @@ async def open_maildrop(
         await maildrop.release()
         raise
     return maildrop
-
-
-def shielded(work: Coroutine[Deferred[Any], Any, _T]) -> Deferred[_T]:
-    """
-    Run ``work`` to its end: to cancel the result is to stop waiting, not to stop the work.
-
-    A failure that nobody waits for any more is logged.
-    """
-    waiting: Deferred[_T] = Deferred()
-    # The work is held by what it waits for, and answers to the functions below.
-    _ = Deferred.fromCoroutine(work).addCallbacks(_succeeded, _failed, (waiting,), {}, (waiting,))
-    return waiting
-
-
-def _succeeded(result: _T, waiting: Deferred[_T]) -> None:
-    if not waiting.called:
-        waiting.callback(result)
-
-
-def _failed(failure: Failure, waiting: Deferred[Any]) -> None:
-    if waiting.called:
-        _log.failure("after the client had left", failure=failure)
-    else:
-        waiting.errback(failure)

@@ -29,13 +29,14 @@ from hermes.core.outcome import PASS, Verdict
 from hermes.interfaces import MailboxInUseError, TooBusyError
 from hermes.net import tls
 from hermes.net.peer import is_loopback, peer_of
+from hermes.net.shielded import shielded
 from hermes.net.turns import Turns
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import Response, accepted, refused
 from hermes.protocols.pop3.parameters import ServerParameters
 from hermes.protocols.pop3.server import POP3Server
 from hermes.protocols.sasl import Credentials
-from hermes.services.pop3_maildrop import Maildrop, open_maildrop, shielded
+from hermes.services.pop3_maildrop import Maildrop, open_maildrop
 from hermes.services.pop3_transaction import Transaction
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class POP3Session(pop3.POP3):
     def _release(self) -> None:
         maildrop, self._maildrop = self._maildrop, None
         if maildrop is not None:
-            self._ending = shielded(self._counted(maildrop.release()))
+            self._ending = shielded(self._counted(maildrop.release()), "giving a mailbox back")
         self._forget()
 
     async def _counted(self, work: Coroutine[Deferred[Any], Any, _T]) -> _T:
@@ -319,7 +320,7 @@ class POP3Session(pop3.POP3):
             # RFC 4616 2: nobody acts for anybody else here.
             return _WRONG, Verdict(None, "login.authorization", "asked to act as somebody else")
         try:
-            await shielded(self._counted(self._take_maildrop(credentials)))
+            await shielded(self._counted(self._take_maildrop(credentials)), "opening a mailbox")
         except CancelledError:
             raise
         except (UnauthorizedLogin, LoginDenied):
@@ -352,7 +353,7 @@ class POP3Session(pop3.POP3):
         if maildrop is not None:
             try:
                 # RFC 1939 6: it is done even if the client does not wait for the answer.
-                failed = await shielded(self._counted(self._update(maildrop)))
+                failed = await shielded(self._counted(self._update(maildrop)), "updating a mailbox")
             except CancelledError:
                 raise
             except Exception:

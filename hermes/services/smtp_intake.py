@@ -7,15 +7,15 @@ only then can it be told (RFC 5321 4.1.1.4).
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from hermes.core.envelope import Recipient
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
 from hermes.interfaces import IIncomingMessage, IReception, SpoolFullError
+from hermes.net.shielded import shielded
 from hermes.services.incoming import SPOOL_FULL
 
 #: Whatever goes wrong on our side is temporary: the client keeps the message and comes again.
@@ -119,13 +119,12 @@ class Intake:
         if message is None or trouble is not None:
             return [trouble or FAULT] * len(transaction.recipients)
         try:
-            return await _to_the_end(message, wire_octets)
+            # A client that goes away now may or may not have its message accepted (RFC 1047); half a commit there must not be.
+            return await shielded(_finished(message, wire_octets), f"taking message {message.queue_id}")
         except CancelledError:
             raise
         except Exception:
-            verdict = self._fault()
-            message.abort()
-            return [verdict] * len(transaction.recipients)
+            return [self._fault()] * len(transaction.recipients)
 
     def drop(self) -> None:
         """Forget transaction and message: RSET, EHLO, a message that failed, or the end of the session."""
@@ -148,26 +147,9 @@ class Intake:
         return FAULT
 
 
-async def _to_the_end(message: IIncomingMessage, wire_octets: int) -> list[Verdict]:
-    """
-    Finish the message, and go on finishing it when the wait for it is cancelled.
-
-    A client that goes away now may or may not have its message accepted (RFC 1047); half a commit there must not be.
-    """
-    waiting: Deferred[list[Verdict]] = Deferred()
-
-    def finished(verdicts: list[Verdict]) -> None:
-        if not waiting.called:
-            waiting.callback(verdicts)
-
-    def failed(failure: Failure) -> None:
-        if not waiting.called:
-            waiting.errback(failure)
-        else:
-            message.abort()
-            Intake._log.failure(
-                "{queue_id} could not be taken, and its client is gone", failure, queue_id=message.queue_id
-            )
-
-    _running = Deferred.fromCoroutine(message.finish(wire_octets)).addCallbacks(finished, failed)
-    return await waiting
+async def _finished(message: IIncomingMessage, wire_octets: int) -> list[Verdict]:
+    try:
+        return await message.finish(wire_octets)
+    except Exception:
+        message.abort()
+        raise

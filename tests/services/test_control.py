@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,10 +20,18 @@ from hermes.services.control import IDLE_SECONDS, MAX_LINE_OCTETS, ControlFactor
 class Control:
     """Answers some commands."""
 
+    def __init__(self) -> None:
+        self.waiting: Deferred[None] = Deferred()
+        self.done = False
+
     async def call(self, command: str, arguments: Mapping[str, Any]) -> Any:
         """Answer, refuse, or fail."""
         if command == "echo":
             return dict(arguments)
+        if command == "wait":
+            await self.waiting
+            self.done = True
+            return None
         if command == "broken":
             raise RuntimeError("a fault of ours")
         if command == "strange":
@@ -36,8 +45,9 @@ class ControlTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Connect."""
         self.clock = Clock()
+        self.control = Control()
         self.transport = StringTransport()
-        self.session = ControlFactory(Control(), self.clock).buildProtocol(None)
+        self.session = ControlFactory(self.control, self.clock).buildProtocol(None)
         self.session.makeConnection(self.transport)
 
     def ask(self, line: bytes) -> list[dict[str, Any]]:
@@ -98,3 +108,10 @@ class ControlTests(SynchronousTestCase):
         """A connection that is lost leaves no timer behind."""
         self.session.connectionLost()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_gone_in_the_middle_of_a_command(self) -> None:
+        """Whoever gives an order and leaves does not stop it half-way, and that is no fault."""
+        self.assertEqual(self.ask(b'{"command": "wait"}\n'), [])
+        self.session.connectionLost()
+        self.control.waiting.callback(None)
+        self.assertTrue(self.control.done)
