@@ -2,7 +2,7 @@
 TLS for servers: where the certificate comes from, how it is replaced while the server runs, and what a session uses.
 
 TLS 1.2 is the least that is spoken (RFC 8996). No client certificates are asked for, and no session tickets are given: there
-are mail servers that break on either.
+are mail servers that break on either. (Those of TLS 1.2 are turned off by Twisted, those of TLS 1.3 in ``openssl.cnf``.)
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from OpenSSL import SSL
@@ -16,9 +18,56 @@ from twisted.test.iosim import connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+import hermes
 from hermes.interfaces import IServerTLS
 from hermes.net.tls import CertificateError, ServerTLS, days_left, describe, load_context
 from tests.support.certificates import make_certificate
+
+#: A handshake under TLS 1.3 in a fresh process; printed is how many octets the server sends behind it.
+_HANDSHAKE = """
+import sys
+import hermes
+from hermes.net.tls import load_context
+from OpenSSL import SSL
+
+server = SSL.Connection(load_context(*sys.argv[1:]).getContext(), None)
+server.set_accept_state()
+client = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+client.set_connect_state()
+said = b""
+for _ in range(4):
+    for here, there in ((client, server), (server, client)):
+        try:
+            here.do_handshake()
+        except SSL.WantReadError:
+            pass
+        try:
+            said = here.bio_read(65536)
+        except SSL.WantReadError:
+            said = b""
+        there.bio_write(said) if said else None
+        if here is server and client.get_state_string() == b"SSL negotiation finished successfully":
+            print(client.get_protocol_version_name(), len(said))
+            sys.exit()
+"""
+
+
+class TicketTests(SynchronousTestCase):
+    """What is sent behind the handshake."""
+
+    def sent_behind(self, **environment: str) -> str:
+        """The version of TLS, and the number of octets."""
+        files = make_certificate(Path(self.mktemp()))
+        surroundings = {key: value for key, value in os.environ.items() if key != "OPENSSL_CONF"}
+        surroundings["PYTHONPATH"] = str(Path(hermes.__file__).parents[1])
+        words = [sys.executable, "-c", _HANDSHAKE, *files]
+        done = subprocess.run(words, env=surroundings | environment, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def test_no_tickets(self) -> None:
+        """Nothing is: there are mail servers that break on session tickets. Unless somebody has configured OpenSSL."""
+        self.assertEqual(self.sent_behind(), "TLSv1.3 0")
+        self.assertNotEqual(self.sent_behind(OPENSSL_CONF=os.devnull), "TLSv1.3 0")
 
 
 class ServerTLSTests(SynchronousTestCase):
