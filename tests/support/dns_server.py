@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.names import dns
 
@@ -39,12 +40,18 @@ class NameServer:
 
     def start(self, reactor: Any) -> None:
         """Listen for UDP and TCP at the same port."""
-        protocol = dns.DNSDatagramProtocol(self, reactor=reactor)
-        udp = reactor.listenUDP(0, protocol, interface="127.0.0.1")
-        number = udp.getHost().port
         factory = Factory.forProtocol(lambda: dns.DNSProtocol(self, reactor=reactor))
         factory.noisy = False
-        self._ports = [udp, reactor.listenTCP(number, factory, interface="127.0.0.1")]
+        tcp = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        number = tcp.getHost().port
+        self._ports.append(tcp)
+        try:
+            protocol = dns.DNSDatagramProtocol(self, reactor=reactor)
+            self._ports.append(reactor.listenUDP(number, protocol, interface="127.0.0.1"))
+        except CannotListenError:
+            # Somebody else has the number for UDP; it is theirs, so the next try gets another.
+            self.start(reactor)
+            return
         self.address = f"127.0.0.1:{number}"
 
     async def stop(self) -> None:
