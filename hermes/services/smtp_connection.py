@@ -8,7 +8,7 @@ own: octets go to the sans-IO engine, whose events are answered one at a time, i
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -177,14 +177,16 @@ class SMTPConnection(smtp.ESMTP):
             return "message"
         return "transaction" if self._intake.transaction is not None else "ready"
 
-    def _refuse(self, verdict: Verdict, command: str, address: str = "", reverse_path: str | None = None) -> Reply:
+    def _refuse(
+        self, verdict: Verdict, command: str, addresses: Sequence[str] = (), reverse_path: str | None = None
+    ) -> Reply:
         """Record a refusal and count it; the reply, which is the last one when there have been too many."""
         self._errors += 1
         reply = verdict.reply or _BROKEN.reply
         if self._errors >= self._context.settings.max_errors:
             reply = _TOO_MANY_ERRORS
         assert reply is not None
-        self._record(verdict, reply, command, address, reverse_path)
+        self._record(verdict, reply, command, addresses, reverse_path)
         return reply
 
     def _record(
@@ -192,11 +194,15 @@ class SMTPConnection(smtp.ESMTP):
         verdict: Verdict,
         reply: Reply | None,
         command: str,
-        address: str = "",
+        addresses: Sequence[str] = (),
         reverse_path: str | None = None,
         unrecorded: int = 0,
     ) -> None:
-        """Put a refusal into the trace: of a recipient, of a reverse-path that did not become a transaction, or of anything."""
+        """
+        Put a refusal into the trace: of a reverse-path that did not become a transaction, or of anything.
+
+        Of recipients, or of a message that was for them, each has an event: that is how people look for it.
+        """
         facts: dict[str, str | int | float | bool | None] = {
             "rule": verdict.rule,
             "reason": verdict.reason or None,
@@ -212,8 +218,9 @@ class SMTPConnection(smtp.ESMTP):
         transaction = self._intake.transaction
         if transaction is not None:
             reverse_path = transaction.reverse_path
-        event = Event(self._clock.seconds(), Kind.REFUSED, self._intake.queue_id, address, reverse_path, facts=facts)
-        self._context.journal.record(event)
+        now, queue_id = self._clock.seconds(), self._intake.queue_id
+        for address in addresses or ("",):
+            self._context.journal.record(Event(now, Kind.REFUSED, queue_id, address, reverse_path, facts=facts))
 
     # How it ends.
 
@@ -245,15 +252,23 @@ class SMTPConnection(smtp.ESMTP):
     def _end(self, verdict: Verdict) -> None:
         """End the session by a rule."""
         assert verdict.reply is not None
-        self._record(verdict, verdict.reply, "message" if self._intake.receiving else "session")
+        if self._intake.receiving:
+            self._record(verdict, verdict.reply, "message", self._intake.addresses)
+        else:
+            self._record(verdict, verdict.reply, "session")
         self._close(verdict.reply)
 
     def _close(self, reply: Reply) -> None:
         """Say the last word and close."""
+        if not self._closing and self._turns is not None:
+            self._turns.write(self._engine.reply(reply))
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close; the last word has been said."""
         if self._closing or self._turns is None:
             return
         self._closing = True
-        self._turns.write(self._engine.reply(reply))
         self._turns.finish()
         self._intake.drop()
         self._lose_connection()
@@ -262,6 +277,8 @@ class SMTPConnection(smtp.ESMTP):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = self._clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        # Under TLS the end is a dialogue; a connection that is not read would never come to it.
+        self.transport.resumeProducing()
         self.transport.loseConnection()
 
     @override
@@ -275,7 +292,7 @@ class SMTPConnection(smtp.ESMTP):
             return
         try:
             if self._intake.receiving:
-                self._record(_LOST, None, "message")
+                self._record(_LOST, None, "message", self._intake.addresses)
             self._turns.stop()
             self._intake.drop()
             self._login.detach()

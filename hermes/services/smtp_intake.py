@@ -45,6 +45,11 @@ class Intake:
         self._trouble: Verdict | None = None
 
     @property
+    def addresses(self) -> list[str]:
+        """The recipients accepted so far."""
+        return [recipient.address for recipient in self.transaction.recipients] if self.transaction is not None else []
+
+    @property
     def congested(self) -> bool:
         """True when :meth:`drained` should be awaited before more is read."""
         return self._message is not None and self._message.congested

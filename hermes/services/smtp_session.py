@@ -131,8 +131,13 @@ class SMTPSession(SMTPConnection):
     async def _refused(self, event: events.Refused) -> Reply | None:
         if event.rule == "chunking.refused":
             # Our own refusal of the first chunk: it has been recorded, and is said now that the chunk is over.
+            self._intake.drop()
             return event.reply
-        return self._refuse(Verdict(event.reply, event.rule), self._engine.verb)
+        verdict, verb = Verdict(event.reply, event.rule), self._engine.verb
+        if self._intake.transaction is not None and not self._engine.in_transaction:
+            # A chunk that could not be taken has taken the transaction with it.
+            return self._given_up(verdict, verb)
+        return self._refuse(verdict, verb)
 
     # Mail.
 
@@ -164,12 +169,12 @@ class SMTPSession(SMTPConnection):
 
     async def _recipient(self, event: events.RecipientTo) -> Reply | None:
         verdict = await self._intake.recipient(event.recipient)
-        return _RECIPIENT_OK if verdict.reply is None else self._refuse(verdict, "RCPT", event.recipient.address)
+        return _RECIPIENT_OK if verdict.reply is None else self._refuse(verdict, "RCPT", [event.recipient.address])
 
     async def _message_started(self, event: events.MessageStarted) -> Reply | None:
         verdict = await self._intake.begin()
         if verdict.reply is not None:
-            return self._refuse(verdict, "BDAT" if event.chunking else "DATA")
+            return self._refuse(verdict, "BDAT" if event.chunking else "DATA", self._intake.addresses)
         return _OK if event.chunking else _SEND_IT
 
     async def _chunk_ended(self, event: events.ChunkEnded) -> Reply | None:
@@ -181,8 +186,8 @@ class SMTPSession(SMTPConnection):
     async def _message_failed(self, event: events.MessageFailed) -> Reply | None:
         return self._given_up(Verdict(event.reply, event.rule))
 
-    def _given_up(self, verdict: Verdict) -> Reply:
-        reply = self._refuse(verdict, "message")
+    def _given_up(self, verdict: Verdict, command: str = "message") -> Reply:
+        reply = self._refuse(verdict, command, self._intake.addresses)
         self._intake.drop()
         return reply
 
@@ -204,12 +209,14 @@ class SMTPSession(SMTPConnection):
 
     def _answer_each(self, verdicts: list[Verdict], accepted: Reply) -> None:
         """RFC 2033 4.2: after the message, a reply for each recipient."""
-        recipients = self._intake.transaction.recipients if self._intake.transaction is not None else []
-        for verdict, recipient in zip(verdicts, recipients, strict=False):
+        for verdict, address in zip(verdicts, self._intake.addresses, strict=False):
             if verdict.reply is not None:
-                self._record(verdict, verdict.reply, "message", recipient.address)
+                self._record(verdict, verdict.reply, "message", [address])
         self._intake.drop()
         self._write(self._engine.replies([verdict.reply or accepted for verdict in verdicts]))
+        if self._engine.closing:
+            # A 421 was among them (RFC 5321 3.8).
+            self._leave()
 
 
 #: How each event is answered. What raises becomes 451; what returns None has written its answer itself.

@@ -283,7 +283,7 @@ class TroubleTests(SynchronousTestCase):
         site.spool.full = True
         self.assertEqual(send(client, ""), ["452 4.3.1 There is no room for mail here now: try again later"])
         self.assertEqual(site.spool.aborted, ["000000000001"])
-        self.assertEqual(site.journal.refusals(), [("spool.full", "")])
+        self.assertEqual(site.journal.refusals(), [("spool.full", "alice@example.org")])
         site.spool.full = False
         self.assertEqual(send(client, ""), ["250 2.0.0 accepted as 000000000002"])
 
@@ -324,7 +324,7 @@ class TroubleTests(SynchronousTestCase):
         client.leave()
         self.assertTrue(site.spool.congestion.called)
         self.assertEqual(site.spool.aborted, ["000000000001"])
-        self.assertEqual(site.journal.refusals(), [("session.lost", "")])
+        self.assertEqual(site.journal.refusals(), [("session.lost", "alice@example.org")])
 
     def test_full_at_begin(self) -> None:
         """A spool that cannot even begin refuses DATA."""
@@ -383,7 +383,7 @@ class TroubleTests(SynchronousTestCase):
         self.patch(Reception, "begin", begin)
         client.say(*ENVELOPE)
         self.assertEqual(client.send(b"BDAT 4 LAST\r\nQUITNOOP\r\n"), ["450 4.7.1 Not now", "250 2.0.0 Ok"])
-        self.assertEqual(site.journal.refusals(), [("test.begin", "")])
+        self.assertEqual(site.journal.refusals(), [("test.begin", "alice@example.org")])
 
     def test_fault_in_the_directory(self) -> None:
         """A fault while a recipient is judged is 451 for this one; the others still get their mail."""

@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.config.schema import SMTPSettings
 from hermes.core.envelope import Envelope
-from hermes.core.outcome import Verdict
+from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.protocols.smtp.events import Flavor
+from hermes.services.incoming import SpooledMessage
 from hermes.services.smtp_connection import EXPIRED_SECONDS, LINGER_SECONDS
 from hermes.services.smtp_server import SMTPServerFactory
 from tests.support.smtp_site import NOON, Site, codes, plain
@@ -246,6 +247,7 @@ class TimeTests(SynchronousTestCase):
         self.assertEqual(site.spool.aborted, ["000000000001"])
         (event,) = site.journal.events
         self.assertEqual((event.facts["rule"], event.queue_id), ("session.timeout", "000000000001"))
+        self.assertEqual(event.address, "alice@example.org")
         client.leave()
         self.assertEqual(len(site.journal.events), 1)
 
@@ -313,6 +315,8 @@ class TimeTests(SynchronousTestCase):
         self.assertTrue(client.wire.paused)
         site.clock.advance(300)
         self.assertTrue(client.wire.disconnecting)
+        # Under TLS the client's own good-bye has to be read.
+        self.assertFalse(client.wire.paused)
         site.clock.advance(LINGER_SECONDS)
         self.assertTrue(client.wire.aborted)
 
@@ -510,6 +514,35 @@ class RefusalTraceTests(SynchronousTestCase):
         client = site.connect(greet="LHLO client.example.com")
         client.say(*ENVELOPE, "RCPT TO:<bob@example.org>", "DATA")
         self.assertEqual(codes(client.say("x" * 20, ".", "NOOP")), ["552", "552", "250"])
+        self.assertEqual(
+            site.journal.refusals(), [("size.exceeded", "alice@example.org"), ("size.exceeded", "bob@example.org")]
+        )
+
+    def test_goodbye_among_the_replies_of_lmtp(self) -> None:
+        """When 421 is what one recipient's message is answered with, the session ends behind the replies (RFC 5321 3.8)."""
+        site = Site(flavor=Flavor.LMTP)
+        client = site.connect(greet="LHLO client.example.com")
+        client.say(*ENVELOPE, "RCPT TO:<bob@example.org>", "DATA")
+
+        async def finish(self: SpooledMessage, wire_octets: int) -> list[Verdict]:
+            return [PASS, Verdict(Reply.of(421, "4.3.2", "Going down"), "test.down")]
+
+        self.patch(SpooledMessage, "finish", finish)
+        self.assertEqual(codes(client.say("", ".", "NOOP")), ["250", "421"])
+        self.assertTrue(client.wire.disconnecting)
+
+    def test_message_that_is_refused_as_a_whole(self) -> None:
+        """Whoever asks for one of its recipients finds a message that was refused after DATA, or by the size of a chunk."""
+        for data in (b"DATA\r\nx\ny\r\n.\r\n", b"BDAT 99 LAST\r\n" + b"x" * 99):
+            site = Site(max_size=50)
+            client = site.connect()
+            client.say(*ENVELOPE, "RCPT TO:<bob@example.org>")
+            client.send(data)
+            self.assertEqual(
+                [(event.address, event.reverse_path) for event in site.journal.events],
+                [("alice@example.org", "writer@example.com"), ("bob@example.org", "writer@example.com")],
+            )
+            self.assertEqual(client.session.describe()["state"], "ready")
 
 
 class ForeignEnvelopeTests(SynchronousTestCase):
