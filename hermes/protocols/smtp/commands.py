@@ -70,6 +70,11 @@ _BDAT = re.compile(r"([0-9]{1,20})(?: +(LAST))?", re.IGNORECASE)
 # sasl-mech = 1*20mech-char   (RFC 4422 3.1)
 _AUTH = re.compile(r"([A-Za-z0-9_-]{1,20})(?: +([A-Za-z0-9+/]+=*|=))?")
 
+_USE_BDAT = "Use BDAT with a number of octets, and LAST when they are the last"
+
+# The line of a BDAT, however badly it is written.
+_LIKE_BDAT = re.compile(rb"[\x00-\x20]*BDAT(?![A-Z0-9])", re.IGNORECASE)
+
 _FROM = re.compile(r"FROM: *", re.IGNORECASE)
 _TO = re.compile(r"TO: *", re.IGNORECASE)
 
@@ -92,6 +97,15 @@ def split(line: bytes, *, first: bool) -> tuple[str, str] | Refused:
     White space behind the argument is let through (RFC 5321 4.1.1), and so is more than one space before it, which old
     mail programs send.
     """
+    found = _verb_and_argument(line, first=first)
+    if isinstance(found, Refused) and _LIKE_BDAT.match(line):
+        # What follows are as many octets as the client thinks it has said: nobody can tell where the next command begins,
+        # and taking a message for commands is the worst that a server can do.
+        return refused(found.rule, 421, "4.5.4", _USE_BDAT)
+    return found
+
+
+def _verb_and_argument(line: bytes, *, first: bool) -> tuple[str, str] | Refused:
     verb_octets, _, argument_octets = line.strip(b"\r\n").partition(b" ")
     verb = verb_octets.decode("ascii", "replace").rstrip("\t").upper()
     if first and verb in _HTTP:
@@ -201,9 +215,8 @@ def _data(argument: str) -> Data:
 def _bdat(argument: str) -> Chunk:
     found = _BDAT.fullmatch(argument)
     if found is None:
-        # What follows are as many octets as the client thinks it has said: nobody can tell where the next command begins,
-        # and taking a message for commands is the worst that a server can do.
-        raise MalformedError(421, "4.5.4", "Use BDAT with a number of octets, and LAST when they are the last")
+        # As in split.
+        raise MalformedError(421, "4.5.4", _USE_BDAT)
     return Chunk(int(found[1]), found[2] is not None)
 
 

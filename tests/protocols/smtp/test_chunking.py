@@ -128,6 +128,13 @@ class SequenceTests(SynchronousTestCase):
         self.assertEqual(codes(owner), [250, 250, 421])
         self.assertTrue(owner.engine.closing)
 
+    def test_line_refused(self) -> None:
+        """So does one whose line is refused before it is read: it is not ended by CR LF, for one."""
+        for line in (b"BDAT 6\n", b"BDAT 6\x00\r\n"):
+            owner = replayed(BEGIN + line + b"RSET\r\n" + BEGIN)
+            self.assertEqual(codes(owner), [250, 250, 421])
+            self.assertTrue(owner.engine.closing)
+
 
 class RefusalTests(SynchronousTestCase):
     """Chunks that the owner does not want, or that have a fault."""

@@ -221,3 +221,12 @@ class ArgumentTests(SynchronousTestCase):
         """Nobody knows what follows a BDAT that cannot be read: the session ends."""
         for line in (b"BDAT", b"BDAT x", b"BDAT -1", b"BDAT 1 FIRST", b"BDAT 1LAST", b"BDAT " + b"9" * 21):
             self.refused(line, 421, "4.5.4")
+
+    def test_chunk_on_a_bad_line(self) -> None:
+        """So it is with a BDAT whose whole line is refused, whatever for."""
+        for line in (b"BDAT 6\x00", b"BDAT 6\rLAST", b"BDAT\t6", b"BDAT \xff6", b" BDAT 6", b"bdat\x016", b"BDAT\x856"):
+            self.refused(line, 421, "4.5.4")
+        event = split(b"BDAT 6\n", first=False)
+        assert isinstance(event, events.Refused)
+        self.assertEqual((event.rule, event.reply.code), ("protocol.bare_newline", 421))
+        self.refused(b"BDATA 6", 500, "5.5.2")
