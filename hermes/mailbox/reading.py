@@ -95,10 +95,14 @@ class POP3Mailbox:
         return scan(self._path)
 
     async def close(self) -> None:
-        """Release the lock. Marks that :meth:`update` has not carried out are forgotten."""
+        """Release the lock. Marks that :meth:`update` has not carried out are forgotten, and so is the list."""
         if not self._holds:
             return
         self._holds = False
+        # A session that is over may wait for the garbage collector for long: megabytes must not wait with it.
+        self._listing = Listing((), array("Q"))
+        self._deleted.clear()
+        self._remaining_octets = 0
         try:
             # The worker is one thread: what it is doing with the mailbox is finished before the lock is given back.
             await self._reader.submit(self._lock.release)

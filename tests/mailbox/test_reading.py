@@ -327,6 +327,13 @@ class LockTests(MailboxTestCase):
         self.failureResultOf(opening, CancelledError)
         self.opened()
 
+    def test_closed_mailbox_is_small(self) -> None:
+        """A closed mailbox keeps no list: the session that had it may live on, in a cycle, for as long as it likes."""
+        mailbox = self.opened()
+        mailbox.delete(0)
+        self.successResultOf(mailbox.close())
+        self.assertEqual((mailbox.count(), mailbox.total()), (0, (0, 0)))
+
     def test_close_waits_for_the_update(self) -> None:
         """The lock is given back after an update that is under way, not before."""
         mailbox = self.opened()
