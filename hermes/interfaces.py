@@ -231,6 +231,8 @@ class IStreamingMailbox(Interface):
     Message numbers count from 0. Sizes are in octets as on the wire, with CRLF line ends.
     """
 
+    account = Attribute("The name of the account whose mailbox it is; empty where that is not known.")
+
     async def open() -> bool:
         """Lock the mailbox for this session and read the list of messages; False when another session holds it."""
 

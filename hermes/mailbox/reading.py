@@ -42,20 +42,23 @@ class POP3Mailbox:
     """
     One session's view of a mailbox.
 
-    ``opened`` holds the paths of the mailboxes that sessions of this process have open; ``deleted`` is told how many octets
-    were removed. A message number that does not exist raises ValueError, as ``pop3.IMailbox`` wants it.
+    ``account`` is the name of its owner. ``opened`` holds the paths of the mailboxes that sessions of this process have open;
+    ``deleted`` is told how many octets were removed. A message number that does not exist raises ValueError, as
+    ``pop3.IMailbox`` wants it.
     """
 
     _log = Logger()
 
     def __init__(
         self,
+        account: str,
         path: str,
         reader: IGroupWorker,
         now: Callable[[], float],
         opened: set[str],
         deleted: Callable[[int], None],
     ) -> None:
+        self.account = account
         self._path = path
         self._reader = reader
         self._now = now

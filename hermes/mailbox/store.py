@@ -66,5 +66,10 @@ class Mailboxes:
         """The account's mailbox, not yet open."""
         path = self.path(account.name)
         return POP3Mailbox(
-            path, self.reader, self._now, self._open, deleted=lambda octets: self._quota.count(path, -octets)
+            account.name,
+            path,
+            self.reader,
+            self._now,
+            self._open,
+            deleted=lambda octets: self._quota.count(path, -octets),
         )

@@ -51,18 +51,19 @@ class Maildrop:
 
 
 async def open_maildrop(
-    login: Deferred[tuple[Any, Any, Callable[[], object]]], account: str, reader: IContentReader
+    login: Deferred[tuple[Any, Any, Callable[[], object]]], name: str, reader: IContentReader
 ) -> Maildrop:
     """
     Take the mailbox that ``login``, the portal's answer, brings.
 
-    One of ours has been opened and locked by the realm. Any other ``twisted.mail.pop3.IMailbox`` is adapted.
+    One of ours has been opened and locked by the realm, and knows its account. Any other ``twisted.mail.pop3.IMailbox`` is
+    adapted, and its owner is known by the ``name`` of the login.
     """
     _, avatar, logout = await login
     if IStreamingMailbox.providedBy(avatar):
-        return Maildrop(account, avatar, reader, logout)
+        return Maildrop(avatar.account or name, avatar, reader, logout)
     foreign = TwistedMailbox(avatar)
-    maildrop = Maildrop(account, foreign, foreign, logout)
+    maildrop = Maildrop(name, foreign, foreign, logout)
     try:
         await foreign.open()
     except Exception:

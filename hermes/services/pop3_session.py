@@ -36,6 +36,7 @@ from hermes.protocols.pop3.events import Response, accepted, refused
 from hermes.protocols.pop3.parameters import ServerParameters
 from hermes.protocols.pop3.server import POP3Server
 from hermes.protocols.sasl import Credentials
+from hermes.services.login_trace import asks_for_another, login_event
 from hermes.services.pop3_maildrop import Maildrop, open_maildrop
 from hermes.services.pop3_transaction import Transaction
 
@@ -49,9 +50,6 @@ WRONG_PASSWORD_SECONDS = 1.0
 #: A client that does not take the last words, or does not close, is not waited for longer than this.
 LINGER_SECONDS = 30.0
 
-#: What of a name is kept for the trace: people type passwords and worse into the wrong field.
-MAX_NAME_CHARACTERS = 128
-
 #: Deletions are recorded in groups of this size, and other sessions run in between.
 RECORDS_BEFORE_YIELDING = 500
 
@@ -59,6 +57,7 @@ _WRONG = refused("wrong name or password", "AUTH")
 _IN_USE = refused("another session has the mailbox open", "IN-USE")
 _BUSY = refused("too many are logging in, try again later", "SYS/TEMP")
 _FAULT = refused("something went wrong here, try again later", "SYS/TEMP")
+_LEFT = Verdict(None, "login.left", "the client left before its answer")
 _NOT_DELETED = "the marked messages could not be removed"
 
 _T = TypeVar("_T")
@@ -293,16 +292,14 @@ class POP3Session(pop3.POP3):
     # Logging in.
 
     async def _log_in(self, credentials: Credentials) -> None:
-        response, verdict = await self._judge(credentials)
-        self._record(
-            Kind.LOGIN,
-            address=credentials.name[:MAX_NAME_CHARACTERS],
-            result="accepted" if response.positive else "refused",
-            mechanism=credentials.mechanism,
-            tls=tls.describe(self.transport),
-            rule=verdict.rule,
-            reason=verdict.reason or None,
-        )
+        try:
+            response, verdict = await self._judge(credentials)
+        except CancelledError:
+            # The check was made all the same, or is under way: were it not counted, hashing would be free for who leaves.
+            self._server.gate.login_failed(self.peer)
+            self._record_login(credentials, _WRONG, _LEFT)
+            raise
+        self._record_login(credentials, response, verdict)
         if response is _WRONG:
             self._server.gate.login_failed(self.peer)
             await deferLater(self._clock, WRONG_PASSWORD_SECONDS)
@@ -312,12 +309,22 @@ class POP3Session(pop3.POP3):
         else:
             self._refuse(response)
 
+    def _record_login(self, credentials: Credentials, response: Response, verdict: Verdict) -> None:
+        self._record(
+            Kind.LOGIN,
+            address=credentials.name[:MAX_NAME_CHARACTERS],
+            result="accepted" if response.positive else "refused",
+            mechanism=credentials.mechanism,
+            tls=tls.describe(self.transport),
+            rule=verdict.rule,
+            reason=verdict.reason or None,
+        )
+
     async def _judge(self, credentials: Credentials) -> tuple[Response, Verdict]:
         allowed = self._server.gate.login_verdict(self.peer)
         if allowed.reply is not None:
             return refused(allowed.reply.text, "SYS/TEMP"), allowed
-        if credentials.authorization.lower() not in {"", credentials.name.lower()}:
-            # RFC 4616 2: nobody acts for anybody else here.
+        if asks_for_another(credentials):
             return _WRONG, Verdict(None, "login.authorization", "asked to act as somebody else")
         try:
             await shielded(self._counted(self._take_maildrop(credentials)), "opening a mailbox")
@@ -336,9 +343,14 @@ class POP3Session(pop3.POP3):
 
     async def _take_maildrop(self, credentials: Credentials) -> None:
         name, password = credentials.name.encode("utf-8"), credentials.password.encode("utf-8")
-        maildrop = await open_maildrop(
-            maybeDeferred(self.authenticateUserPASS, name, password), credentials.name, self._server.reader
-        )
+        login = maybeDeferred(self.authenticateUserPASS, name, password)
+        try:
+            maildrop = await open_maildrop(login, credentials.name, self._server.reader)
+        except (UnauthorizedLogin, LoginDenied, MailboxInUseError, TooBusyError):
+            if self._turns.stopped:
+                # The client has left, and a refusal that nobody hears is no fault.
+                return
+            raise
         self._maildrop = maildrop
         self._transaction = Transaction(maildrop, self._engine, self._turns, self._clock, self._retrieved)
         if self._turns.stopped:

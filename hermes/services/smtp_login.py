@@ -19,11 +19,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.mail import smtp
 
-from hermes.core.event import Event, Kind
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IGate, IJournal, IReception, TooBusyError
 from hermes.protocols.smtp.events import Credentials
+from hermes.services.login_trace import asks_for_another, login_event
 from hermes.services.twisted_delivery import TwistedDelivery
 
 #: A wrong password costs this much time for each that came before it in the session, and not more than the greatest.
@@ -31,13 +31,11 @@ from hermes.services.twisted_delivery import TwistedDelivery
 SECONDS_PER_FAILURE = 1
 MAX_FAILURE_SECONDS = 5
 
-#: What of a name is kept for the trace: people type passwords and worse into the wrong field.
-MAX_NAME_CHARACTERS = 128
-
 # RFC 4954 6.
 _WRONG = Reply.of(535, "5.7.8", "Name or password is wrong")
 _BUSY = Verdict(Reply.of(454, "4.7.0", "Too many are logging in: try again later"), "login.busy")
 _FAULT = Verdict(Reply.of(454, "4.7.0", "Logging in does not work now: try again later"), "login.fault")
+_LEFT = Verdict(_WRONG, "login.left", "the client left before its answer")
 _ANONYMOUS_REFUSED = Verdict(Reply.of(530, "5.7.0", "Log in first"), "login.required")
 
 
@@ -86,8 +84,22 @@ class Login:
 
     async def log_in(self, credentials: Credentials, tls: str | None) -> Verdict:
         """Judge name and password, make the peer wait when they are wrong, and record what happened."""
-        verdict = await self._judge(credentials)
-        name = credentials.name[:MAX_NAME_CHARACTERS]
+        try:
+            verdict = await self._judge(credentials)
+        except CancelledError:
+            # The check was made all the same, or was under way: were it not counted, hashing would be free for who leaves.
+            self._gate.login_failed(self._peer)
+            self._record(credentials, tls, _LEFT)
+            raise
+        self._record(credentials, tls, verdict)
+        if verdict.reply is _WRONG:
+            self._gate.login_failed(self._peer)
+            self._failures += 1
+            seconds = min(self._failures * SECONDS_PER_FAILURE, MAX_FAILURE_SECONDS)
+            await deferLater(self._clock, seconds)
+        return verdict
+
+    def _record(self, credentials: Credentials, tls: str | None, verdict: Verdict) -> None:
         facts = {
             "result": "accepted" if verdict.reply is None else "refused",
             "service": "smtp",
@@ -97,20 +109,15 @@ class Login:
             "rule": verdict.rule if verdict.reply is not None else None,
             "reason": verdict.reason or None,
         }
+        name = credentials.name[:MAX_NAME_CHARACTERS]
         self._journal.record(Event(self._clock.seconds(), Kind.LOGIN, address=name, facts=facts))
-        if verdict.reply is _WRONG:
-            self._gate.login_failed(self._peer)
-            self._failures += 1
-            seconds = min(self._failures * SECONDS_PER_FAILURE, MAX_FAILURE_SECONDS)
-            await deferLater(self._clock, seconds)
-        return verdict
 
     async def _judge(self, credentials: Credentials) -> Verdict:
         allowed: Verdict = self._gate.login_verdict(self._peer)
         if not allowed.accepted:
             return allowed
-        if credentials.authorization.lower() not in ("", credentials.name.lower()):
-            # RFC 4616 2: nobody here may act as somebody else; that such an account exists is not said.
+        if asks_for_another(credentials):
+            # That such an account exists is not said.
             return Verdict(_WRONG, "login.authorization", "asked to act as somebody else")
         try:
             reception = await self._enter(

@@ -37,6 +37,8 @@ class _ForeignContent(Content):
 class TwistedMailbox:
     """An ``IMailbox``, and the reader of its messages."""
 
+    account = ""
+
     def __init__(self, mailbox: IMailbox) -> None:
         self._mailbox = mailbox
         self._sizes: list[int] = []

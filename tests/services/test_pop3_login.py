@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import TooBusyError
-from hermes.services.pop3_session import MAX_NAME_CHARACTERS, WRONG_PASSWORD_SECONDS, POP3Session
+from hermes.interfaces import MailboxInUseError, TooBusyError
+from hermes.services.login_trace import MAX_NAME_CHARACTERS
+from hermes.services.pop3_session import WRONG_PASSWORD_SECONDS, POP3Session
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client, Site, TokenTLS, Wire
 
@@ -147,6 +148,38 @@ class GateTests(LoginTestCase):
         self.assertEqual(self.site.journal.facts("login")[0]["rule"], "limits.login_failures")
 
 
+class LeavingTests(LoginTestCase):
+    """Clients that are gone before their password has been looked at."""
+
+    def left(self, outcome: Exception) -> None:
+        """A client logs in and leaves; then its login comes to that outcome."""
+        login: Deferred[object] = Deferred()
+        self.patch(self.site.factory.portal, "login", lambda *arguments: login)
+        client = self.site.connect()
+        client.say("USER ada", "PASS secret")
+        client.wire.drop()
+        login.errback(outcome)
+        self.assertEqual(set(), self.site.factory.sessions)
+
+    def test_counted(self) -> None:
+        """It has cost the work all the same: the gate counts it, and the trace has it."""
+        self.left(UnauthorizedLogin())
+        self.assertEqual(self.site.gate.failures, ["127.0.0.1"])
+        (facts,) = self.site.journal.facts("login")
+        self.assertEqual((facts["result"], facts["rule"]), ("refused", "login.left"))
+
+    def test_refusals_are_no_faults(self) -> None:
+        """That nobody hears a refusal makes no fault of it: the server's log says nothing."""
+        for outcome in (UnauthorizedLogin(), LoginDenied(), MailboxInUseError(), TooBusyError()):
+            self.left(outcome)
+        self.assertEqual([], self.flushLoggedErrors())
+
+    def test_faults(self) -> None:
+        """A fault is one, whether anybody waits for it or not."""
+        self.left(RuntimeError())
+        self.assertEqual(1, len(self.flushLoggedErrors(RuntimeError)))
+
+
 class TraceTests(LoginTestCase):
     """LOGIN events."""
 
@@ -164,9 +197,21 @@ class TraceTests(LoginTestCase):
                 "result": "accepted",
                 "mechanism": "USER",
                 "tls": None,
-                "rule": "default",
+                "rule": None,
                 "reason": None,
             },
+        )
+
+    def test_name_of_the_account(self) -> None:
+        """The trace knows an account by its name, in whatever form or by which of its addresses somebody logged in."""
+        self.mailbox.account = "ada.l"
+        client = self.site.connect()
+        self.answer(client)
+        self.mailbox.messages.append(b"Subject: x\n\n")
+        client.say("RETR 1", "DELE 1", "QUIT")
+        self.assertEqual(
+            [(event.kind.value, event.address) for event in self.site.journal.events],
+            [("login", "ada.l"), ("retrieved", "ada.l"), ("deleted", "ada.l")],
         )
 
     def test_refused(self) -> None:

@@ -14,7 +14,8 @@ from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.protocols.smtp.events import Flavor
-from hermes.services.smtp_login import MAX_FAILURE_SECONDS, MAX_NAME_CHARACTERS, SECONDS_PER_FAILURE
+from hermes.services.login_trace import MAX_NAME_CHARACTERS
+from hermes.services.smtp_login import MAX_FAILURE_SECONDS, SECONDS_PER_FAILURE
 from tests.support.smtp_site import PASSWORD, Client, Site, codes, plain
 
 WRONG = ["535 5.7.8 Name or password is wrong"]
@@ -40,7 +41,7 @@ class LoginTests(SynchronousTestCase):
             self.assertEqual(codes(client.say(*lines))[-1], "235", lines)
             self.assertEqual(codes(client.say("MAIL FROM:<alice@example.org>")), ["250"])
             (event,) = self.logins()
-            self.assertEqual(event.address.lower(), "alice")
+            self.assertEqual(event.address, "alice")
             self.assertEqual(event.facts["result"], "accepted")
             self.assertEqual((event.facts["peer"], event.facts["service"]), ("192.0.2.7", "smtp"))
 
@@ -138,6 +139,17 @@ class LoginTests(SynchronousTestCase):
         client.leave()
         self.assertEqual(self.site.clock.getDelayedCalls(), [])
         self.assertEqual([event.facts["rule"] for event in self.logins()], ["login.wrong"])
+
+    def test_left_during_the_check(self) -> None:
+        """Who leaves while its password is looked at has cost the work: the gate counts it, and the trace has it."""
+        client = self.connect()
+        self.site.checker.waits_for = Deferred()
+        client.say(f"AUTH PLAIN {plain()}")
+        client.leave()
+        self.assertEqual(self.site.gate.failures, ["192.0.2.7"])
+        (event,) = self.logins()
+        self.assertEqual((event.address, event.facts["result"]), ("alice", "refused"))
+        self.assertEqual(event.facts["rule"], "login.left")
 
     def test_wrong_logins_are_errors(self) -> None:
         """Wrong logins are counted like all refusals."""

@@ -34,6 +34,9 @@ class MemoryMailbox:
     ``closing``, when set, hold update and close up.
     """
 
+    #: Nobody but the login knows whose it is, unless a test says so.
+    account = ""
+
     def __init__(self, *messages: bytes) -> None:
         self.messages: list[bytes | None] = list(messages)
         self.deleted: set[int] = set()

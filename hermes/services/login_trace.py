@@ -1,0 +1,44 @@
+"""What all services that take passwords have in common: whom one may act as, and what the trace keeps of a login."""
+
+from __future__ import annotations
+
+from hermes.core.event import Event, Kind
+from hermes.core.outcome import Verdict
+from hermes.protocols.sasl import Credentials
+
+#: What of a name is kept for the trace: people type passwords and worse into the wrong field.
+MAX_NAME_CHARACTERS = 128
+
+
+def asks_for_another(credentials: Credentials) -> bool:
+    """True for a login that wants to act as somebody else, which nobody may here (RFC 4616 2)."""
+    return credentials.authorization.lower() not in ("", credentials.name.lower())
+
+
+def login_event(
+    at: float,
+    service: str,
+    peer: str,
+    tls: str | None,
+    credentials: Credentials,
+    verdict: Verdict,
+    account: str | None,
+) -> Event:
+    """
+    The fact that somebody logged in, or failed to.
+
+    ``account`` is the name of the account that was entered, whatever form of it or which of its addresses was typed; None when
+    the login was refused, and then ``verdict`` says why.
+    """
+    refused = account is None
+    facts = {
+        "service": service,
+        "peer": peer,
+        "result": "refused" if refused else "accepted",
+        "mechanism": credentials.mechanism,
+        "tls": tls,
+        "rule": verdict.rule if refused else None,
+        "reason": verdict.reason or None,
+    }
+    name = credentials.name[:MAX_NAME_CHARACTERS] if account is None else account
+    return Event(at, Kind.LOGIN, address=name, facts=facts)
