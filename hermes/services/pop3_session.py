@@ -310,15 +310,9 @@ class POP3Session(pop3.POP3):
             self._refuse(response)
 
     def _record_login(self, credentials: Credentials, response: Response, verdict: Verdict) -> None:
-        self._record(
-            Kind.LOGIN,
-            address=credentials.name[:MAX_NAME_CHARACTERS],
-            result="accepted" if response.positive else "refused",
-            mechanism=credentials.mechanism,
-            tls=tls.describe(self.transport),
-            rule=verdict.rule,
-            reason=verdict.reason or None,
-        )
+        account = self._maildrop.account if response.positive and self._maildrop is not None else None
+        now, used = self._clock.seconds(), tls.describe(self.transport)
+        self._server.journal.record(login_event(now, "pop3", self.peer, used, credentials, verdict, account))
 
     async def _judge(self, credentials: Credentials) -> tuple[Response, Verdict]:
         allowed = self._server.gate.login_verdict(self.peer)

@@ -100,17 +100,9 @@ class Login:
         return verdict
 
     def _record(self, credentials: Credentials, tls: str | None, verdict: Verdict) -> None:
-        facts = {
-            "result": "accepted" if verdict.reply is None else "refused",
-            "service": "smtp",
-            "peer": self._peer,
-            "mechanism": credentials.mechanism,
-            "tls": tls,
-            "rule": verdict.rule if verdict.reply is not None else None,
-            "reason": verdict.reason or None,
-        }
-        name = credentials.name[:MAX_NAME_CHARACTERS]
-        self._journal.record(Event(self._clock.seconds(), Kind.LOGIN, address=name, facts=facts))
+        account = self.name if verdict.accepted else None
+        now = self._clock.seconds()
+        self._journal.record(login_event(now, "smtp", self._peer, tls, credentials, verdict, account))
 
     async def _judge(self, credentials: Credentials) -> Verdict:
         allowed: Verdict = self._gate.login_verdict(self._peer)
