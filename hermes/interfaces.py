@@ -125,7 +125,11 @@ class ISpool(Interface):
         """Let held recipients go on, now."""
 
     async def retry(queue_id: str | None, event: Event, now: float) -> int:
-        """Make waiting recipients due now (held ones stay held); the number of messages touched."""
+        """
+        Make waiting recipients due now (held ones stay held); the number of messages touched.
+
+        Each of these has the event, with its own queue id.
+        """
 
     async def remove(queue_id: str, event: Event) -> bool:
         """Take a message out of the queue without telling anybody."""

@@ -167,6 +167,7 @@ class RetrySome(Write):
     """Make the next waiting messages after ``after`` due; yields their queue ids."""
 
     after: str
+    event: Event
     now: float
 
     @override
@@ -175,6 +176,8 @@ class RetrySome(Write):
         transaction.write()
         ids = _distinct(transaction.connection, _WAITING_AFTER, self.after)
         transaction.connection.executemany(_RETRY, [(self.now, queue_id) for queue_id in ids])
+        for queue_id in ids:
+            transaction.add_event(attrs.evolve(self.event, queue_id=queue_id))
         return ids
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -226,12 +227,14 @@ class Spool:
         """Make waiting recipients due now; the number of messages that have some."""
         if queue_id is not None:
             return int(await self._durable_if(operations.Retry(queue_id, event, now), event))
+
+        def observe(some: list[str]) -> None:
+            self._observe([attrs.evolve(event, queue_id=each) for each in some])
+
         count, after = 0, ""
-        while some := await self._submit(operations.RetrySome(after, now)):
+        while some := await self._durable(operations.RetrySome(after, event, now), (), observe):
             count += len(some)
             after = some[-1]
-        if count:
-            await self.record([event])
         return count
 
     async def remove(self, queue_id: str, event: Event) -> bool:

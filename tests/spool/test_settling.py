@@ -180,7 +180,7 @@ class AdministratorTests(SpoolTestCase):
         self.assertEqual(self.seen[-1], retried)
 
     def test_retry_all(self) -> None:
-        """Everything that waits becomes due, however much there is, and one fact tells of it."""
+        """Everything that waits becomes due, however much there is, and the trace of each message tells of it."""
         count = STEP_RECIPIENTS + 1
         self.worker.paused = True
         accepting = [begun(self.accepting(envelope("a@example.com", "b@example.com"))) for _ in range(count)]
@@ -198,7 +198,9 @@ class AdministratorTests(SpoolTestCase):
         self.assertEqual(self.due_ids(limit=count), [])
         self.assertEqual(self.done(self.spool.retry(None, fact(Kind.RETRIED), self.time)), count - 1)
         self.assertEqual(set(self.due_ids(limit=count)), set(ids) - {ids[7]})
-        self.assertEqual(self.seen[-1], fact(Kind.RETRIED))
+        retried = [fact(Kind.RETRIED, queue_id) for queue_id in ids if queue_id != ids[7]]
+        self.assertEqual(self.seen[1 - count :], retried)
+        self.assertEqual(self.done(self.spool.track(ids[0], 100))[-1], retried[0])
         self.assertEqual([message.queue_id for message in self.done(self.spool.select(None))], ids)
 
     def test_retry_nothing(self) -> None:

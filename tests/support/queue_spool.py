@@ -201,7 +201,7 @@ class QueueSpool:
                 touched += 1
                 for each in waiting:
                     each.next_attempt_at = now
-        self.events.append(event)
+                self.events.append(attrs.evolve(event, queue_id=name))
         return touched
 
     async def remove(self, queue_id: str, event: Event) -> bool:
