@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -22,9 +23,10 @@ from hermes.config.listener import parse_listener
 from hermes.config.places import accounts_file, control_socket, spool_directory
 from hermes.config.schema import Settings
 from hermes.core import address
-from hermes.directory.accounts import AccountTable, address_key
+from hermes.core.units import format_size
+from hermes.directory.accounts import AccountTable, Record, address_key, table_of
 from hermes.directory.sources.accounts_file import AccountsFileError
-from hermes.directory.sources.accounts_file import parse as parse_accounts
+from hermes.directory.sources.file import FileSource
 from hermes.net.tls import DAYS_OF_WARNING, CertificateError, days_left, load_context
 from hermes.spool.errors import SpoolError
 from hermes.spool.reader import SpoolReader
@@ -50,6 +52,7 @@ class Finding:
 def inspect(settings: Settings) -> Iterator[Finding]:
     """Look at everything."""
     yield from _data(settings)
+    yield from _room(settings)
     yield from _certificate(settings)
     yield from _accounts(settings)
     yield from _mailboxes(settings)
@@ -84,6 +87,18 @@ def _data(settings: Settings) -> Iterator[Finding]:
         yield _warn(about, f"{data} is open to others on this machine: chmod 700 {data}")
     else:
         yield _ok(about, f"{data} is writable, and closed to others")
+
+
+def _room(settings: Settings) -> Iterator[Finding]:
+    for path in dict.fromkeys((settings.hermes.data, settings.mailbox.directory)):
+        try:
+            free = shutil.disk_usage(path).free
+        except OSError:
+            # It is not there yet, or is of no use: another line says so.
+            continue
+        if free < settings.smtp.max_size:
+            size = format_size(settings.smtp.max_size)
+            yield _warn("room", f"{path} has {free // 1024}K left: a message of max_size ({size}) is answered 452")
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:
@@ -123,23 +138,16 @@ def _covers(certificate: str, hostname: str) -> bool:
 def _accounts(settings: Settings) -> Iterator[Finding]:
     about, path = "accounts", accounts_file(settings)
     try:
-        table = parse_accounts(path, Path(path).read_text("utf-8"))
-    except FileNotFoundError:
-        yield _warn(about, f"there are none yet: hermes user add -c {settings.file} NAME")
-        table = AccountTable({}, {})
-    except (OSError, UnicodeDecodeError) as error:
-        yield _fail(about, f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}")
-        return
+        accounts = FileSource(path).list()
     except AccountsFileError as error:
+        # Also when there is no such file: the server does not start without.
         yield _fail(about, str(error))
         return
-    else:
-        count = len(table.by_name)
-        yield _ok(about, f"{path} has {count} account{'' if count == 1 else 's'}")
-        if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
-            yield _warn(about, f"password hashes are open to others on this machine: chmod 600 {path}")
+    yield _ok(about, f"{path} has {len(accounts)} account{'' if len(accounts) == 1 else 's'}")
+    if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+        yield _warn(about, f"password hashes are open to others on this machine: chmod 600 {path}")
     if settings.hermes.postmaster:
-        yield _postmaster(settings, table)
+        yield _postmaster(settings, table_of(map(Record, accounts)))
 
 
 def _postmaster(settings: Settings, table: AccountTable) -> Finding:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from cryptography import x509
@@ -79,6 +81,13 @@ class CheckTests(CommandTestCase):
         config = self.site()
         self.run_hermes("check", "-c", config, exit_code=1)
         self.assertEqual(list((Path(config).parent / "data").iterdir()), [])
+
+    def test_room(self) -> None:
+        """A disk that has less room than a message may need is warned of, and only such a one."""
+        config = self.complete_site("[smtp]\nmax_size = 100K\n")
+        for free, warned in ((100 * 1024, False), (100 * 1024 - 1, True)):
+            self.patch(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+            self.assertEqual("99K left" in self.run_hermes("check", "-c", config).stdout, warned)
 
     def test_data_directory(self) -> None:
         """The data directory must be one, be writable, and should be closed to others."""
