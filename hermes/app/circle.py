@@ -53,7 +53,7 @@ class Circle:
         self.settings = settings
         self.mailboxes = Mailboxes(
             settings.mailbox.directory,
-            stores.read_worker,
+            stores.mailbox_worker,
             default_quota=settings.mailbox.quota,
             hostname=hostname,
             now=now,
@@ -85,6 +85,10 @@ class Circle:
             "smarthost": Concurrency(settings.smarthost.connections, settings.smarthost.connections),
             "direct": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
         }
+
+    def connections(self) -> list[dict[str, Any]]:
+        """The connections to other servers that are open now."""
+        return [*self.smarthost.describe(), *self.direct.describe()]
 
     async def stop(self) -> None:
         """Take leave of the servers whose connections were kept."""

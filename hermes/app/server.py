@@ -107,6 +107,7 @@ class Server:
             "connections": self._gate.connections,
             **{f"{name}_listens": ", ".join(sorted(each.places)) for name, each in self._listening.items()},
             **{f"{name}_sessions": len(each.sessions()) for name, each in self._listening.items()},
+            "outgoing_connections": self._circle.connections(),
             **{f"queue_{name}": value for name, value in self.relay.describe().items()},
         }
 

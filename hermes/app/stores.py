@@ -38,10 +38,12 @@ class Stores(Module):
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
         self._read_worker = worker("read")
+        #: Lists and clears mailboxes and reads the accounts, one at a time: a big one of these takes seconds, for which no
+        #: message that is being sent or fetched shall wait.
+        self.mailbox_worker = worker("mailboxes", 1)
         self.deposit_worker = worker("deliver")
-        self.source = FileSource(accounts_file(settings), self._read_worker)
+        self.source = FileSource(accounts_file(settings), self.mailbox_worker)
         self.passwords = Passwords([worker(f"password-{n}", 1) for n in range(PASSWORD_THREADS)], reactor.seconds)
-        self.read_worker = self._read_worker
         self.reader = ContentReader(self._read_worker)
         self.spool = Spool(
             spool_directory(settings), worker("spool"), worker("bodies"), now=now, observer=self._observe
@@ -50,6 +52,7 @@ class Stores(Module):
     @override
     async def start(self) -> None:
         self._read_worker.start(perform_reads)
+        self.mailbox_worker.start(perform_reads)
         self.deposit_worker.start(Depositor().perform)
         self.passwords.start()
         try:
@@ -76,6 +79,7 @@ class Stores(Module):
     async def _stop_threads(self) -> None:
         await self.passwords.stop()
         await self.deposit_worker.stop()
+        await self.mailbox_worker.stop()
         await self._read_worker.stop()
         if self._mail_log is not None:
             self._mail_log.close()

@@ -18,6 +18,7 @@ from hermes.app.stores import Stores
 from hermes.config.loader import load
 from hermes.config.schema import POP3Settings, Settings, SMTPSettings
 from hermes.core.event import Event, Kind
+from hermes.core.message import Content
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.net.gate import Gate
@@ -162,6 +163,22 @@ class StoresTests(ServerTestCase):
         stores.reopen_log()
         await stores.stop()
         self.assertEqual(sorted(path.name for path in self.data.iterdir()), ["accounts.ini", "spool"])
+
+    async def test_a_big_mailbox_keeps_no_message_waiting(self) -> None:
+        """While a mailbox is being listed, messages are read for whoever sends or fetches them."""
+        stores = self.stores()
+        await stores.start()
+        listed = threading.Event()
+        listing = stores.mailbox_worker.submit(listed.wait)
+        message = self.data / "message"
+        message.write_bytes(b"Subject: x\n\n")
+        try:
+            pieces = [piece async for piece in stores.reader.chunks(Content(12, 14, 0, path=str(message)))]
+        finally:
+            listed.set()
+        self.assertEqual(pieces, [b"Subject: x\n\n"])
+        self.assertTrue(await listing)
+        await stores.stop()
 
     async def test_cannot_start(self) -> None:
         """A start that fails ends the threads that it has begun."""

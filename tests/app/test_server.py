@@ -32,7 +32,7 @@ class RunningTests(ServerTestCase):
         self.assertEqual(status["smtp_listens"], f"127.0.0.1:{smtp}")
         self.assertEqual(status["pop3_listens"], f"127.0.0.1:{pop3}")
         self.assertEqual((status["hostname"], status["process"]), ("mail.example.org", os.getpid()))
-        self.assertEqual(status["queue_active"], 0)
+        self.assertEqual((status["queue_active"], status["outgoing_connections"]), (0, []))
 
     async def test_sessions(self) -> None:
         """Who is connected is listed, with the service, and is not any more after leaving."""
