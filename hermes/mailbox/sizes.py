@@ -8,7 +8,9 @@ again. It is not trusted further than its checksum goes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Mapping
 from hashlib import blake2b
 
@@ -41,7 +43,7 @@ def wire_size_of_file(path: str | bytes) -> int:
     """
     encoder = WireEncoder(stuffing=False)
     octets = 0
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = _open(path)
     try:
         while piece := os.read(descriptor, _PIECE_OCTETS):
             octets += len(encoder.encode(piece))
@@ -53,7 +55,7 @@ def wire_size_of_file(path: str | bytes) -> int:
 def load(path: str) -> dict[bytes, int]:
     """What is known of the maildir at ``path``: sizes by names without flags; nothing when the file is damaged."""
     try:
-        with open(os.path.join(path, FILE), "rb") as file:
+        with open(_open(os.path.join(path, FILE)), "rb") as file:
             first = file.readline(len(_FIRST_WORDS) + 65)
             body = file.read(_MAX_FILE_OCTETS)
     except OSError:
@@ -84,6 +86,15 @@ def save(path: str, sizes: Mapping[bytes, int]) -> None:
         with open(descriptor, "wb") as file:
             file.write(_FIRST_WORDS + _checksum(body) + b"\n" + body)
         os.rename(made, target)
+
+
+def _open(path: str | bytes) -> int:
+    """Open a regular file for reading; OSError when it is anything else: a pipe would keep the thread waiting for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", path)
 
 
 def _checksum(body: bytes) -> bytes:

@@ -239,6 +239,20 @@ class SizesFileTests(SynchronousTestCase):
         sizes.save(self.path, {b"a": 1})
         self.assertEqual({}, sizes.load(self.path))
 
+    def test_what_is_no_file(self) -> None:
+        """A pipe or a directory in its place says nothing, and keeps nobody waiting; a link to one that is right neither."""
+        os.mkfifo(self.file)
+        self.assertEqual({}, sizes.load(self.path))
+        os.rename(self.file, self.file + ".pipe")
+        self.assertRaises(OSError, sizes.wire_size_of_file, self.file + ".pipe")
+        os.mkdir(self.file)
+        self.assertEqual({}, sizes.load(self.path))
+        os.rmdir(self.file)
+        sizes.save(self.path, {b"a": 1})
+        os.rename(self.file, self.file + ".elsewhere")
+        os.symlink(self.file + ".elsewhere", self.file)
+        self.assertEqual({}, sizes.load(self.path))
+
     def test_a_link_is_not_followed(self) -> None:
         """A link where the file should be made is not written through, and a link to a message is not measured."""
         victim = put(self.path, "cur", "victim", b"precious")
