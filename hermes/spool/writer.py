@@ -19,6 +19,9 @@ from hermes.spool.operations import Accept
 #: no more than this each.
 MAX_ROW_OCTETS = 128 * 1024
 
+#: Pieces kept apart. A client may send its octets by twos, and an object for each would take twenty times their room.
+MAX_PIECES = 256
+
 #: Makes a message durable. The second argument undoes what was done outside the database, should that fail.
 Accepting = Callable[[Accept, Callable[[], None]], Deferred[None]]
 
@@ -54,6 +57,8 @@ class SpoolWriter:
             self._stream.write(chunk)
             return
         self._chunks.append(chunk)
+        if len(self._chunks) > MAX_PIECES:
+            self._chunks = [b"".join(self._chunks)]
         if self._size_octets > MAX_ROW_OCTETS:
             self._stream = BodyStream(self.queue_id, self._files, self._submit)
             self._stream.write(b"".join(self._chunks))

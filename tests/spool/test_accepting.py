@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError
@@ -79,6 +80,20 @@ class AcceptingTests(SpoolTestCase):
             self.reopen()
             self.assertEqual(octets_of(self.done(self.spool.content(committed.queue_id))), octets)
         self.assertEqual(self.faults(), [])
+
+    def test_tiny_pieces(self) -> None:
+        """Octets that come by twos take little more room than those that come at once, and are the same."""
+        writer = self.spool.create(envelope("a@example.com"))
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for number in range(MAX_ROW_OCTETS // 2):
+            writer.write(number.to_bytes(2, "big"))
+        self.assertLess(tracemalloc.get_traced_memory()[1], 3 * MAX_ROW_OCTETS)
+        committed = self.done(
+            writer.commit(envelope("a@example.com"), Origin("ESMTP"), {"a@example.com": "local:a"}, "", 0, 0, {})
+        )
+        expected = b"".join(number.to_bytes(2, "big") for number in range(MAX_ROW_OCTETS // 2))
+        self.assertEqual(self.done(self.spool.content(committed.queue_id)).data, expected)
 
     def test_binary(self) -> None:
         """Only the content of a BINARYMIME message must not be converted (RFC 3030)."""
