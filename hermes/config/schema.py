@@ -127,7 +127,7 @@ class DirectSettings:
     tls: str = _setting(
         "choice",
         "opportunistic",
-        "Whether to use STARTTLS when it is offered.",
+        "STARTTLS: never, where it is offered, or always (mail for servers that do not offer it then waits).",
         choices=("none", "opportunistic", "required"),
     )
     connections: int = _setting("number", 50, "Connections at once, all destinations together.")
@@ -188,7 +188,10 @@ class LogSettings:
         "choice", "text", "text: key=value words; json: one object a line.", choices=("text", "json")
     )
     level: str = _setting(
-        "choice", "info", "How much the server's own log says.", choices=("debug", "info", "warn", "error")
+        "choice",
+        "info",
+        "How much the server's own log says, with hermes run; twistd logs everything.",
+        choices=("debug", "info", "warn", "error"),
     )
 
 

@@ -79,7 +79,8 @@ class RelayPolicy:
         destination = await self._router.route(address)
         agent, _, reason = destination.partition(":")
         if agent == "none":
-            # RFC 3463 3.5: X.4.4, unable to route.
+            # RFC 3463 3.5: X.4.4, unable to route. For good: a server that sends nothing to others has been set up so, and a
+            # client that were told to try again would keep the message for days without telling anybody.
             refusal = Reply.of(550, "5.4.4", "There is no way to send mail to that address from here")
             return Verdict(refusal, "relay.no_route", reason), ""
         return PASS, destination
