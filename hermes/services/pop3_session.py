@@ -80,6 +80,7 @@ class POP3Session(pop3.POP3):
         self.peer = ""
         self._clock = factory.clock
         self._admitted = False
+        self._lingers = False
         self._maildrop: Maildrop | None = None
         self._transaction: Transaction | None = None
         self._since = 0.0
@@ -141,6 +142,11 @@ class POP3Session(pop3.POP3):
                 listener=self._server.listener,
                 unrecorded=unrecorded or None,
             )
+        if self._server.implicit_tls:
+            self._lingers = self._server.turned_away.may_linger()
+            if not self._lingers:
+                self.transport.abortConnection()
+                return
         self.transport.write(last_words)
         self._lose_connection()
 
@@ -157,6 +163,8 @@ class POP3Session(pop3.POP3):
             self._turns.stop()
             self._release()
             self._server.gate.left(self.peer)
+        elif self._lingers:
+            self._server.turned_away.gone()
 
     @override
     def timeoutConnection(self) -> None:

@@ -101,6 +101,7 @@ class SMTPConnection(smtp.ESMTP):
         self._since = 0.0
         self._tls: str | None = None
         self._closing = False
+        self._lingers = False
         self._goodbye: Reply | None = None
         self._timer: IDelayedCall | None = None
         # Set once the gate has let the peer in; what is received without it is not looked at.
@@ -145,6 +146,11 @@ class SMTPConnection(smtp.ESMTP):
         unrecorded = self._context.turned_away.record(self._clock.seconds())
         if unrecorded is not None:
             self._record(verdict, reply, "connect", unrecorded=unrecorded)
+        if self._context.implicit_tls:
+            self._lingers = self._context.turned_away.may_linger()
+            if not self._lingers:
+                self.transport.abortConnection()
+                return
         self.transport.write(reply.encode())
         self._lose_connection()
 
@@ -285,11 +291,13 @@ class SMTPConnection(smtp.ESMTP):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        if self._turns is None:
+            if self._lingers:
+                self._context.turned_away.gone()
+            return
         if not reason.check(ConnectionDone, ConnectionLost):
             # A TLS handshake that fails comes here too.
             self._log.info("The connection of {peer} broke: {reason}", peer=self.peer, reason=reason.getErrorMessage())
-        if self._turns is None:
-            return
         try:
             if self._intake.receiving:
                 self._record(_LOST, None, "message", self._intake.addresses)

@@ -1,8 +1,11 @@
 """
-How many of the connections that the gate refuses are worth a line in the trace.
+How many of the connections that the gate refuses are worth a line in the trace, and how many may stay to hear why.
 
 Whoever floods the server with connections must not be able to flood the trace and the mail log with refusals. The first ones
 of each minute are recorded one by one; of the others the next record tells the number.
+
+Nor may they fill the process: in the clear a refusal is said and the connection closed, but under TLS it can be said only after
+a handshake, which the client may never make.
 """
 
 from __future__ import annotations
@@ -13,6 +16,9 @@ MAX_RECORDED = 60
 #: The time for which they are counted.
 WINDOW_SECONDS = 60.0
 
+#: Connections under TLS that may wait to hear their refusal. Each costs a descriptor and some 50 KB, for half a minute at most.
+MAX_LINGERING = 50
+
 
 class TurnedAway:
     """Counts the refusals of one listener."""
@@ -21,6 +27,18 @@ class TurnedAway:
         self._began = float("-inf")
         self._recorded = 0
         self._unrecorded = 0
+        self._lingering = 0
+
+    def may_linger(self) -> bool:
+        """Count one that stays until it has heard its refusal, then :meth:`gone` must follow; False when it may not."""
+        if self._lingering >= MAX_LINGERING:
+            return False
+        self._lingering += 1
+        return True
+
+    def gone(self) -> None:
+        """One that stayed has gone."""
+        self._lingering -= 1
 
     def record(self, now: float) -> int | None:
         """Count one at ``now`` seconds: None when it is not to be recorded, else how many before it were not."""

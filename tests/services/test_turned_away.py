@@ -1,13 +1,18 @@
-"""Connections that are refused do not flood the trace."""
+"""Connections that are refused flood neither the trace nor the process."""
 
 from __future__ import annotations
 
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
-from hermes.services.turned_away import MAX_RECORDED, WINDOW_SECONDS, TurnedAway
-from tests.support.smtp_site import Site
+from hermes.services.turned_away import MAX_LINGERING, MAX_RECORDED, WINDOW_SECONDS, TurnedAway
+from tests.support.mailbox import MailboxRealm
+from tests.support.pop3 import Site as POP3Site
+from tests.support.pop3 import TokenTLS, Wire
+from tests.support.smtp_site import Site as SMTPSite
 
 
 class TurnedAwayTests(SynchronousTestCase):
@@ -22,9 +27,51 @@ class TurnedAwayTests(SynchronousTestCase):
         self.assertEqual(turned_away.record(1000.0 + WINDOW_SECONDS), 3)
         self.assertEqual(turned_away.record(1000.0 + WINDOW_SECONDS), 0)
 
+    def test_lingering(self) -> None:
+        """So many may stay to hear their refusal; each that has gone makes room for another."""
+        turned_away = TurnedAway()
+        self.assertEqual(
+            [turned_away.may_linger() for _ in range(MAX_LINGERING + 2)], [True] * MAX_LINGERING + [False] * 2
+        )
+        turned_away.gone()
+        self.assertEqual([turned_away.may_linger() for _ in range(2)], [True, False])
+
+    def test_lingering_under_tls(self) -> None:
+        """Under TLS a refusal waits for the client's handshake: those above the limit are cut off at once."""
+        smtp = SMTPSite(implicit_tls=True)
+        smtp.gate.admission = Verdict(Reply.of(421, "4.7.0", "Too many"), "limits.rate")
+        clients = [smtp.connect(greet=None) for _ in range(MAX_LINGERING + 1)]
+        self.assertEqual([client.wire.aborted for client in clients], [False] * MAX_LINGERING + [True])
+        self.assertEqual((clients[-2].heard(), clients[-1].heard()), (["421 4.7.0 Too many"], []))
+        clients[0].leave()
+        clients[-1].leave()
+        self.assertFalse(smtp.connect(greet=None).wire.aborted)
+        self.assertTrue(smtp.connect(greet=None).wire.aborted)
+
+    def test_lingering_under_tls_at_pop3(self) -> None:
+        """So it is with POP3."""
+        pop3 = POP3Site(MailboxRealm())
+        pop3.factory.tls, pop3.factory.implicit_tls = TokenTLS(), True
+        pop3.gate.admission = Verdict(Reply.of(421, "4.7.0", "Too many"), "limits.rate")
+        clients = [pop3.connect(Wire(lingering=True)) for _ in range(MAX_LINGERING + 1)]
+        self.assertEqual([client.wire.aborted for client in clients], [False] * MAX_LINGERING + [True])
+        self.assertEqual((clients[-2].greeting, clients[-1].greeting), (b"-ERR [SYS/TEMP] Too many\r\n", b""))
+        clients[0].wire.drop()
+        self.assertFalse(pop3.connect(Wire(lingering=True)).wire.aborted)
+        self.assertTrue(pop3.connect(Wire(lingering=True)).wire.aborted)
+
+    def test_broken_connections_are_not_told(self) -> None:
+        """That a refused client breaks its connection off, or its handshake, is no news: it could make any number of them."""
+        smtp = SMTPSite(implicit_tls=True)
+        smtp.gate.admission = Verdict(Reply.of(421, "4.7.0", "Too many"), "limits.rate")
+        client = smtp.connect(greet=None)
+        with capturedLogs() as logs:
+            client.session.connectionLost(Failure(RuntimeError("handshake")))
+        self.assertEqual(logs, [])
+
     def test_sessions(self) -> None:
         """Every refused client hears its refusal, recorded or not."""
-        site = Site()
+        site = SMTPSite()
         site.gate.admission = Verdict(Reply.of(421, "4.7.0", "Too many"), "limits.rate")
         for _ in range(MAX_RECORDED + 5):
             self.assertEqual(site.connect(greet=None).heard(), ["421 4.7.0 Too many"])
