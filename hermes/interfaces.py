@@ -264,8 +264,8 @@ class IStreamingMailbox(Interface):
     def undelete_all() -> None:
         """Take all marks back."""
 
-    def content(number: int) -> Content:
-        """Where the octets of the message are."""
+    async def content(number: int) -> Content:
+        """Where the octets of the message are; FileNotFoundError when another program has taken it away."""
 
     def mark_retrieved(number: int) -> None:
         """Remember that the message was fetched: it is marked seen when the session ends."""

@@ -160,49 +160,48 @@ class POP3Mailbox:
         self._check(number)
         self._retrieved.add(number)
 
-    def content(self, number: int) -> Content:
+    async def content(self, number: int) -> Content:
         """Where the octets are now; FileNotFoundError when another program has removed the message."""
         self._check(number)
-        path = self._file(number)
-        status = self._status(path) if path is not None else None
-        if path is None or status is None:
-            path, status = self._find(number)
+        listing = self._listing
+        listed = listing.directory(number), listing.name(number)
+        base = maildir.base_part(listed[1])
+        for place in (listed, *(("cur", base + flags) for flags in _USUAL_FLAGS)):
+            if (status := self._status(*place)) is not None:
+                break
+        else:
+            place = await self._search(listing, number)
+            status = self._status(*place)
+        if status is None:
+            raise FileNotFoundError(f"message {number + 1} is not a file")
+        if place != listed:
+            listing.moved(number, *place)
         return Content(
             size_octets=status.st_size,
-            wire_octets=self._listing.wire_sizes[number],
+            wire_octets=listing.wire_sizes[number],
             prefix_octets=0,
-            path=path,
+            path=self._at(*place),
         )
-
-    def _file(self, number: int) -> str:
-        return self._at(self._listing.directory(number), self._listing.name(number))
 
     def _at(self, directory: str, name: bytes) -> str:
         return os.path.join(self._path, directory, os.fsdecode(name))
 
-    @staticmethod
-    def _status(path: str) -> os.stat_result | None:
+    def _status(self, directory: str, name: bytes) -> os.stat_result | None:
         try:
-            status = os.lstat(path)
+            status = os.lstat(self._at(directory, name))
         except FileNotFoundError:
             return None
         # Something else under that name, a link above all, is not the message that was listed.
         return status if stat.S_ISREG(status.st_mode) else None
 
-    def _find(self, number: int) -> tuple[str, os.stat_result]:
+    async def _search(self, listing: Listing, number: int) -> tuple[str, bytes]:
         """Look for a message that another program has renamed, as every reader of a maildir has to expect."""
-        name = self._listing.name(number)
-        base = maildir.base_part(name)
-        for place in (("cur", base + flags) for flags in _USUAL_FLAGS):
-            if (status := self._status(self._at(*place))) is not None:
-                self._listing.moved(number, *place)
-                return self._at(*place), status
-        found = None
-        if not self._listing.is_ambiguous(number):
-            found = maildir.find(self._path, maildir.unique_part(name))
-        if found is not None and (status := self._status(self._at(*found))) is not None:
-            self._listing.moved(number, *found)
-            return self._at(*found), status
+        if not listing.is_ambiguous(number):
+            unique = maildir.unique_part(listing.name(number))
+            # In the thread: a big mailbox takes a while.
+            place: tuple[str, bytes] | None = await self._reader.submit(lambda: maildir.find(self._path, unique))
+            if place is not None:
+                return place
         raise FileNotFoundError(f"message {number + 1} is not in the mailbox any more")
 
     async def update(self) -> list[int]:
@@ -244,8 +243,11 @@ class POP3Mailbox:
         """The message as an open file, opened in the worker."""
         if self.is_deleted(index):
             raise ValueError(f"message {index + 1} is deleted")
-        path = self.content(index).path or ""
-        opened: Deferred[MessageFile] = self._reader.submit(lambda: MessageFile(path))
+        return Deferred.fromCoroutine(self._message(index))
+
+    async def _message(self, number: int) -> MessageFile:
+        path = (await self.content(number)).path or ""
+        opened: MessageFile = await self._reader.submit(lambda: MessageFile(path))
         return opened
 
     def getUidl(self, index: int) -> bytes:

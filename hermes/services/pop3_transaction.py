@@ -144,7 +144,8 @@ class Transaction:
         outgoing = OutgoingMessage(utf8=self._engine.utf8, lines=lines)
         answered = False
         try:
-            async with aclosing(self._maildrop.reader.chunks(self._mailbox.content(index))) as pieces:
+            content = await self._mailbox.content(index)
+            async with aclosing(self._maildrop.reader.chunks(content)) as pieces:
                 async for piece in pieces:
                     if answered:
                         await turns.written()

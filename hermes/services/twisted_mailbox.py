@@ -92,7 +92,7 @@ class TwistedMailbox:
         self._mailbox.undeleteMessages()
         self._deleted = {number for number, size in enumerate(self._sizes) if not size}
 
-    def content(self, number: int) -> Content:
+    async def content(self, number: int) -> Content:
         """What :meth:`chunks` takes."""
         size = self._sizes[number]
         return _ForeignContent(size_octets=size, wire_octets=size, prefix_octets=0, number=number)

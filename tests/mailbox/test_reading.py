@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 from zope.interface.verify import verifyObject
 
+from hermes.core.message import Content
 from hermes.interfaces import IStreamingMailbox
 from hermes.mailbox import maildir
 from hermes.mailbox.lock import MailboxLock
@@ -58,6 +59,11 @@ class MailboxTestCase(SynchronousTestCase):
         self.addCleanup(lambda: self.successResultOf(mailbox.close()))
         return mailbox
 
+    def content(self, mailbox: POP3Mailbox, number: int) -> Content:
+        """Where a message is."""
+        content: Content = self.successResultOf(mailbox.content(number))
+        return content
+
 
 class ReadingTests(MailboxTestCase):
     """What a session learns of the messages."""
@@ -81,11 +87,12 @@ class ReadingTests(MailboxTestCase):
         """Any number outside the list is refused by every method, negative ones too."""
         mailbox = self.opened()
         for method in (
-            mailbox.size, mailbox.uid, mailbox.queue_id, mailbox.is_deleted, mailbox.delete, mailbox.content,
+            mailbox.size, mailbox.uid, mailbox.queue_id, mailbox.is_deleted, mailbox.delete,
             mailbox.mark_retrieved, mailbox.listMessages, mailbox.getUidl, mailbox.getMessage, mailbox.deleteMessage,
         ):  # fmt: skip
             for number in (-1, 3):
                 self.assertRaises(ValueError, method, number)
+                self.failureResultOf(mailbox.content(number), ValueError)
 
     def test_marks(self) -> None:
         """A message marked deleted has size 0 and leaves the total; marking it twice is marking it once."""
@@ -101,7 +108,7 @@ class ReadingTests(MailboxTestCase):
 
     def test_content(self) -> None:
         """Content is the file, with its size on disk and on the wire, and all of it is the message."""
-        content = self.opened().content(1)
+        content = self.content(self.opened(), 1)
         self.assertEqual((len(TWO), len(TWO) + 3, 0), (content.size_octets, content.wire_octets, content.prefix_octets))
         with open(content.path or "", "rb") as file:
             self.assertEqual(TWO, file.read())
@@ -109,7 +116,7 @@ class ReadingTests(MailboxTestCase):
     def test_a_name_in_no_encoding(self) -> None:
         """A message whose name is not text can be read."""
         put(self.path, "new", b"1700000009.\xff.h", ONE)
-        with open(self.opened().content(3).path or "", "rb") as file:
+        with open(self.content(self.opened(), 3).path or "", "rb") as file:
             self.assertEqual(ONE, file.read())
 
     def test_a_mailbox_at_first_use(self) -> None:
@@ -141,18 +148,28 @@ class RenamedTests(MailboxTestCase):
                 mailbox = self.opened()
                 self.move(name)
                 for _ in range(2):
-                    with open(mailbox.content(1).path or "", "rb") as file:
+                    with open(self.content(mailbox, 1).path or "", "rb") as file:
                         self.assertEqual(TWO, file.read())
                 self.assertEqual("1700000002.b.h", mailbox.uid(1))
                 self.successResultOf(mailbox.close())
                 os.rename(os.path.join(self.path, "cur", name), os.path.join(self.path, "new", self.names[1]))
 
+    def test_searched_in_the_worker(self) -> None:
+        """A name that cannot be guessed is looked for in the thread: a big mailbox must not hold up everybody else."""
+        mailbox = self.opened()
+        self.move("1700000002.b.h:2,RST")
+        self.worker.paused = True
+        finding = Deferred.fromCoroutine(mailbox.content(1))
+        self.assertNoResult(finding)
+        self.worker.resume()
+        self.assertTrue((self.successResultOf(finding).path or "").endswith("cur/1700000002.b.h:2,RST"))
+
     def test_gone(self) -> None:
         """A message that another program has deleted raises FileNotFoundError, and the others can be read."""
         mailbox = self.opened()
         os.unlink(os.path.join(self.path, "new", self.names[1]))
-        self.assertRaises(FileNotFoundError, mailbox.content, 1)
-        self.assertEqual(len(ONE), mailbox.content(0).size_octets)
+        self.failureResultOf(mailbox.content(1), FileNotFoundError)
+        self.assertEqual(len(ONE), self.content(mailbox, 0).size_octets)
 
     def test_replaced_by_a_link(self) -> None:
         """A link in the place of the message is not followed."""
@@ -160,7 +177,7 @@ class RenamedTests(MailboxTestCase):
         path = os.path.join(self.path, "new", self.names[1])
         os.unlink(path)
         os.symlink("/etc/hostname", path)
-        self.assertRaises(FileNotFoundError, mailbox.content, 1)
+        self.failureResultOf(mailbox.content(1), FileNotFoundError)
 
     def test_never_another_message(self) -> None:
         """Where two messages share a unique part, a missing one is neither shown nor deleted as the other."""
@@ -168,7 +185,7 @@ class RenamedTests(MailboxTestCase):
         put(self.path, "new", "1700000004.d.h,S=2,W=2", b"bb\n")
         mailbox = self.opened()
         os.unlink(os.path.join(self.path, "new", "1700000004.d.h,S=1,W=1"))
-        self.assertRaises(FileNotFoundError, mailbox.content, 3)
+        self.failureResultOf(mailbox.content(3), FileNotFoundError)
         mailbox.delete(3)
         self.assertEqual([], self.successResultOf(mailbox.update()))
         self.assertIn("1700000004.d.h,S=2,W=2", files_in(self.path, "new"))

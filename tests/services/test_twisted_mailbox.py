@@ -193,7 +193,7 @@ class ForeignMailboxTests(SynchronousTestCase):
 
         async def read(offset: int, most: int) -> list[bytes]:
             pieces = []
-            chunks = adapter.chunks(adapter.content(0), offset)
+            chunks = adapter.chunks(await adapter.content(0), offset)
             async for piece in chunks:
                 pieces.append(piece)
                 if len(pieces) == most:

@@ -92,7 +92,7 @@ class MemoryMailbox:
         """Take the marks back."""
         self.deleted.clear()
 
-    def content(self, number: int) -> Content:
+    async def content(self, number: int) -> Content:
         """The octets."""
         message = self.messages[number]
         if number in self.gone or message is None:
