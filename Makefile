@@ -11,7 +11,7 @@ TRIAL  := $(BIN)/python $(STRICT) -m twisted.trial
 
 run: venv  ## a demonstration site, in the foreground
 	@test -e demo/config.ini || { umask 077; $(BIN)/hermes init demo --domain example.org --demo >demo.txt && mv demo.txt demo/what-next.txt; }
-	@cat demo/what-next.txt
+	@sed '/^Start it, /,+1d' demo/what-next.txt
 	@$(BIN)/hermes run -c demo/config.ini
 
 venv: $(VENV)/ready

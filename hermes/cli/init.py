@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
+import sys
 
 import attrs
 import click
@@ -129,12 +132,12 @@ def _tell(plan: site.Plan, settings: Settings, first: _FirstUser) -> None:
 
 
 def _next_steps_of_demo(plan: site.Plan, first: _FirstUser) -> list[str]:
-    file, offset = shlex.quote(plan.file), plan.port_offset
+    program, file, offset = _program(), shlex.quote(plan.file), plan.port_offset
     secret = first.secret if first.generated else "PASSWORD"
     login = shlex.quote(f"{first.name}:{secret}")
     return [
         "Start it, and leave it running:",
-        f"    hermes run -c {file}",
+        f"    {program} run -c {file}",
         "Then, in another terminal, send a message and read it:",
         f"    swaks --server 127.0.0.1:{site.PORTS['smtp', 'listen'] + offset} --to {plan.postmaster}",
         f"    curl --user {login} pop3://127.0.0.1:{site.PORTS['pop3', 'listen'] + offset}/1",
@@ -142,18 +145,19 @@ def _next_steps_of_demo(plan: site.Plan, first: _FirstUser) -> list[str]:
         f"    printf 'Subject: hello\\r\\n\\r\\nIt works.\\r\\n' | curl --upload-file - --mail-from {plan.postmaster} "
         f"--mail-rcpt {plan.postmaster} smtp://127.0.0.1:{site.PORTS['smtp', 'listen'] + offset}",
         "Where is it?",
-        f"    hermes track -c {file} {plan.postmaster}",
+        f"    {program} track -c {file} {plan.postmaster}",
         "A shell into the running server:",
         f"    ssh -i {shlex.quote(plan.manhole_key)} -p {site.MANHOLE_PORT + offset} {first.name}@127.0.0.1",
     ]
 
 
 def _next_steps(plan: site.Plan, file: str) -> list[str]:
+    program = _program()
     steps = [
         "What to do next:",
-        f"    hermes user add -c {file} NAME        for everybody who shall have a mailbox",
-        f"    hermes check -c {file}                is everything in order?",
-        f"    hermes run -c {file}                  start it (etc/hermes.service does so at boot)",
+        f"    {program} user add -c {file} NAME        for everybody who shall have a mailbox",
+        f"    {program} check -c {file}                is everything in order?",
+        f"    {program} run -c {file}                  start it (etc/hermes.service does so at boot)",
         f"In the DNS, {plan.hostname} must lead to this machine, and {plan.domain} needs an MX record that names it.",
         "The certificate is self-signed; one of an authority goes into [tls].",
         "Mail for others can leave when [smarthost] or [direct] says by which way.",
@@ -161,3 +165,11 @@ def _next_steps(plan: site.Plan, file: str) -> list[str]:
     if min(site.PORTS.values()) + plan.port_offset < _FIRST_FREE_PORT:
         steps.append(f"Ports below {_FIRST_FREE_PORT} need root or CAP_NET_BIND_SERVICE; the systemd unit gives it.")
     return steps
+
+
+def _program() -> str:
+    """The command as it was called, so that what is printed can be typed: in a virtual environment it is on nobody's path."""
+    called = sys.argv[0]
+    if os.path.basename(called) != "hermes" or shutil.which("hermes") == os.path.abspath(called):
+        return "hermes"
+    return shlex.quote(called)

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from unittest import mock
@@ -219,6 +220,19 @@ class RefusalTests(InitTestCase):
             self.assertIn("accounts.ini: Input/output error", self.init(exit_code=1))
         self.assertEqual(_tree(self.directory), {})
         self.assertEqual(stat.S_IMODE(self.directory.stat().st_mode), 0o755)
+
+    def test_what_can_be_typed(self) -> None:
+        """The commands that are printed begin as the command was called, unless it is found by its name alone."""
+        for called, found, printed in (
+            (".venv/bin/hermes", None, ".venv/bin/hermes"),
+            ("/opt/my mail/bin/hermes", None, "'/opt/my mail/bin/hermes'"),
+            ("/usr/bin/hermes", "/usr/bin/hermes", "hermes"),
+            ("/usr/lib/hermes/cli/main.py", None, "hermes"),
+        ):
+            with mock.patch.object(sys, "argv", [called]), mock.patch.object(shutil, "which", return_value=found):
+                output = self.init("--demo")
+            self.assertIn(f"    {printed} track -c {self.directory}/config.ini", output)
+            shutil.rmtree(self.directory)
 
     def test_full_disk(self) -> None:
         """A disk that is full says so of no file: the site is named instead."""
