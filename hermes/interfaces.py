@@ -115,8 +115,8 @@ class ISpool(Interface):
         A message without unfinished recipients is removed with its octets. Returns the queued reports.
         """
 
-    async def select(queue_id: str | None) -> list[QueuedMessage]:
-        """One message or all, oldest first, with every unfinished recipient."""
+    async def select(queue_id: str | None, limit: int | None = None) -> list[QueuedMessage]:
+        """One message or all, oldest first, with every unfinished recipient; no more than ``limit``, when that is given."""
 
     async def hold(queue_id: str, event: Event) -> bool:
         """Stop all recipients of a message; False when there is no such message."""

@@ -89,8 +89,8 @@ class Commands:
         return [_session(session) for session in self._server.sessions()]
 
     async def _queue(self, arguments: _Arguments) -> list[dict[str, object]]:
-        messages = await self._server.spool.select(None)
-        return [row for message in messages[:MAX_ROWS] for row in _rows(message, self._server.now())]
+        messages = await self._server.spool.select(None, MAX_ROWS)
+        return [row for message in messages for row in _rows(message, self._server.now())]
 
     async def _track(self, arguments: _Arguments) -> list[str]:
         events: list[Event] = await self._server.spool.track(str(arguments.get("query", "")), MAX_ROWS)

@@ -205,15 +205,18 @@ class Spool:
             report.envelope, _LOCAL, report.destinations, report.message_id, wire_octets, len(prefix), facts
         )
 
-    async def select(self, queue_id: str | None) -> list[QueuedMessage]:
+    async def select(self, queue_id: str | None, limit: int | None = None) -> list[QueuedMessage]:
         """One message or all, oldest first, with every unfinished recipient."""
         if queue_id is not None:
             message: QueuedMessage | None = await self._submit(operations.SelectOne(queue_id))
             return [] if message is None else [message]
         messages: list[QueuedMessage] = []
-        while some := await self._submit(operations.SelectSome(messages[-1].queue_id if messages else "")):
+        while limit is None or len(messages) < limit:
+            some = await self._submit(operations.SelectSome(messages[-1].queue_id if messages else ""))
+            if not some:
+                break
             messages += some
-        return messages
+        return messages[:limit]
 
     async def hold(self, queue_id: str, event: Event) -> bool:
         """Stop all recipients of a message; False when there is no such message."""

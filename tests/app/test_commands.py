@@ -38,10 +38,10 @@ class Spool:
         self.messages: list[QueuedMessage] = []
         self.asked: list[tuple[str, int]] = []
 
-    async def select(self, queue_id: str | None) -> list[QueuedMessage]:
-        """All."""
+    async def select(self, queue_id: str | None, limit: int | None = None) -> list[QueuedMessage]:
+        """All, or so many."""
         assert queue_id is None
-        return self.messages
+        return self.messages[:limit]
 
     async def track(self, query: str, limit: int) -> list[Event]:
         """One event."""

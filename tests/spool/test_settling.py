@@ -201,7 +201,8 @@ class AdministratorTests(SpoolTestCase):
         retried = [fact(Kind.RETRIED, queue_id) for queue_id in ids if queue_id != ids[7]]
         self.assertEqual(self.seen[1 - count :], retried)
         self.assertEqual(self.done(self.spool.track(ids[0], 100))[-1], retried[0])
-        self.assertEqual([message.queue_id for message in self.done(self.spool.select(None))], ids)
+        for limit in (None, 1, count - 1, count, count + 1):
+            self.assertEqual([each.queue_id for each in self.done(self.spool.select(None, limit))], ids[:limit])
 
     def test_retry_nothing(self) -> None:
         """When nothing waits, nothing is recorded."""

@@ -171,12 +171,12 @@ class QueueSpool:
         await self._pass("settle")
         return queued
 
-    async def select(self, queue_id: str | None) -> list[QueuedMessage]:
-        """One message or all."""
+    async def select(self, queue_id: str | None, limit: int | None = None) -> list[QueuedMessage]:
+        """One message, all, or so many."""
         await self._call("select")
         found = [_on_disk(each, each.recipients) for name, each in self.messages.items() if queue_id in {None, name}]
         await self._pass("select")
-        return found
+        return found[:limit]
 
     async def hold(self, queue_id: str, event: Event) -> bool:
         """Stop all recipients."""
