@@ -18,8 +18,9 @@ _Value = str | int | float | bool | None
 #: What may stand without quotes; a shell takes it for one word too.
 _PLAIN = re.compile(r"[!#-&(-<>-\[\]-~]+\Z", re.ASCII)
 
-#: What is escaped inside quotes: control characters of every kind, line separators, and what ends or escapes the quotes.
-_SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+#: What is escaped inside quotes: control characters of every kind, line separators, marks that change the direction of writing
+#: (a terminal would show another line than this one), and what ends or escapes the quotes.
+_SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 
 
 def as_text(event: Event) -> str:

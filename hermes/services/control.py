@@ -86,7 +86,7 @@ class ControlSession(Protocol):
         try:
             request = json.loads(line)
             command, arguments = request["command"], request.get("arguments", {})
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return {"ok": False, "error": 'expected one line of JSON: {"command": "...", "arguments": {...}}'}
         try:
             # An order that has been given is carried out, even if whoever gave it does not wait for the answer.

@@ -47,6 +47,11 @@ class TextTests(SynchronousTestCase):
         """An empty value is visible."""
         self.assertTrue(as_text(event(hello="")).endswith(' hello=""'))
 
+    def test_direction(self) -> None:
+        """What would make a terminal show the line in another order than it is written in is escaped."""
+        for mark in "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
+            self.assertTrue(as_text(event(reply=f"a{mark}b")).endswith(f' reply="a\\u{ord(mark):04x}b"'), ascii(mark))
+
     @given(st.text())
     def test_one_line(self, text: str) -> None:
         """Whatever a peer says, the line stays one line and the value one word."""

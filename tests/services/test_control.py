@@ -82,7 +82,17 @@ class ControlTests(SynchronousTestCase):
 
     def test_not_a_command(self) -> None:
         """Whatever is not a JSON object with a command is answered so, and the connection goes on."""
-        for line in (b"\n", b"hello\n", b"[]\n", b"3\n", b"{}\n", b"\xff\n", b'{"command": "x", "arguments": 3}\n'):
+        deep = b"[" * (MAX_LINE_OCTETS - 1) + b"\n"
+        for line in (
+            deep,
+            b"\n",
+            b"hello\n",
+            b"[]\n",
+            b"3\n",
+            b"{}\n",
+            b"\xff\n",
+            b'{"command": "x", "arguments": 3}\n',
+        ):
             (answer,) = self.ask(line)
             self.assertFalse(answer["ok"], line)
         self.assertTrue(self.ask(b'{"command": "echo"}\n')[0]["ok"])
