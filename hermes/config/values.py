@@ -15,7 +15,7 @@ from collections.abc import Callable
 from hermes.config.catalog import Setting, Value
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Network
-from hermes.core.units import format_size, format_time, parse_size, parse_time
+from hermes.core.units import format_size, format_time, parse_flag, parse_size, parse_time
 
 #: Numbers are counts and ports: what fits into 31 bits is more than any machine has.
 MAX_NUMBER = 2**31 - 1
@@ -28,8 +28,6 @@ MAX_TIME = 100 * 365 * 86400
 
 # More digits than any of these limits has; int() is slow for, and at last refuses, very long ones.
 _TOO_MANY_DIGITS = re.compile(r"\d{20}", re.ASCII)
-
-_FLAGS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 _LISTS = frozenset({"words", "listeners", "networks", "times"})
 
@@ -98,13 +96,6 @@ def _bounded(text: str, parse: Callable[[str], int], limit: int, limit_text: str
     return value
 
 
-def _flag(text: str) -> bool:
-    try:
-        return _FLAGS[text.lower()]
-    except KeyError:
-        raise ValueError(f"{text!r} is neither yes nor no") from None
-
-
 def _choice(text: str, choices: tuple[str, ...]) -> str:
     if text.lower() in choices:
         return text.lower()
@@ -146,7 +137,7 @@ _PARSERS: dict[str, Callable[[str], Value]] = {
     "number": _number,
     "size": _size,
     "time": _time,
-    "flag": _flag,
+    "flag": parse_flag,
     "words": _words,
     "listeners": _listeners,
     "networks": _networks,

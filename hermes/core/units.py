@@ -1,4 +1,4 @@
-"""Sizes and times as people write them: ``50M``, ``1h 30m``."""
+"""Sizes, times and flags as people write them: ``50M``, ``1h 30m``, ``yes``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import lru_cache
 
 _SIZE_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _TIME_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+_FLAGS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)B?\Z", re.IGNORECASE | re.ASCII)
 _TIME = re.compile(r"(\d+)\s*([smhd])\s*", re.IGNORECASE | re.ASCII)
@@ -33,6 +35,14 @@ def parse_time(text: str) -> int:
     if not position or position != len(text):
         raise ValueError(f"{text!r} is not a time: write whole numbers with s, m, h or d, like 90s or 1h 30m")
     return seconds
+
+
+def parse_flag(text: str) -> bool:
+    """Read ``yes`` or ``no``, as the standard INI reader writes them too; raise ValueError with a remedy."""
+    try:
+        return _FLAGS[text.strip().lower()]
+    except KeyError:
+        raise ValueError(f"{text!r} is neither yes nor no") from None
 
 
 def format_size(octets: int) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.core.units import format_instant, format_size, format_time, parse_size, parse_time
+from hermes.core.units import format_instant, format_size, format_time, parse_flag, parse_size, parse_time
 
 
 class SizeTests(SynchronousTestCase):
@@ -31,6 +31,17 @@ class SizeTests(SynchronousTestCase):
     def test_largest_unit(self) -> None:
         """The largest unit that divides the number is used."""
         self.assertEqual([format_size(n) for n in (0, 1000, 1024, 50 * 1024**2)], ["0", "1000", "1K", "50M"])
+
+
+class FlagTests(SynchronousTestCase):
+    """Yes and no."""
+
+    def test_words(self) -> None:
+        """All the words of the standard INI reader are understood, in any case, and no others."""
+        self.assertEqual([parse_flag(text) for text in ("yes", "True", " ON ", "1")], [True] * 4)
+        self.assertEqual([parse_flag(text) for text in ("no", "False", "off", "0")], [False] * 4)
+        for text in ("", "y", "2", "yes no"):
+            self.assertRaises(ValueError, parse_flag, text)
 
 
 class TimeTests(SynchronousTestCase):

@@ -302,26 +302,26 @@ class DurabilityTests(FileTestCase):
     def test_steps(self) -> None:
         """The new file is fsynced before it takes the old one's place, and the directory after that."""
         steps: list[str] = []
-        fsync, rename = os.fsync, os.rename
+        fsync, replace = os.fsync, os.replace
 
         def note_fsync(descriptor: int) -> None:
             steps.append("fsync directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "fsync file")
             fsync(descriptor)
 
-        def note_rename(source: str, target: str) -> None:
+        def note_replace(source: str, target: str) -> None:
             steps.append("rename")
             with open(source, encoding="utf-8") as file:
                 self.assertIn(OTHER, file.read())
-            rename(source, target)
+            replace(source, target)
 
         self.patch(os, "fsync", note_fsync)
-        self.patch(os, "rename", note_rename)
+        self.patch(os, "replace", note_replace)
         self.source.set_password("joe", OTHER)
         self.assertEqual(["fsync file", "rename", "fsync directory"], steps)
 
     def test_a_disk_that_fails(self) -> None:
         """Whatever fails, the old file is there as it was and nothing is left beside it."""
-        for function in ("fsync", "rename"):
+        for function in ("fsync", "replace"):
             self.patch(os, function, Failing(getattr(os, function), OSError(28, "No space left on device")))
             self.assertRaises(OSError, self.source.set_password, "joe", OTHER)
             self.assertEqual(TEXT, self.read())

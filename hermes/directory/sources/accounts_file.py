@@ -27,12 +27,10 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from hermes.core.account import Account
-from hermes.core.units import parse_size
+from hermes.core.units import parse_flag, parse_size
 from hermes.directory.accounts import AccountTable, DuplicateAddressError, Record, check_address, check_name, table_of
 
 KEYS = ("password", "addresses", "name", "disabled", "quota")
-
-_FLAGS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 # What argon2-cffi writes and reads: "$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH"
 _PASSWORD_HASH = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z")
@@ -155,13 +153,6 @@ def _addresses(value: str) -> tuple[str, ...]:
     return tuple(check_address(address) for address in _BETWEEN_ADDRESSES.split(value) if address)
 
 
-def _flag(value: str) -> bool:
-    try:
-        return _FLAGS[value.lower()]
-    except KeyError:
-        raise ValueError(f"{value!r} is neither yes nor no") from None
-
-
 def _full_name(value: str) -> str:
     return " ".join(value.split())
 
@@ -170,6 +161,6 @@ _READERS: dict[str, Callable[[str], object]] = {
     "password": check_password_hash,
     "addresses": _addresses,
     "name": _full_name,
-    "disabled": _flag,
+    "disabled": parse_flag,
     "quota": parse_size,
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 
@@ -19,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hermes.config.durable import write_durably
 from hermes.core.account import Account
 from hermes.directory.accounts import AccountTable, Record, check_address, check_name, table_of
 from hermes.directory.sources import file_edit
@@ -27,6 +27,9 @@ from hermes.interfaces import IGroupWorker
 
 #: How often the file is looked at while accounts are asked for: an edit is in force within a second.
 LOOK_SECONDS = 1.0
+
+#: Hashes of passwords are nobody's business but the server's.
+FILE_MODE = 0o600
 
 #: What tells one state of the file from another.
 _Stamp = tuple[int, int, int]
@@ -206,8 +209,7 @@ class FileSource:
             before = edit.text
             yield edit
             if edit.text != before:
-                self._replace(edit.text)
-                os.fsync(directory)
+                write_durably(self.path, edit.text.encode("utf-8"), FILE_MODE, _owner_of(self.path))
         finally:
             os.close(directory)
 
@@ -221,20 +223,6 @@ class FileSource:
             raise AccountsFileError(self.path, 0, "there is no such file") from None
         except OSError as error:
             raise AccountsFileError(self.path, 0, error.strerror or str(error)) from None
-
-    def _replace(self, text: str) -> None:
-        descriptor, made = tempfile.mkstemp(dir=os.path.dirname(self.path), prefix=".accounts.")  # of mode 0600
-        try:
-            with open(descriptor, "wb") as file:
-                _give_to_owner(file.fileno(), self.path)
-                file.write(text.encode("utf-8"))
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(made, self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(made)
-            raise
 
 
 @attrs.define
@@ -254,12 +242,10 @@ def _decoded(path: str, octets: bytes) -> str:
         raise AccountsFileError(path, line, "this line is not UTF-8") from None
 
 
-def _give_to_owner(descriptor: int, path: str) -> None:
+def _owner_of(path: str) -> tuple[int, int]:
     """When the administrator edits the server's file it must stay the server's; a new one is the directory's owner's."""
     try:
         owner = os.stat(path)
     except FileNotFoundError:
         owner = os.stat(os.path.dirname(path))
-    # Only root can, and only root needs to.
-    with contextlib.suppress(PermissionError):
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return owner.st_uid, owner.st_gid
