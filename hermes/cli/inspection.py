@@ -154,7 +154,12 @@ def _postmaster(settings: Settings, table: AccountTable) -> Finding:
     about, postmaster = "postmaster", settings.hermes.postmaster
     local_part, domain = address.split(postmaster)
     if domain.lower() not in settings.hermes.domains:
-        return _ok(about, f"{postmaster} is at another server")
+        if not settings.hermes.domains:
+            return _ok(about, f"{postmaster} is at another server")
+        # RFC 5321 4.5.1: mail for postmaster at our domains is ours; elsewhere it would be sent back.
+        return _fail(
+            about, f"{postmaster} is at another server: name a mailbox here, or mail for postmaster is put off"
+        )
     name = table.name_by_address.get(address_key(postmaster))
     if name is None:
         record = table.by_name.get(local_part.lower())

@@ -33,7 +33,9 @@ class HermesSettings:
         "text", "localhost", "The name under which this server greets others; it should resolve to it."
     )
     domains: tuple[str, ...] = _setting("words", (), "The mail domains whose addresses are mailboxes here.")
-    postmaster: str = _setting("text", "", "Address of the person in charge; mail to postmaster goes there.")
+    postmaster: str = _setting(
+        "text", "", "Address of the person in charge, a mailbox here; mail to postmaster goes there."
+    )
     data: str = _setting("path", "data", "Directory of everything that Hermes keeps; relative to this file.")
 
 

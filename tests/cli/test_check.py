@@ -146,7 +146,7 @@ class CheckTests(CommandTestCase):
         self.assert_finding(config, "accounts", "fail", "UTF-8")
 
     def test_postmaster(self) -> None:
-        """The postmaster must be somebody's address here, of an account that is not disabled, or be elsewhere."""
+        """The postmaster must be the address of an account here that is not disabled, unless no domain is ours."""
         config = self.complete_site()
         self.assert_finding(config, "postmaster", "ok", "is the account anna")
         accounts = Path(config).parent / "data" / "accounts.ini"
@@ -157,6 +157,8 @@ class CheckTests(CommandTestCase):
         accounts.write_text("[anna]\ndisabled = yes\n")
         self.assert_finding(config, "postmaster", "fail", "is disabled")
         self.run_hermes("config", "set", "-c", config, "hermes.postmaster", "anna@example.net")
+        self.assert_finding(config, "postmaster", "fail", "name a mailbox here")
+        self.run_hermes("config", "set", "-c", config, "hermes.domains", "")
         self.assert_finding(config, "postmaster", "ok", "at another server")
 
     def test_spool(self) -> None:
