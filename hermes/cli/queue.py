@@ -200,7 +200,8 @@ def _row(message: QueuedMessage, recipient: QueuedRecipient, now: float) -> tupl
 def _next(recipient: QueuedRecipient, now: float) -> str:
     if recipient.state is State.HELD:
         return "when released"
-    return f"in {_about(recipient.next_attempt_at - now)}" if recipient.next_attempt_at > now else "now"
+    seconds = recipient.next_attempt_at - now
+    return f"in {_about(seconds)}" if seconds >= 1 else "now"
 
 
 def _size(octets: int) -> str:

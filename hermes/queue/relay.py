@@ -22,6 +22,7 @@ from hermes.config.schema import QueueSettings
 from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
 from hermes.core.outcome import Outcome
+from hermes.core.units import format_instant
 from hermes.interfaces import IContentReader, IDeliveryAgent, IRelayManager, IRouter, ISpool
 from hermes.queue.destinations import Concurrency
 from hermes.queue.dispatch import Dispatcher
@@ -124,6 +125,7 @@ class RelayManager:
     def describe(self) -> dict[str, object]:
         """What is going on, ready for JSON."""
         dispatcher = self._dispatcher
+        next_look_at = dispatcher.watch.next_at
         return {
             "active": len(dispatcher.active),
             "active_limit": self._settings.active,
@@ -131,7 +133,7 @@ class RelayManager:
             "recipients": dispatcher.active.recipients,
             "running": len(dispatcher.running),
             "more_on_disk": dispatcher.watch.more,
-            "next_look_at": dispatcher.watch.next_at,
+            "next_look_at": None if next_look_at is None else format_instant(next_look_at),
             "counters": dict(self._settler.counters),
             "destinations": dispatcher.destinations.describe(),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 
@@ -85,6 +86,14 @@ class QueueTests(CommandTestCase):
             "451 4.7.1 come back later",
         ):
             self.assertIn(part, output)
+
+    def test_next_try(self) -> None:
+        """What is due within a second is due now."""
+        config = self.site()
+        self._postpone(config, queue_message(self, config).queue_id, "451 later")
+        for before, said in ((61, "in 1m 1s"), (1, "in 1s"), (0.9, "now"), (-5, "now")):
+            with mock.patch("time.time", return_value=1_800_000_600.0 - before):
+                self.assertIn(f"queued  3      {said:<8}  451", self.run_hermes("queue", "list", "-c", config).stdout)
 
     def test_held(self) -> None:
         """A held message has no next attempt."""

@@ -497,3 +497,12 @@ class StartAndStopTests(SynchronousTestCase):
         site.direct.outcomes["example.net"] = FAILED
         site.accept("bob@example.org", "x@example.net")
         self.assertEqual(site.manager.describe()["counters"], {"delivered": 2, "failed": 1, "returned": 1})
+
+    def test_describe_what_waits(self) -> None:
+        """When the disk is looked at next is told as an instant, or not at all."""
+        site = Site()
+        site.manager.start()
+        self.assertIsNone(site.manager.describe()["next_look_at"])
+        site.direct.default = DEFERRED
+        site.accept("x@example.net")
+        self.assertRegex(str(site.manager.describe()["next_look_at"]), r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\Z")
