@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Seque
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import Attribute, Interface
 
 from hermes.core.account import Account, Resolution
@@ -224,8 +225,8 @@ class IMailboxes(Interface):
     async def over_quota(account: Account, octets: int) -> Verdict:
         """Say whether a message of that size still fits: PASS, or 452 (full) or 552 (could never fit)."""
 
-    def mailbox(account: Account) -> Any:
-        """Open the account's mailbox as ``twisted.mail.pop3.IMailbox``; see :class:`IStreamingMailbox`."""
+    def mailbox(account: Account) -> IStreamingMailbox:
+        """The account's mailbox, not yet open, which is ``twisted.mail.pop3.IMailbox`` as well."""
 
 
 class IStreamingMailbox(Interface):
@@ -296,8 +297,8 @@ class IGate(Interface):
 class IServerTLS(Interface):
     """Where servers get TLS from; certificates may be replaced while the server runs."""
 
-    def context_factory() -> Any:
-        """What ``transport.startTLS`` and ``TLSMemoryBIOFactory`` take (``IOpenSSLServerConnectionCreator``)."""
+    def context_factory() -> IOpenSSLServerConnectionCreator:
+        """What ``transport.startTLS`` and ``TLSMemoryBIOFactory`` take."""
 
 
 class IRelayPolicy(Interface):

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from hermes.app.server import Server, StartError, halt
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
+from hermes.config.schema import Settings
 
 #: The configuration is wrong, a port is taken, or a store cannot be opened.
 CANNOT_START = 3
@@ -43,7 +44,7 @@ def run(path: str) -> int:
 class _Run:
     """One run of the reactor."""
 
-    def __init__(self, path: str, settings: Any, reactor: Any) -> None:
+    def __init__(self, path: str, settings: Settings, reactor: Any) -> None:
         self._reactor = reactor
         self._status = 0
         self._server = Server(path, settings, reactor, self._failed)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 from twisted.cred.portal import Portal
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.mail import smtp
@@ -52,7 +52,7 @@ _LOST = Verdict(None, "session.lost", "the connection was lost before the messag
 class TLSStream(Stream, Protocol):
     """What a transport must offer: those of Twisted for TCP and UNIX sockets do."""
 
-    def startTLS(self, contextFactory: Any) -> None: ...  # noqa: D102, N802, N803
+    def startTLS(self, contextFactory: IOpenSSLServerConnectionCreator) -> None: ...  # noqa: D102, N802, N803
 
 
 @attrs.frozen
