@@ -92,7 +92,7 @@ class ISpoolWriter(Interface):
 class ISpool(Interface):
     """The durable queue store. All times are seconds since the epoch."""
 
-    def create(envelope: Envelope) -> ISpoolWriter:
+    def create() -> ISpoolWriter:
         """Begin a message. Octets are kept in memory while they are few and go to a file when they are many."""
 
     async def content(queue_id: str) -> Content:

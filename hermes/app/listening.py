@@ -79,6 +79,8 @@ class Listening(Module):
         self._ports: dict[str, tuple[IListeningPort, _Switch]] = {}
         #: Factories that answer nowhere any more, as long as somebody is still connected to them.
         self._retired: list[SessionFactory] = []
+        #: When whoever has not left by then is thrown out; None until all are asked to leave.
+        self._deadline: float | None = None
 
     @override
     async def start(self) -> None:
@@ -89,8 +91,8 @@ class Listening(Module):
     @override
     async def stop(self) -> None:
         await self.leave()
-        deadline = self._reactor.seconds() + SESSION_GRACE_SECONDS
-        while self.sessions() and self._reactor.seconds() < deadline:
+        assert self._deadline is not None
+        while self.sessions() and self._reactor.seconds() < self._deadline:
             await deferLater(self._reactor, _POLL_SECONDS)
         for session in self.sessions():
             session.transport.abortConnection()
@@ -102,7 +104,9 @@ class Listening(Module):
             discard(parse_listener(door.place), door.opened)
 
     async def leave(self) -> None:
-        """Stop accepting everywhere, and ask all sessions to end."""
+        """Stop accepting everywhere, and ask all sessions to end: their time begins now."""
+        if self._deadline is None:
+            self._deadline = self._reactor.seconds() + SESSION_GRACE_SECONDS
         for place in list(self._ports):
             await self.close(place)
         for session in self.sessions():

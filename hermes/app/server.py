@@ -36,6 +36,7 @@ from hermes.config.listener import parse_listener
 from hermes.config.loader import load
 from hermes.config.places import control_socket
 from hermes.config.schema import Settings
+from hermes.net.descriptors import allow
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
@@ -55,6 +56,10 @@ FIXED = (
     "manhole.host_key",
     "queue.active",
 )
+
+
+#: Open files beside those of connections: listeners, stores, logs, mailboxes that are open and messages being put into them.
+DESCRIPTORS_BESIDE = 256
 
 
 class StartError(Exception):
@@ -90,6 +95,7 @@ class Server:
         except (ValueError, ListenError) as error:
             self.service.abandon()
             raise StartError(str(error)) from error
+        self._allow_descriptors()
 
     # What the control socket and the manhole ask
 
@@ -145,6 +151,7 @@ class Server:
         before, self._places = self._places, wanted
         old_circle, self._circle = self._circle, circle
         self.settings, self._tls, self._gate.settings = settings, tls, settings.limits
+        self._allow_descriptors()
         self.relay.reconfigure(
             settings.queue,
             circle.router,
@@ -184,6 +191,21 @@ class Server:
             for other in new:
                 if parse_listener(other).overlaps(parse_listener(place)):
                     raise ValueError(f"{other} cannot be opened beside {place} while the server runs: restart it")
+
+    def _allow_descriptors(self) -> None:
+        """Ask the system for as many open files as the settings let in."""
+        limits, direct, smarthost = self.settings.limits, self.settings.direct, self.settings.smarthost
+        # Each connection may have a message under way that is large enough to be a file.
+        wanted = 2 * limits.connections + direct.connections + smarthost.connections + DESCRIPTORS_BESIDE
+        allowed = allow(wanted)
+        if allowed < wanted:
+            self._log.warn(
+                "The system allows {allowed} open files, and limits.connections = {connections} may need {wanted}:"
+                " raise the hard limit (ulimit -Hn, or LimitNOFILE= of the unit)",
+                allowed=allowed,
+                connections=limits.connections,
+                wanted=wanted,
+            )
 
     async def _leave(self) -> None:
         await self._circle.stop()

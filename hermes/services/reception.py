@@ -79,7 +79,7 @@ class Reception:
 
     def _begin(self, transaction: Transaction) -> SpooledMessage:
         envelope = transaction.envelope()
-        writer = self._premises.spool.create(envelope)
+        writer = self._premises.spool.create()
         return SpooledMessage(transaction, envelope, writer, self._premises.writing)
 
     # What Twisted's stock smtp.SMTP calls.

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.core.envelope import Envelope, Origin
+from hermes.core.envelope import Origin
 from hermes.core.event import Event
 from hermes.core.identifiers import QueueIds
 from hermes.core.message import Content, NewMessage, QueuedMessage, Settlement
@@ -123,7 +123,7 @@ class Spool:
         for queue_id in self._files.found() - in_files:
             self._files.remove(queue_id)
 
-    def create(self, envelope: Envelope) -> ISpoolWriter:
+    def create(self) -> ISpoolWriter:
         """Begin a message."""
         return self._writer()
 

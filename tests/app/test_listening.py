@@ -159,6 +159,20 @@ class ListeningTests(SynchronousTestCase):
         self.successResultOf(stopped)
         self.assertTrue(session.aborted)
 
+    def test_time_begins_when_all_are_asked(self) -> None:
+        """The time of a session's grace runs from when it was asked to leave: that of one protocol is not added to another's."""
+        self.start()
+        self.listening.open(self.door("a", Factory()))
+        session = self.enter(0)
+        session.obstinate = True
+        self.successResultOf(Deferred.fromCoroutine(self.listening.leave()))
+        self.reactor.advance(SESSION_GRACE_SECONDS - 1)
+        stopped = self.stopping()
+        self.assertNoResult(stopped)
+        self.reactor.advance(1)
+        self.successResultOf(stopped)
+        self.assertTrue(session.aborted)
+
     def test_abandoned(self) -> None:
         """A start that never comes leaves no socket behind, and a door that is open is not touched."""
         directory = mkdtemp(prefix="hermes-")

@@ -12,8 +12,10 @@ from twisted.internet import reactor
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.app import server as server_module
 from hermes.app.server import Server, StartError, halt
 from hermes.config.loader import load
 from tests.support.server import ServerTestCase, Talk, answers, descriptors, free_port, greeting
@@ -49,6 +51,26 @@ class RunningTests(ServerTestCase):
         self.assertEqual(server.sessions(), [])
 
     test_sessions.skip = None if socket.has_ipv6 else "this machine has no IPv6"  # type: ignore[attr-defined]
+
+    async def test_descriptors(self) -> None:
+        """The system is asked for two descriptors for each connection and some more; when it has fewer, that is in the log."""
+        asked: list[int] = []
+
+        def allow(wanted: int) -> int:
+            asked.append(wanted)
+            return 1024
+
+        self.patch(server_module, "allow", allow)
+        with capturedLogs() as logs:
+            server = await self.start("[limits]\nconnections = 400\n")
+        warnings = [formatEvent(event) for event in logs if event["log_level"] is LogLevel.warn]
+        self.assertEqual([line for line in warnings if line and "open files" in line], [])
+        self.rewrite("[limits]\nconnections = 500\n")
+        with capturedLogs() as logs:
+            await server.reload()
+        self.assertEqual(asked[1] - asked[0], 200)
+        (warning,) = [event for event in logs if event["log_level"] is LogLevel.warn]
+        self.assertIn("LimitNOFILE", formatEvent(warning) or "")
 
     async def test_control_socket_is_private(self) -> None:
         """Only the server's own user may open the control socket, in a directory that is its own too."""

@@ -48,7 +48,7 @@ async def session(spool: Spool) -> None:
     """Accept for ever, and deliver every other message."""
     deliver = False
     while True:
-        writer = spool.create(ENVELOPE)
+        writer = spool.create()
         octets = octets_of(writer.queue_id)
         writer.write(octets)
         await writer.drained()

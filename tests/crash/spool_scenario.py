@@ -107,7 +107,7 @@ class Day:
     async def accept(self, octets: bytes, *addresses: str) -> str:
         """Commit a message."""
         envelope = Envelope("sender@example.org", tuple(Recipient(address) for address in addresses))
-        writer = self.spool.create(envelope)
+        writer = self.spool.create()
         digest = hashlib.sha256(octets).hexdigest()
         self.note("accepting", writer.queue_id, digest=digest, to=addresses)
         for start in range(0, len(octets), 100_000):
@@ -132,7 +132,7 @@ class Day:
         large = await self.accept(LARGE, "a@example.com", "b@example.com")
         await self.accept(LARGE, "c@example.com")
         await self.accept(SMALL, "c@example.com")
-        given_up = self.spool.create(Envelope("", ()))
+        given_up = self.spool.create()
         given_up.write(LARGE)
         given_up.abort()
         await self.settle(small, 0)

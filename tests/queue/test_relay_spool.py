@@ -52,7 +52,7 @@ class RealSpoolTests(SynchronousTestCase):
     def durable(self, *recipients: str, octets: bytes = OCTETS) -> QueuedMessage:
         """A message that has just been committed."""
         envelope = Envelope("a@example.org", tuple(Recipient(each) for each in recipients))
-        writer = self.spool.create(envelope)
+        writer = self.spool.create()
         writer.write(PREFIX)
         writer.write(octets)
         self.successResultOf(writer.drained())

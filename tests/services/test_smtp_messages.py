@@ -331,7 +331,7 @@ class TroubleTests(SynchronousTestCase):
         site = Site()
         client = site.connect()
 
-        def create(envelope: Envelope) -> None:
+        def create() -> None:
             raise SpoolFullError
 
         self.patch(site.spool, "create", create)

@@ -11,7 +11,6 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.config.schema import SMTPSettings
-from hermes.core.envelope import Envelope
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.protocols.smtp.events import Flavor
@@ -556,9 +555,3 @@ class ForeignEnvelopeTests(SynchronousTestCase):
         client.session._intake.drop()
         self.assertEqual(codes(client.say("RCPT TO:<bob@example.org>", "DATA")), ["451", "451"])
         self.assertEqual(rules(site), ["fault.transaction", "fault.transaction"])
-
-    def test_envelope_type(self) -> None:
-        """The writer is given the envelope as it stands at DATA."""
-        site = Site()
-        site.connect().say(*ENVELOPE, "DATA")
-        self.assertIsInstance(site.spool.writers[0].envelope, Envelope)

@@ -26,7 +26,7 @@ class AcceptingTests(SpoolTestCase):
         """The spool, its journal and its writers keep what the interfaces promise."""
         self.assertTrue(verifyObject(ISpool, self.spool))
         self.assertTrue(verifyObject(IJournal, self.spool.journal))
-        writer = self.spool.create(envelope("a@example.com"))
+        writer = self.spool.create()
         self.assertTrue(verifyObject(ISpoolWriter, writer))
         writer.abort()
 
@@ -83,7 +83,7 @@ class AcceptingTests(SpoolTestCase):
 
     def test_tiny_pieces(self) -> None:
         """Octets that come by twos take little more room than those that come at once, and are the same."""
-        writer = self.spool.create(envelope("a@example.com"))
+        writer = self.spool.create()
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
         for number in range(MAX_ROW_OCTETS // 2):
@@ -105,7 +105,7 @@ class AcceptingTests(SpoolTestCase):
     def test_queue_id_known_from_the_start(self) -> None:
         """The writer's id is the message's id."""
         sent = envelope("a@example.com")
-        writer = self.spool.create(sent)
+        writer = self.spool.create()
         self.assertTrue(is_queue_id(writer.queue_id))
         committed = self.done(writer.commit(sent, Origin("ESMTP"), {"a@example.com": "local:a"}, "", 0, 0, {}))
         self.assertEqual(committed.queue_id, writer.queue_id)
@@ -155,7 +155,7 @@ class AcceptingTests(SpoolTestCase):
         for size in (10, MAX_ROW_OCTETS + 1):
             self.seen.clear()
             sent = envelope("a@example.com")
-            writer = self.spool.create(sent)
+            writer = self.spool.create()
             writer.write(bytes(size))
             self.worker.paused = True
             committing = begun(writer.commit(sent, Origin("ESMTP"), {"a@example.com": "local:a"}, "", size, 0, {}))
@@ -181,7 +181,7 @@ class AcceptingTests(SpoolTestCase):
     def test_writer_ends_once(self) -> None:
         """Nothing is written and nothing committed after the end."""
         sent = envelope("a@example.com")
-        writer = self.spool.create(sent)
+        writer = self.spool.create()
         writer.abort()
         writer.write(b"more")
         again = begun(writer.commit(sent, Origin("ESMTP"), {"a@example.com": "local:a"}, "", 0, 0, {}))

@@ -36,7 +36,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_streams(self) -> None:
         """Octets go to the disk as they come; only what the disk has not taken yet is in memory."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         for _ in range(40):
             writer.write(b"x" * 65536)
             self.assertFalse(writer.congested)
@@ -49,7 +49,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_pieces_are_joined(self) -> None:
         """While the disk is busy with one write, what comes meanwhile waits and becomes one more."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         self.body_worker.paused = True
         for number in range(10):
             writer.write(bytes([number]) * LARGE)
@@ -63,7 +63,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_congestion(self) -> None:
         """A writer is congested above a mebibyte on its way to the disk, and drains when nearly all has been written."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         self.body_worker.paused = True
         writer.write(bytes(CONGESTED_OCTETS - 1))
         self.assertFalse(writer.congested)
@@ -80,7 +80,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_drained_before_the_last_octet(self) -> None:
         """The next write is asked for while the disk still has some to do, so that it never waits."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         self.body_worker.paused = True
         writer.write(bytes(CONGESTED_OCTETS))
         writer.write(bytes(DRAINED_OCTETS))
@@ -93,7 +93,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_small_messages_never_wait(self) -> None:
         """A message in memory is neither congested nor has it anything to drain."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         writer.write(bytes(MAX_ROW_OCTETS))
         self.assertFalse(writer.congested)
         self.successResultOf(begun(writer.drained()))
@@ -102,12 +102,12 @@ class BodyFileTests(SpoolTestCase):
 
     def test_abort(self) -> None:
         """The file of a message that is given up goes, before, while and after the disk works on it."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         writer.write(bytes(LARGE))
         writer.abort()
         writer.abort()
         self.assertEqual(self.body_files(), [])
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         self.body_worker.paused = True
         writer.write(bytes(LARGE))
         writer.write(bytes(LARGE))
@@ -118,7 +118,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_abort_after_commit(self) -> None:
         """What has been committed stays."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         writer.write(bytes(LARGE))
         self.successResultOf(self.commit(writer))
         writer.abort()
@@ -146,7 +146,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_made_durable_together(self) -> None:
         """Bodies that end at the same time are synced one after the other, and their directory once."""
-        writers = [self.spool.create(SENT) for _ in range(3)]
+        writers = [self.spool.create() for _ in range(3)]
         for writer in writers:
             writer.write(bytes(LARGE))
         steps: list[str] = []
@@ -161,7 +161,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_one_of_several_fails(self) -> None:
         """A body that cannot be made durable harms no other of its group."""
-        writers = [self.spool.create(SENT) for _ in range(3)]
+        writers = [self.spool.create() for _ in range(3)]
         for writer in writers:
             writer.write(bytes(LARGE))
         sync = self.disk.sync
@@ -185,7 +185,7 @@ class BodyFileTests(SpoolTestCase):
         """A very large body is brought to the disk piece by piece, so that its end does not hold up everybody else."""
         steps: list[str] = []
         self.disk.__dict__["sync"] = self.noted(steps, "sync")
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         for _ in range(2 * SYNC_OCTETS // 65536):
             writer.write(bytes(65536))
         self.assertEqual(len(steps), 2)
@@ -193,7 +193,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_cancelled_before_the_body_is_durable(self) -> None:
         """A session that ends before the message exists leaves nothing behind."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         writer.write(bytes(LARGE))
         self.body_worker.paused = True
         committing = self.commit(writer)
@@ -248,7 +248,7 @@ class BodyFileTests(SpoolTestCase):
 
     def abort_large(self) -> str:
         """Give up a message with a file."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         writer.write(bytes(LARGE))
         writer.abort()
         return str(writer.queue_id)
@@ -279,7 +279,7 @@ class BodyFileTests(SpoolTestCase):
         for error in (errno.ENOSPC, errno.EDQUOT):
             self.disk.error = error
             for step in ("open", "write"):
-                writer = self.spool.create(SENT)
+                writer = self.spool.create()
                 self.disk.full = step
                 writer.write(bytes(LARGE))
                 writer.write(bytes(CONGESTED_OCTETS))
@@ -293,7 +293,7 @@ class BodyFileTests(SpoolTestCase):
     def test_disk_full_at_the_end(self) -> None:
         """That there is no room may show only when the octets or the name are brought to the disk."""
         for step in ("sync", "sync_directory"):
-            writer = self.spool.create(SENT)
+            writer = self.spool.create()
             writer.write(bytes(LARGE))
             self.disk.full = step
             self.failureResultOf(self.commit(writer), SpoolFullError)
@@ -303,7 +303,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_disk_full_while_draining(self) -> None:
         """Whoever waits for the disk is told when it fails."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         self.body_worker.paused = True
         writer.write(bytes(2 * CONGESTED_OCTETS))
         drained = begun(writer.drained())
@@ -318,7 +318,7 @@ class BodyFileTests(SpoolTestCase):
         self.disk.error = errno.EIO
         for step in ("write", "sync"):
             self.disk.full = step
-            writer = self.spool.create(SENT)
+            writer = self.spool.create()
             writer.write(bytes(LARGE))
             failure = self.failureResultOf(self.commit(writer))
             self.assertIsInstance(failure, Failure)
@@ -336,7 +336,7 @@ class BodyFileTests(SpoolTestCase):
 
     def test_write_after_the_spool_was_closed(self) -> None:
         """A session that outlives the spool does no harm; what it leaves goes at the next start."""
-        writer = self.spool.create(SENT)
+        writer = self.spool.create()
         writer.write(bytes(LARGE))
         self.done(self.spool.close())
         writer.write(bytes(LARGE))

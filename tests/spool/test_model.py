@@ -88,7 +88,7 @@ class SpoolMachine(RuleBasedStateMachine):
         """A message comes in."""
         addresses = {f"user{number}@example.com": way for number, way in enumerate(ways)}
         sent = envelope(*addresses)
-        writer = self.spool.create(sent)
+        writer = self.spool.create()
         octets = (writer.queue_id.encode("ascii") * (size // 12 + 1))[:size]
         writer.write(octets)
         message = self.done(writer.commit(sent, Origin("ESMTP"), addresses, "", size, 0, {}))
@@ -99,7 +99,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(size=sizes)
     def give_up(self, size: int) -> None:
         """A message comes in and is refused."""
-        writer = self.spool.create(envelope("a@example.com"))
+        writer = self.spool.create()
         writer.write(bytes(size))
         writer.abort()
 

@@ -87,7 +87,7 @@ def queue_message(
 
     def work(spool: Spool) -> Iterable[Deferred[Any]]:
         envelope = Envelope(sender, tuple(Recipient(address) for address in recipients))
-        writer = spool.create(envelope)
+        writer = spool.create()
         writer.write(b"Return-Path: <>\nSubject: x\n\nbody\n")
         origin = Origin("ESMTPSA", "192.0.2.7", "client.example.org", "TLSv1.3 TLS_AES_256_GCM_SHA384", "anna")
         facts = {

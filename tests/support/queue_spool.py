@@ -90,7 +90,7 @@ class QueueSpool:
 
     # ISpool
 
-    def create(self, envelope: Envelope) -> ISpoolWriter:
+    def create(self) -> ISpoolWriter:
         """Messages come in by :meth:`add`."""
         raise AssertionError("nobody in the queue writes messages")
 

@@ -135,7 +135,7 @@ class SpoolTestCase(SynchronousTestCase):
         origin: Origin | None = None,
     ) -> QueuedMessage:
         """The same, still to be awaited."""
-        writer = self.spool.create(sent)
+        writer = self.spool.create()
         writer.write(octets)
         ways = destinations or {to.address: f"direct:{to.address.rpartition('@')[2]}" for to in sent.recipients}
         committed: QueuedMessage = await writer.commit(

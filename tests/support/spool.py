@@ -35,9 +35,8 @@ class Committed:
 class MemoryWriter:
     """A message that is coming in."""
 
-    def __init__(self, spool: MemorySpool, queue_id: str, envelope: Envelope) -> None:
+    def __init__(self, spool: MemorySpool, queue_id: str) -> None:
         self.queue_id = queue_id
-        self.envelope = envelope
         self.chunks: list[bytes] = []
         self.written_octets = 0
         self.ended = False
@@ -124,8 +123,8 @@ class MemorySpool:
         self.commit_waits_for: Deferred[None] | None = None
         self.keeps_octets = True
 
-    def create(self, envelope: Envelope) -> MemoryWriter:
+    def create(self) -> MemoryWriter:
         """Begin a message; ids count from one."""
-        writer = MemoryWriter(self, encode(len(self.writers) + 1), envelope)
+        writer = MemoryWriter(self, encode(len(self.writers) + 1))
         self.writers.append(writer)
         return writer
