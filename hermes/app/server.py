@@ -57,7 +57,6 @@ FIXED = (
     "queue.active",
 )
 
-
 #: Open files beside those of connections: listeners, stores, logs, mailboxes that are open and messages being put into them.
 DESCRIPTORS_BESIDE = 256
 

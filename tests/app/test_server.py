@@ -62,13 +62,13 @@ class RunningTests(ServerTestCase):
 
         self.patch(server_module, "allow", allow)
         with capturedLogs() as logs:
-            server = await self.start("[limits]\nconnections = 400\n")
+            server = await self.start("[limits]\nconnections = 300\n")
         warnings = [formatEvent(event) for event in logs if event["log_level"] is LogLevel.warn]
         self.assertEqual([line for line in warnings if line and "open files" in line], [])
         self.rewrite("[limits]\nconnections = 500\n")
         with capturedLogs() as logs:
             await server.reload()
-        self.assertEqual(asked[1] - asked[0], 200)
+        self.assertEqual(asked[1] - asked[0], 2 * 200)
         (warning,) = [event for event in logs if event["log_level"] is LogLevel.warn]
         self.assertIn("LimitNOFILE", formatEvent(warning) or "")
 
