@@ -24,7 +24,7 @@ from twisted.mail import pop3
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from hermes.core.event import Event, Kind
+from hermes.core.event import Kind
 from hermes.core.outcome import PASS, Verdict
 from hermes.interfaces import MailboxInUseError, TooBusyError
 from hermes.net import tls
@@ -38,6 +38,7 @@ from hermes.protocols.pop3.server import POP3Server
 from hermes.protocols.sasl import Credentials
 from hermes.services.login_trace import asks_for_another, login_event
 from hermes.services.pop3_maildrop import Maildrop, open_maildrop
+from hermes.services.pop3_trace import SessionTrace
 from hermes.services.pop3_transaction import Transaction
 
 if TYPE_CHECKING:
@@ -49,9 +50,6 @@ WRONG_PASSWORD_SECONDS = 1.0
 
 #: A client that does not take the last words, or does not close, is not waited for longer than this.
 LINGER_SECONDS = 30.0
-
-#: Deletions are recorded in groups of this size, and other sessions run in between.
-RECORDS_BEFORE_YIELDING = 500
 
 _WRONG = refused("wrong name or password", "AUTH")
 _IN_USE = refused("another session has the mailbox open", "IN-USE")
@@ -100,6 +98,7 @@ class POP3Session(pop3.POP3):
         settings = factory.settings
         self.peer = peer_of(self.transport)
         self._since = self._clock.seconds()
+        self._trace = SessionTrace(factory.journal, self._clock, self.peer)
         if factory.implicit_tls and factory.tls is not None and tls.describe(self.transport) is None:
             # The listener has not put it there: nothing is ever said in the clear where TLS comes first (RFC 8314 3).
             self.transport.startTLS(factory.tls.context_factory())
@@ -133,7 +132,7 @@ class POP3Session(pop3.POP3):
     def _turn_away(self, verdict: Verdict, last_words: bytes) -> None:
         unrecorded = self._server.turned_away.record(self._clock.seconds())
         if unrecorded is not None:
-            self._record(
+            self._trace.record(
                 Kind.REFUSED,
                 rule=verdict.rule,
                 reason=verdict.reason or None,
@@ -354,7 +353,7 @@ class POP3Session(pop3.POP3):
                 return
             raise
         self._maildrop = maildrop
-        self._transaction = Transaction(maildrop, self._engine, self._turns, self._clock, self._retrieved)
+        self._transaction = Transaction(maildrop, self._engine, self._turns, self._clock, self._trace.retrieved)
         if self._turns.stopped:
             # The client has left in the meantime.
             self._release()
@@ -383,37 +382,8 @@ class POP3Session(pop3.POP3):
         """Carry out the deletions and give the mailbox back; how many messages could not be deleted."""
         try:
             failed = await maildrop.mailbox.update()
-            with self._log.failuresHandled("recording what {peer} deleted", peer=self.peer):
-                await self._record_deleted(maildrop, maildrop.deleted.difference(failed))
+            await self._trace.deleted(maildrop, maildrop.deleted.difference(failed))
         finally:
             # Before the answer: a client that comes back at once finds the mailbox free.
             await maildrop.release()
         return len(failed)
-
-    # The trace. A fault in it harms nobody's mail.
-
-    def _retrieved(self, maildrop: Maildrop, number: int) -> None:
-        mailbox = maildrop.mailbox
-        with self._log.failuresHandled("recording what {peer} fetched", peer=self.peer):
-            self._record(
-                Kind.RETRIEVED,
-                queue_id=mailbox.queue_id(number),
-                address=maildrop.account,
-                octets=mailbox.size(number),
-                uid=mailbox.uid(number),
-            )
-
-    async def _record_deleted(self, maildrop: Maildrop, numbers: set[int]) -> None:
-        mailbox = maildrop.mailbox
-        for count, number in enumerate(sorted(numbers), 1):
-            self._record(
-                Kind.DELETED, queue_id=mailbox.queue_id(number), address=maildrop.account, uid=mailbox.uid(number)
-            )
-            if count % RECORDS_BEFORE_YIELDING == 0:
-                await deferLater(self._clock, 0)
-
-    def _record(
-        self, kind: Kind, *, queue_id: str = "", address: str = "", **facts: str | int | float | bool | None
-    ) -> None:
-        facts = {"service": "pop3", "peer": self.peer, **facts}
-        self._server.journal.record(Event(self._clock.seconds(), kind, queue_id, address, facts=facts))
