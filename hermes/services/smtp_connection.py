@@ -41,6 +41,10 @@ LINGER_SECONDS = 30
 #: How often a session that has lasted too long looks whether it is its peer's turn.
 EXPIRED_SECONDS = 1
 
+#: Recipients of one refused message that have an event each. People write to fewer; thousands, refused again and again, would
+#: fill the trace with thirty times the octets that they cost the client.
+MAX_RECORDED_RECIPIENTS = 20
+
 _TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors: goodbye")
 _TOO_LONG = Verdict(Reply.of(421, "4.7.0", "The session has lasted too long: goodbye"), "session.session_time")
 _TOO_SLOW = Verdict(Reply.of(421, "4.4.2", "Nothing was heard for too long: goodbye"), "session.timeout")
@@ -207,7 +211,8 @@ class SMTPConnection(smtp.ESMTP):
         """
         Put a refusal into the trace: of a reverse-path that did not become a transaction, or of anything.
 
-        Of recipients, or of a message that was for them, each has an event: that is how people look for it.
+        Of recipients, or of a message that was for them, each has an event: that is how people look for it. Of very many
+        only the first have one, and ``recipients`` tells how many there were.
         """
         facts: dict[str, str | int | float | bool | None] = {
             "rule": verdict.rule,
@@ -225,7 +230,9 @@ class SMTPConnection(smtp.ESMTP):
         if transaction is not None:
             reverse_path = transaction.reverse_path
         now, queue_id = self._clock.seconds(), self._intake.queue_id
-        for address in addresses or ("",):
+        if len(addresses) > MAX_RECORDED_RECIPIENTS:
+            facts["recipients"] = len(addresses)
+        for address in addresses[:MAX_RECORDED_RECIPIENTS] or ("",):
             self._context.journal.record(Event(now, Kind.REFUSED, queue_id, address, reverse_path, facts=facts))
 
     # How it ends.

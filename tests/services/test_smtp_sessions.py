@@ -10,14 +10,13 @@ from twisted.mail import smtp
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.schema import SMTPSettings
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.incoming import SpooledMessage
-from hermes.services.smtp_connection import EXPIRED_SECONDS, LINGER_SECONDS
+from hermes.services.smtp_connection import EXPIRED_SECONDS, LINGER_SECONDS, MAX_RECORDED_RECIPIENTS
 from hermes.services.smtp_server import SMTPServerFactory
-from tests.support.smtp_site import NOON, Site, codes, plain
+from tests.support.smtp_site import ALICE, NOON, Site, codes, plain
 
 ENVELOPE = ("MAIL FROM:<writer@example.com>", "RCPT TO:<alice@example.org>")
 
@@ -151,18 +150,6 @@ class SettingsTests(SynchronousTestCase):
         )
         site.factory = factory
         self.assertEqual(codes(site.connect().say(*ENVELOPE)), ["530", "503"])
-
-    def test_replaced(self) -> None:
-        """New settings hold for sessions that begin later, not for those that are there."""
-        site = Site(max_size=1000)
-        client = site.connect()
-        site.factory.settings = SMTPSettings(max_size=2000, max_errors=1)
-        later = site.connect(greet=None)
-        self.assertIn("250-SIZE 2000", later.say("EHLO x"))
-        self.assertIn("250-SIZE 1000", client.say("EHLO x"))
-        self.assertEqual(codes(client.say("XXXX")), ["500"])
-        self.assertEqual(codes(later.say("XXXX")), ["421"])
-        self.assertEqual(site.factory.settings.max_size, 2000)
 
 
 class LimitTests(SynchronousTestCase):
@@ -529,6 +516,20 @@ class RefusalTraceTests(SynchronousTestCase):
         self.patch(SpooledMessage, "finish", finish)
         self.assertEqual(codes(client.say("", ".", "NOOP")), ["250", "421"])
         self.assertTrue(client.wire.disconnecting)
+
+    def test_message_for_many_that_is_refused(self) -> None:
+        """Of very many recipients only so many are recorded, with the number of all: refusals must not fill the trace."""
+        most = MAX_RECORDED_RECIPIENTS
+        for count, told in ((most, None), (most + 1, most + 1)):
+            site = Site()
+            addresses = [f"alice+{number}@example.org" for number in range(count)]
+            site.directory.mailboxes |= dict.fromkeys(addresses, ALICE)
+            client = site.connect()
+            client.say("MAIL FROM:<writer@example.com>", *(f"RCPT TO:<{address}>" for address in addresses))
+            client.send(b"DATA\r\nx\ny\r\n.\r\n")
+            self.assertEqual([event.address for event in site.journal.events], addresses[:most])
+            numbers = {event.facts.get("recipients") for event in site.journal.events}
+            self.assertEqual(numbers, {told})
 
     def test_message_that_is_refused_as_a_whole(self) -> None:
         """Whoever asks for one of its recipients finds a message that was refused after DATA, or by the size of a chunk."""
