@@ -37,13 +37,13 @@ _NO_POSTMASTER = Verdict(
 
 @implementer(IRelayPolicy)
 class RelayPolicy:
-    """Judges recipients; ``settings`` may be replaced while the server runs."""
+    """Judges recipients by one set of settings; others are another policy's."""
 
     def __init__(self, directory: IDirectory, router: IRouter, mailboxes: IMailboxes, settings: Settings) -> None:
         self._directory = directory
         self._router = router
         self._mailboxes = mailboxes
-        self.settings = settings
+        self._settings = settings
 
     async def recipient(
         self, address: str, *, peer: str, account: Account | None, authentication_required: bool, octets: int
@@ -69,7 +69,7 @@ class RelayPolicy:
                 return await self._routed(address)
 
     async def _postmaster(self) -> tuple[Verdict, str]:
-        responsible = self.settings.hermes.postmaster
+        responsible = self._settings.hermes.postmaster
         # Only a mailbox here will do: elsewhere the address would be postmaster's again, and come back to us.
         if responsible and isinstance(await self._directory.resolve(responsible), Local):
             return await self._routed(responsible)
@@ -86,7 +86,7 @@ class RelayPolicy:
         return PASS, destination
 
     def _may_relay(self, peer: str) -> bool:
-        networks = self.settings.smtp.relay_networks
+        networks = self._settings.smtp.relay_networks
         if not networks:
             return False
         try:

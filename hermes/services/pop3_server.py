@@ -26,8 +26,7 @@ class POP3ServerFactory(ServerFactory[Any]):
 
     ``listener`` is its name in the trace. ``sessions`` holds those that are connected, or still have a mailbox to give back,
     and ``turned_away`` counts those that were not let in. With ``implicit_tls`` the listener speaks TLS from the first octet,
-    otherwise STLS is offered where ``tls`` is given. ``settings``, ``tls`` and ``hostname`` may be replaced while it runs; new
-    sessions take them.
+    otherwise STLS is offered where ``tls`` is given. Other settings are another factory's.
     """
 
     noisy = False

@@ -29,9 +29,8 @@ class SMTPServerFactory(ServerFactory):
     """
     Makes the sessions of one listener.
 
-    ``settings`` may be replaced while the server runs: sessions that begin later follow it. ``sessions`` holds those that are
-    connected. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether STARTTLS is; with ``implicit_tls`` a
-    session begins with TLS.
+    ``sessions`` holds those that are connected. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether
+    STARTTLS is; with ``implicit_tls`` a session begins with TLS. Other settings are another factory's.
     """
 
     noisy = False
@@ -53,7 +52,20 @@ class SMTPServerFactory(ServerFactory):
         if implicit_tls and server_tls is None:
             raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
         self.sessions: set[SMTPConnection] = set()
-        self._clear = self._loopback = ServerParameters(hostname, flavor)
+        # RFC 2033 knows AUTH too, but what delivers by LMTP is a program on this machine or trusted like one.
+        mechanisms = MECHANISMS if portal is not None and flavor is not Flavor.LMTP else ()
+        self._clear = ServerParameters(
+            hostname=hostname,
+            flavor=flavor,
+            max_size_octets=settings.max_size,
+            starttls=server_tls is not None and not implicit_tls,
+            mechanisms=mechanisms,
+            normalize_newlines=settings.bare_newlines == "normalize",
+            max_recipients=settings.max_recipients,
+            max_messages=settings.max_messages,
+        )
+        in_clear = mechanisms if settings.auth_without_tls == "loopback" else ()
+        self._loopback = attrs.evolve(self._clear, mechanisms_in_clear=in_clear)
         self._context = SessionContext(
             settings,
             hostname,
@@ -69,31 +81,6 @@ class SMTPServerFactory(ServerFactory):
             self.sessions,
             TurnedAway(),
         )
-        self.settings = settings
-
-    @property
-    def settings(self) -> SMTPSettings:
-        """What new sessions follow."""
-        return self._context.settings
-
-    @settings.setter
-    def settings(self, settings: SMTPSettings) -> None:
-        context = self._context = attrs.evolve(self._context, settings=settings)
-        # RFC 2033 knows AUTH too, but what delivers by LMTP is a program on this machine or trusted like one.
-        has_login = context.portal is not None and context.flavor is not Flavor.LMTP
-        mechanisms = MECHANISMS if has_login else ()
-        self._clear = ServerParameters(
-            hostname=context.hostname,
-            flavor=context.flavor,
-            max_size_octets=settings.max_size,
-            starttls=context.server_tls is not None and not context.implicit_tls,
-            mechanisms=mechanisms,
-            normalize_newlines=settings.bare_newlines == "normalize",
-            max_recipients=settings.max_recipients,
-            max_messages=settings.max_messages,
-        )
-        in_clear = mechanisms if settings.auth_without_tls == "loopback" else ()
-        self._loopback = attrs.evolve(self._clear, mechanisms_in_clear=in_clear)
 
     def _parameters(self, peer: str) -> ServerParameters:
         return self._loopback if is_loopback(peer) else self._clear
