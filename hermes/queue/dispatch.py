@@ -141,11 +141,10 @@ class Dispatcher:
     async def _do(self, work: Coroutine[Any, Any, object], about: str) -> None:
         try:
             await self.until_stop(work)
-        except CancelledError:
-            # Only stop() cancels.
-            return
-        except Exception:
-            self._log.failure("Message {queue_id} could not be worked on", queue_id=about)
+        except Exception as error:
+            # stop() cancels what takes too long.
+            if self._started or not isinstance(error, CancelledError):
+                self._log.failure("Message {queue_id} could not be worked on", queue_id=about)
 
     async def until_stop(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do something that :meth:`stop` shall wait for, and cancel when it takes too long."""

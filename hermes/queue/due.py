@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -127,14 +127,13 @@ class DueWatch:
                 self._again = False
                 await self._ask()
             self._faults = 0
-        except CancelledError:
-            # Only stop() cancels.
-            return
         except Exception:
-            self._log.failure("The queue could not be read; it will be tried again")
-            pause = min(FAULT_PAUSE_SECONDS * 2**self._faults, MAX_FAULT_PAUSE_SECONDS)
-            self._faults += 1
-            self.at(self._now() + pause)
+            # stop() cancels what is awaited; anything else, also what cancelled itself, must not be the last look.
+            if self._running:
+                self._log.failure("The queue could not be read; it will be tried again")
+                pause = min(FAULT_PAUSE_SECONDS * 2**self._faults, MAX_FAULT_PAUSE_SECONDS)
+                self._faults += 1
+                self.at(self._now() + pause)
         finally:
             self._looking = False
             self._task = None

@@ -243,15 +243,15 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 4)
 
     def test_queue_cannot_be_read(self) -> None:
-        """A look at the disk that fails is repeated, with growing pauses."""
-        self.site.spool.faults["due"] = [OSError("unreadable")] * 3
+        """A look at the disk that fails, or cancels itself, is repeated, with growing pauses."""
+        self.site.spool.faults["due"] = [OSError("unreadable"), CancelledError(), OSError("unreadable")]
         self.site.message("bob@example.org")
         self.site.manager.wake()
         self.site.advance(2.5, steps=25)
         self.assertEqual(self.site.local.attempts, [])
         self.site.advance(5, steps=50)
         self.assertEqual(len(self.site.local.attempts), 1)
-        self.assertEqual(len(self.flushLoggedErrors(OSError)), 3)
+        self.assertEqual(len(self.flushLoggedErrors(OSError, CancelledError)), 3)
 
     def test_message_is_gone(self) -> None:
         """A message that was removed before its delivery began is not delivered and leaves nothing behind."""
