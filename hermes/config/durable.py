@@ -36,7 +36,7 @@ def write_durably(path: str, octets: bytes, mode: int, owner: tuple[int, int] | 
 
 def sync_directory(directory: str) -> None:
     """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

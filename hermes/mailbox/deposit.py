@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from hermes.config.durable import sync_directory
 from hermes.mailbox import maildir
 
 #: Files written before the first of them is fsynced: their blocks go to the disk together (a third more messages a second
@@ -194,7 +195,7 @@ class _Group:
     def _sync(self, path: str, numbers: list[int]) -> None:
         try:
             self._before("fsync new")
-            maildir.sync_directory(f"{path}/new")
+            sync_directory(f"{path}/new")
         except OSError as error:
             for number in numbers:
                 self._results[number] = self._results[number] or error

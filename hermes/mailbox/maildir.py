@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Iterator
 
+from hermes.config.durable import sync_directory
 from hermes.core.identifiers import decode, is_queue_id
 
 DIRECTORIES = ("tmp", "new", "cur")
@@ -115,15 +116,6 @@ def _make_directory(path: str) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def sync_directory(path: str) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def messages_in(directory: bytes) -> Iterator[os.DirEntry[bytes]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from hermes.config.durable import sync_directory
 from hermes.mailbox import maildir
 
 #: Faults remembered for the log; the next thousand would say the same.
@@ -42,7 +43,7 @@ class Update:
             self._mark_seen(directory, name)
         for directory in sorted(self._touched):
             try:
-                maildir.sync_directory(os.path.join(self._path, directory))
+                sync_directory(os.path.join(self._path, directory))
             except OSError as error:
                 self._fault(error)
         return failed

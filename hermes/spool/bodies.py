@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from hermes.config.durable import sync_directory
 from hermes.core.identifiers import is_queue_id
 
 #: The directory of the body files.
@@ -56,11 +57,7 @@ class Disk:
 
     def sync_directory(self, path: str) -> None:
         """Bring the names in a directory to the disk."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(path)
 
     def unlink(self, path: str) -> None:
         """Remove a file."""

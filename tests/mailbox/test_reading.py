@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from hermes.core.message import Content
 from hermes.interfaces import IStreamingMailbox
-from hermes.mailbox import maildir
+from hermes.mailbox import updating
 from hermes.mailbox.lock import MailboxLock
 from hermes.mailbox.reading import POP3Mailbox
 from hermes.mailbox.updating import MAX_FAULTS
@@ -225,7 +225,7 @@ class UpdateTests(MailboxTestCase):
         unlink, rename = os.unlink, os.rename
         self.patch(os, "unlink", lambda path: (done.append("unlink"), unlink(path)))
         self.patch(os, "rename", lambda source, target: (done.append("rename"), rename(source, target)))
-        self.patch(maildir, "sync_directory", lambda path: done.append("fsync " + os.path.basename(path)))
+        self.patch(updating, "sync_directory", lambda path: done.append("fsync " + os.path.basename(path)))
         mailbox = self.opened()
         done.clear()
         mailbox.delete(0)
