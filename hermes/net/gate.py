@@ -1,7 +1,8 @@
 """
 The gate: how many connections there are, from whom, how fast they come, and who has been guessing passwords.
 
-A refusal is always said (421, RFC 5321 3.8), never silence. This machine itself is exempt unless configured otherwise.
+A refusal is said (421, RFC 5321 3.8), except to a flood under TLS (:mod:`hermes.services.turned_away`). This machine itself is
+exempt unless configured otherwise.
 """
 
 from __future__ import annotations
