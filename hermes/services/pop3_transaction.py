@@ -37,7 +37,7 @@ Command = (
 
 
 class Transaction:
-    """Answers one session's commands from its maildrop; ``retrieved`` is told of each message that was fetched whole."""
+    """Answers one session's commands from its maildrop; ``retrieved`` is told of each message that was fetched, once."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Transaction:
         self._turns = turns
         self._clock = clock
         self._retrieved = retrieved
+        self._recorded: set[int] = set()
 
     async def answer(self, event: Command) -> None:
         """Answer one command. A fault is raised before the reply is given, or else the answer must be broken off."""
@@ -128,8 +129,14 @@ class Transaction:
         if refusal is not None:
             self._reply(refusal)
         elif await self._send(number - 1, accepted(f"{self._mailbox.size(number - 1)} octets")):
-            self._mailbox.mark_retrieved(number - 1)
-            self._retrieved(self._maildrop, number - 1)
+            self._fetched(number - 1)
+
+    def _fetched(self, index: int) -> None:
+        self._mailbox.mark_retrieved(index)
+        # Once a session tells that it was read; a client that fetches it a thousand times must not fill the trace.
+        if index not in self._recorded:
+            self._recorded.add(index)
+            self._retrieved(self._maildrop, index)
 
     async def _top(self, number: int, lines: int) -> None:
         refusal = self._refusal(number)

@@ -102,6 +102,13 @@ class ContentTests(RetrievalTestCase):
         self.assertEqual((event.queue_id, event.address), ("012345678902", "ada"))
         self.assertEqual(event.facts, {"service": "pop3", "peer": "127.0.0.1", "octets": 14, "uid": "uid-2"})
 
+    def test_fetched_again(self) -> None:
+        """A message that is fetched over and over in a session is recorded once: that must not fill the trace."""
+        site = self.site(b"Subject: a\n\n", b"Subject: b\n\n")
+        self.assertEqual(site.log_in().say(*["RETR 1"] * 5, "RETR 2", "RETR 1").count(b"+OK"), 7)
+        uids = [event.facts["uid"] for event in site.journal.events if event.kind.value == "retrieved"]
+        self.assertEqual(uids, ["uid-1", "uid-2"])
+
     def test_gone(self) -> None:
         """A message that another program has taken away is refused, and neither marked nor recorded."""
         site = self.site(b"Subject: a\n\n", b"Subject: b\n\n")
