@@ -210,5 +210,5 @@ class RunningTests(SynchronousTestCase):
             "-o", "IdentitiesOnly=yes", "admin@127.0.0.1", stdin="help()\rconfig()\rsessions()\r\x04", check=False,
         )  # fmt: skip
         output = done.stdout.decode(errors="replace")
-        self.assertIn("track()", output)
+        self.assertIn("track(query)", output)
         self.assertIn("smtp.submission", output)
