@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import Attribute, Interface
 
+from hermes.core.access_entry import AccessEntry
 from hermes.core.account import Account, Resolution
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.event import Event
@@ -294,6 +295,17 @@ class IGate(Interface):
         """Say whether this peer may try a password now."""
 
 
+class IAccess(Interface):
+    """Connection control: what the administrator has said about addresses."""
+
+    def entry(peer: str, server: str) -> AccessEntry | None:
+        """
+        The entry that decides about a peer at a server (``smtp``, ``pop3``); None when nothing was said about it.
+
+        It is asked for every connection, and takes microseconds.
+        """
+
+
 class IServerTLS(Interface):
     """Where servers get TLS from; certificates may be replaced while the server runs."""
 
@@ -311,8 +323,11 @@ class IRelayPolicy(Interface):
         Judge a recipient: the verdict, and the destination when it is accepted.
 
         Local recipients must exist and have room for ``octets`` (0: not known); others need an authenticated account or a
-        peer in ``relay_networks``.
+        peer that :meth:`relay_right` knows.
         """
+
+    def relay_right(peer: str) -> str:
+        """What lets this peer send to other domains without a login: ``smtp.relay_networks``, ``access.NAME``, or empty."""
 
 
 class IIncomingMessage(Interface):

@@ -12,33 +12,27 @@ from typing import Any
 
 from twisted.mail.smtp import IMessageDelivery
 
+from hermes.app.rulebook import Rulebook
 from hermes.app.stores import Stores
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.directory.cred import make_portal
-from hermes.directory.directory import Directory
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.mailbox.delivery import LocalDelivery
-from hermes.mailbox.store import Mailboxes
 from hermes.net.resolver import Resolver
-from hermes.policy.relay import RelayPolicy
 from hermes.queue.destinations import Concurrency
-from hermes.queue.router import Router
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
 from hermes.services.reception import Premises, Reception
 from hermes.services.smarthost import SmarthostAgent
-
-#: The name of the one smart host of the section ``[smarthost]``.
-SMARTHOST = "default"
 
 #: Local deliveries are made in groups by one thread: what one fsync can serve at once.
 LOCAL_DELIVERIES = 256
 
 
 class Circle:
-    """Directory, router, policy, portal and agents of one set of settings."""
+    """The rules of one set of settings (:class:`hermes.app.rulebook.Rulebook`), and the portal and agents that go by them."""
 
     def __init__(
         self,
@@ -48,21 +42,14 @@ class Circle:
         now: Callable[[], float],
         relay: Callable[[], IRelayManager],
     ) -> None:
-        hostname, postmaster = settings.hermes.hostname, settings.hermes.postmaster
-        smarthost = SMARTHOST if settings.smarthost.host else ""
+        hostname = settings.hermes.hostname
         self.settings = settings
-        self.mailboxes = Mailboxes(
-            settings.mailbox.directory,
-            stores.mailbox_worker,
-            default_quota=settings.mailbox.quota,
-            hostname=hostname,
-            now=now,
-        )
-        self.directory = Directory(stores.source, settings.hermes.domains, postmaster, stores.passwords)
-        self.router = Router(
-            self.directory, smarthost=smarthost, direct_enabled=settings.direct.enabled, postmaster=postmaster
-        )
-        self._policy = RelayPolicy(self.directory, self.router, self.mailboxes, settings)
+        rulebook = Rulebook(settings, stores.source, stores.mailbox_worker, stores.passwords, now)
+        self.mailboxes = rulebook.mailboxes
+        self.directory = rulebook.directory
+        self.router = rulebook.router
+        self.access = rulebook.access
+        self._policy = rulebook.policy
         self._stores = stores
         self._now = now
         self._relay = relay

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from zope.interface import implementer
 
-from hermes.config.catalog import SECTIONS
+from hermes.config.catalog import sections_of, value_of
 from hermes.config.schema import Settings
 from hermes.config.values import format_value
 from hermes.core.event import Event
@@ -100,9 +100,9 @@ class Commands:
         settings = self._server.settings
         return {
             setting.name: "(set)" if setting.kind == "secret" and value else format_value(setting.kind, value)
-            for section in SECTIONS.values()
+            for section in sections_of(settings)
             for setting in section.settings.values()
-            for value in [getattr(getattr(settings, section.name), setting.key)]
+            for value in [value_of(settings, setting)]
         }
 
     async def _retry(self, arguments: _Arguments) -> str:

@@ -10,7 +10,9 @@ import attrs
 from hermes.app.circle import Circle
 from hermes.app.stores import Stores
 from hermes.config.schema import Settings
-from hermes.interfaces import IGate, IServerTLS
+from hermes.interfaces import IServerTLS
+from hermes.net.gate import Gate
+from hermes.net.server_gate import ServerGate
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.pop3_server import POP3ServerFactory
 from hermes.services.smtp_server import SMTPServerFactory
@@ -32,9 +34,10 @@ class Entrance:
 
 
 def entrances(
-    settings: Settings, circle: Circle, stores: Stores, clock: Any, gate: IGate, tls: IServerTLS | None
+    settings: Settings, circle: Circle, stores: Stores, clock: Any, gate: Gate, tls: IServerTLS | None
 ) -> Iterator[Entrance]:
-    """All listeners of mail protocols that the settings ask for."""
+    """All listeners of mail protocols that the settings ask for; all go through the one gate."""
+    smtp_gate, pop3_gate = (ServerGate(gate, circle.access, server) for server in ("smtp", "pop3"))
 
     def smtp(place: str, flavor: Flavor, implicit_tls: bool) -> SMTPServerFactory:
         return SMTPServerFactory(
@@ -44,7 +47,7 @@ def entrances(
             flavor=flavor,
             clock=clock,
             portal=circle.portal,
-            gate=gate,
+            gate=smtp_gate,
             journal=stores.spool.journal,
             server_tls=tls,
             implicit_tls=implicit_tls,
@@ -57,7 +60,7 @@ def entrances(
             hostname=settings.hermes.hostname,
             listener=place,
             portal=circle.portal,
-            gate=gate,
+            gate=pop3_gate,
             journal=stores.spool.journal,
             reader=stores.reader,
             tls=tls,

@@ -10,7 +10,7 @@ import click
 from hermes.cli import password
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.config import catalog
-from hermes.config.catalog import SECTIONS, Setting
+from hermes.config.catalog import DOCUMENTED, REPEATED, SECTIONS, Section, Setting
 from hermes.config.errors import ConfigError
 from hermes.config.loader import Loaded, read
 from hermes.config.reference import KINDS
@@ -36,7 +36,7 @@ def show(config: str, as_json: bool, name: str | None) -> None:
     With SECTION or SECTION.KEY, only that. Secrets are not shown.
     """
     loaded = read(config)
-    settings = _chosen(name)
+    settings = _chosen(name, list(catalog.sections_of(loaded.settings)))
     if as_json:
         say_json({setting.name: _described(loaded, setting) for setting in settings})
         return
@@ -98,7 +98,7 @@ def explain(config: str | None, as_json: bool, name: str | None) -> None:
 
     With SECTION, all settings of that section; without anything, all there are. Needs no configuration file.
     """
-    settings = _chosen(name)
+    settings = _chosen(name, list(DOCUMENTED.values()))
     if as_json:
         say_json({setting.name: _explained(setting) for setting in settings})
         return
@@ -115,7 +115,7 @@ def explain(config: str | None, as_json: bool, name: str | None) -> None:
         say(f"    {setting.doc}")
         say(f"    kind:     {_kind(setting)}")
         say(f"    default:  {format_value(setting.kind, setting.default) or '(empty)'}")
-        if loaded is not None:
+        if loaded is not None and _is_there(loaded, setting):
             say(f"    in force: {_text(loaded, setting) or '(empty)'}    ({_source(loaded, setting)})")
 
 
@@ -126,16 +126,32 @@ def _find(name: str) -> Setting:
         raise Refused(str(error)) from None
 
 
-def _chosen(name: str | None) -> list[Setting]:
-    if name is None:
-        return [setting for section in SECTIONS.values() for setting in section.settings.values()]
-    if name in SECTIONS:
-        return list(SECTIONS[name].settings.values())
-    return [_find(name)]
+def _chosen(name: str | None, among: list[Section]) -> list[Setting]:
+    """The settings that a name means, or all: a setting, a section, or all sections of one kind (``access``)."""
+    if name is not None and name not in SECTIONS and name not in REPEATED:
+        section = catalog.section_named(name.strip().lower())
+        return [_find(name)] if section is None else list(section.settings.values())
+    return [
+        setting
+        for section in among
+        if name is None or section.name.partition(":")[0] == name
+        for setting in section.settings.values()
+    ]
+
+
+def _is_there(loaded: Loaded, setting: Setting) -> bool:
+    try:
+        loaded.value(setting)
+    except LookupError:
+        return False
+    return True
 
 
 def _text(loaded: Loaded, setting: Setting) -> str:
-    value = loaded.value(setting)
+    try:
+        value = loaded.value(setting)
+    except LookupError as error:
+        raise Refused(f"{loaded.settings.file}: {error}") from None
     return _MASK if setting.kind == "secret" and value else format_value(setting.kind, value)
 
 

@@ -237,7 +237,8 @@ def _services(settings: Settings) -> Iterator[Finding]:
         yield _warn("listening", "nowhere: no mail comes in, and none can be read")
     if not settings.hermes.domains:
         yield _warn("domains", "there are none: no address is a mailbox here")
-    for network in settings.smtp.relay_networks:
+    by_access = (each for entry in settings.access.values() if entry.relay for each in entry.addresses)
+    for network in (*settings.smtp.relay_networks, *by_access):
         if network.is_global:
             yield _warn("relaying", f"everybody in {network} on the Internet may send to anybody without a login")
 

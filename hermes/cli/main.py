@@ -11,6 +11,7 @@ import click
 import hermes
 from hermes.cli.check import check
 from hermes.cli.config import config
+from hermes.cli.explain import explain
 from hermes.cli.init import init
 from hermes.cli.output import CannotStart, Refused
 from hermes.cli.queue import queue
@@ -65,13 +66,14 @@ def main() -> None:
     What is waiting, and why?  hermes queue list -c FILE
     Is everything in order?    hermes check -c FILE
     What is in force?          hermes config show -c FILE
+    What would happen?         hermes explain -c FILE --ip ADDRESS --from ADDRESS --to ADDRESS
 
     Instead of -c FILE, HERMES_CONFIG=FILE may stand in the environment. Exit codes: 0 done, 1 refused or nothing found,
     2 wrong usage, 3 the configuration is wrong or the server cannot start.
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (init, run, check, status, sessions, reload, stop, track, queue, user, config):
+for command in (init, run, check, status, sessions, reload, stop, track, explain, queue, user, config):
     main.add_command(command)
 
 if __name__ == "__main__":

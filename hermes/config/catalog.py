@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
+from collections.abc import Iterator
+from functools import lru_cache
 
 import attrs
 
 from hermes.config.schema import Network, Settings
+from hermes.core.address_range import AddressRange
 
 #: What a setting can hold: one type for each kind, see the docstring of :mod:`hermes.config.schema`.
-Value = str | int | bool | tuple[str, ...] | tuple[int, ...] | tuple[Network, ...]
+Value = str | int | bool | tuple[str, ...] | tuple[int, ...] | tuple[Network, ...] | tuple[AddressRange, ...]
+
+#: The name behind the colon of a repeated section. It has no dot, so that ``access:office.action`` can be one word.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
+
+_NAMING = "NAME of small letters, digits, - and _, 40 at most"
 
 
 @attrs.frozen
@@ -59,20 +68,66 @@ def _section(name: str, made_by: type) -> Section:
     return Section(name, made_by, inspect.getdoc(made_by) or "", settings)
 
 
-#: All sections by name, in the order in which people read them; ``file`` is no section.
-SECTIONS: dict[str, Section] = {
-    field.name: _section(field.name, field.default.factory)
-    for field in attrs.fields(Settings)
-    if field.name != "file" and field.default is not None
-}
+def _documented() -> Iterator[Section]:
+    for field in attrs.fields(Settings):
+        repeated = field.metadata.get("repeated")
+        if repeated is not None:
+            yield _section(f"{field.name}:NAME", repeated)
+        elif field.name != "file" and field.default is not None:
+            yield _section(field.name, field.default.factory)
+
+
+#: All sections in the order in which people read them, under the names by which the reference calls them: one that may be
+#: repeated is there once, as ``access:NAME``. ``file`` is no section.
+DOCUMENTED: dict[str, Section] = {section.name: section for section in _documented()}
+
+#: The sections of which there is always exactly one, by name.
+SECTIONS: dict[str, Section] = {name: section for name, section in DOCUMENTED.items() if ":" not in name}
+
+#: The sections that may be repeated, by what stands before the colon.
+REPEATED: dict[str, Section] = {name.partition(":")[0]: section for name, section in DOCUMENTED.items() if ":" in name}
+
+
+@lru_cache(4096)
+def section_named(name: str) -> Section | None:
+    """The section that a header of the file names (``smtp``, ``access:office``); None when there can be none of that name."""
+    kind, colon, label = name.partition(":")
+    if not colon:
+        return SECTIONS.get(name)
+    repeated = REPEATED.get(kind)
+    return _section(name, repeated.made_by) if repeated is not None and _NAME.match(label) else None
+
+
+def sections_of(settings: Settings) -> Iterator[Section]:
+    """The sections that there are in these settings: each single one, and every one of the repeated."""
+    for name, section in DOCUMENTED.items():
+        kind, colon, _ = name.partition(":")
+        if not colon:
+            yield section
+            continue
+        for label in getattr(settings, kind):
+            yield _section(f"{kind}:{label}", section.made_by)
+
+
+def value_of(settings: Settings, setting: Setting) -> Value:
+    """The value of a setting; raise LookupError when it belongs to a repeated section that is not there."""
+    kind, colon, label = setting.section.partition(":")
+    section = getattr(settings, kind)
+    if colon:
+        if label not in section:
+            raise LookupError(f"there is no section [{setting.section}]")
+        section = section[label]
+    value: Value = getattr(section, setting.key)
+    return value
 
 
 def find(name: str) -> Setting:
-    """The setting of that name (``smtp.max_size``); raise LookupError with a suggestion."""
-    section, _, key = name.strip().lower().partition(".")
-    if section in SECTIONS and key in SECTIONS[section].settings:
-        return SECTIONS[section].settings[key]
-    names = [setting.name for each in SECTIONS.values() for setting in each.settings.values()]
+    """The setting of that name (``smtp.max_size``, ``access:office.action``); raise LookupError with a suggestion."""
+    section_name, _, key = name.strip().lower().partition(".")
+    section = section_named(section_name)
+    if section is not None and key in section.settings:
+        return section.settings[key]
+    names = [setting.name for each in DOCUMENTED.values() for setting in each.settings.values()]
     # A bare key is often enough to know what is meant.
     meant = [known for known in names if known.partition(".")[2] == name.strip().lower()]
     meant = meant or difflib.get_close_matches(name.strip().lower(), names, n=1)
@@ -82,18 +137,24 @@ def find(name: str) -> Setting:
 
 def suggest_section(name: str) -> str:
     """The remedy for an unknown section."""
-    close = difflib.get_close_matches(name.strip().lower(), SECTIONS, n=1)
-    if close:
+    kind, colon, label = name.strip().lower().partition(":")
+    if kind in REPEATED:
+        return f"write [{kind}:NAME], {_NAMING}"
+    if colon and _NAME.match(label) and (close := difflib.get_close_matches(kind, REPEATED, n=1)):
+        return f"did you mean [{close[0]}:{label}]?"
+    if close := difflib.get_close_matches(kind, SECTIONS, n=1):
         return f"did you mean [{close[0]}]?"
-    return "there are " + ", ".join(f"[{known}]" for known in SECTIONS)
+    return "there are " + ", ".join(f"[{known}]" for known in DOCUMENTED)
 
 
 def suggest_key(section: str, key: str) -> str:
     """The remedy for an unknown key of a known section."""
-    elsewhere = [f"[{other.name}]" for other in SECTIONS.values() if key in other.settings]
+    elsewhere = [f"[{other.name}]" for other in DOCUMENTED.values() if key in other.settings]
     if elsewhere:
         return "it belongs to " + " or ".join(elsewhere)
-    close = difflib.get_close_matches(key, SECTIONS[section].settings, n=1)
+    known = section_named(section)
+    keys = known.settings if known is not None else {}
+    close = difflib.get_close_matches(key, keys, n=1)
     if close:
         return f"did you mean {close[0]}?"
-    return "there are " + ", ".join(SECTIONS[section].settings)
+    return "there are " + ", ".join(keys)

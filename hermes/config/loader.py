@@ -2,8 +2,8 @@
 From ``config.ini`` to :class:`hermes.config.schema.Settings`.
 
 All or nothing: either every line is understood and the whole makes sense, or :class:`ConfigError` lists everything that is
-wrong, each with its line and its remedy. Sections are looked up by the whole text between the brackets, so repeated sections
-(``[smarthost:gmail]``) need no change to the reading of lines.
+wrong, each with its line and its remedy. Sections are looked up by the whole text between the brackets, so that repeated ones
+(``[access:office]``) are read like all others.
 """
 
 from __future__ import annotations
@@ -12,11 +12,22 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from hermes.config import rules
-from hermes.config.catalog import SECTIONS, Setting, Value, suggest_key, suggest_section
+from hermes.config.catalog import (
+    REPEATED,
+    SECTIONS,
+    Section,
+    Setting,
+    Value,
+    section_named,
+    suggest_key,
+    suggest_section,
+    value_of,
+)
 from hermes.config.errors import ConfigError, Problem
 from hermes.config.ini import MAX_OCTETS, Document, Entry, decode, scan
 from hermes.config.listener import parse_listener
@@ -37,9 +48,8 @@ class Loaded:
     lines: Mapping[tuple[str, str], int]
 
     def value(self, setting: Setting) -> Value:
-        """The value in force of one setting."""
-        value: Value = getattr(getattr(self.settings, setting.section), setting.key)
-        return value
+        """The value in force of one setting; raise LookupError when its section is not there."""
+        return value_of(self.settings, setting)
 
 
 def load(path: str | os.PathLike[str]) -> Settings:
@@ -85,7 +95,7 @@ class _Reading:
     def settings(self) -> Settings:
         """All settings: with defaults where nothing is set, or where what is set was not understood."""
         for name, line in self._document.sections.items():
-            if name not in SECTIONS:
+            if section_named(name) is None:
                 self.problems.append(Problem(f"unknown section; {suggest_section(name)}", line, name))
         known: dict[tuple[str, str], Value] = {}
         for entry in self._document.entries:
@@ -100,7 +110,7 @@ class _Reading:
         return settings
 
     def _value(self, entry: Entry) -> Value | None:
-        section = SECTIONS.get(entry.section)
+        section = section_named(entry.section)
         if section is None:
             return None
         setting = section.settings.get(entry.key)
@@ -119,15 +129,21 @@ class _Reading:
         beside = os.path.dirname(self._path)
         data = os.path.join(beside, str(known.get(("hermes", "data"), SECTIONS["hermes"].settings["data"].default)))
         data = os.path.normpath(data)
-        made = {}
-        for name, section in SECTIONS.items():
-            values = {
-                setting.key: self._resolved(setting, known.get((name, setting.key), setting.default), data)
-                for setting in section.settings.values()
-            }
-            made[name] = section.made_by(**values)
+        made = {name: self._made(section, known, data) for name, section in SECTIONS.items()}
+        repeated: dict[str, dict[str, Any]] = {kind: {} for kind in REPEATED}
+        for name in self._document.sections:
+            kind, colon, label = name.partition(":")
+            if colon and (section := section_named(name)) is not None:
+                repeated[kind][label] = self._made(section, known, data)
         hermes = attrs.evolve(made["hermes"], data=data)
-        return Settings(**{**made, "hermes": rules.normalized(hermes)}, file=self._path)
+        return Settings(**{**made, **repeated, "hermes": rules.normalized(hermes)}, file=self._path)
+
+    def _made(self, section: Section, known: Mapping[tuple[str, str], Value], data: str) -> Any:
+        values = {
+            setting.key: self._resolved(setting, known.get((section.name, setting.key), setting.default), data)
+            for setting in section.settings.values()
+        }
+        return section.made_by(**values)
 
     def _resolved(self, setting: Setting, value: Value, data: str) -> Value:
         if setting.kind == "path" and value:

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from hermes.config.catalog import SECTIONS, Setting
+from hermes.config.catalog import DOCUMENTED, SECTIONS, Section, Setting
 from hermes.config.durable import write_durably
 from hermes.config.values import format_value
 
@@ -39,6 +39,7 @@ KINDS: Mapping[str, str] = {
     "words": "a list with commas",
     "listeners": "a list of `127.0.0.1:25`, `[::1]:25`, `*:25` (every address), `unix:PATH`, `systemd:NAME`",
     "networks": "a list of addresses and ranges: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`",
+    "ranges": "a list of addresses and ranges: `192.0.2.7`, `192.0.2.0/24`, `192.0.2.10-192.0.2.20`, `2001:db8::/32`",
     "times": "a list of times: `5m, 10m, 1h`",
     "path": "a file or directory, relative to the data directory unless it begins with `/`; `~` has no meaning",
     "secret": "the secret itself (the file must have mode 0600), or `file:PATH`, relative to the data directory",
@@ -60,6 +61,8 @@ changed file at `hermes reload` (or SIGHUP): all of it or, when anything is wron
 * `[section]`, then lines of `key = value`. Every key has a default, and every default is safe and works.
 * A line that begins with `#` or `;` is a comment. There are no comments behind a value, since a password may hold any character.
 * An indented line goes on with the value above it, which is handy for long lists.
+* A section with `NAME` in it may stand there any number of times, each with a name of its own: small letters, digits, `-`
+  and `_`. Its settings are called `access:office.action`, for example.
 * An unknown section or key is an error, as is one that stands there twice.
 * The file is UTF-8.
 """
@@ -68,7 +71,10 @@ changed file at `hermes reload` (or SIGHUP): all of it or, when anything is wron
 def config_ini(active: Mapping[tuple[str, str], str], introduction: tuple[str, ...] = ()) -> str:
     """A commented ``config.ini``: every setting with its default in a comment, and ``active`` ones (texts) in force."""
     lines = [f"# {line}".rstrip() for line in introduction + _INI_INTRODUCTION]
-    for section in SECTIONS.values():
+    for section in DOCUMENTED.values():
+        if section.name not in SECTIONS:
+            lines += ["", "", *_example(section)]
+            continue
         lines += ["", "", f"# {section.doc}", f"[{section.name}]"]
         for setting in section.settings.values():
             lines += ["", *_comment(setting), f"#{_assignment(setting.key, _default(setting))}"]
@@ -80,6 +86,15 @@ def config_ini(active: Mapping[tuple[str, str], str], introduction: tuple[str, .
 def markdown() -> str:
     """The page that documents every setting."""
     return "\n".join([_MARKDOWN_INTRODUCTION, *_kinds(), *_sections()]) + "\n"
+
+
+def _example(section: Section) -> Iterator[str]:
+    """A section that there may be any number of, and of which there is none by default: a form to be copied."""
+    form = [f"[{section.name}]"]
+    for setting in section.settings.values():
+        form += ["", *_comment(setting), _assignment(setting.key, _default(setting))]
+    for line in [*section.doc.split("\n"), "", *(f"    {line}".rstrip() for line in form)]:
+        yield f"# {line}".rstrip()
 
 
 def _comment(setting: Setting) -> Iterator[str]:
@@ -106,7 +121,7 @@ def _kinds() -> Iterator[str]:
 
 
 def _sections() -> Iterator[str]:
-    for section in SECTIONS.values():
+    for section in DOCUMENTED.values():
         yield ""
         yield f"## `[{section.name}]`"
         yield ""

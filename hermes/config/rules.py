@@ -12,7 +12,9 @@ from collections.abc import Iterator
 
 import attrs
 
+from hermes.config.access_rules import access_findings
 from hermes.config.catalog import SECTIONS
+from hermes.config.finding import Finding
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.schema import HermesSettings, Settings
 
@@ -26,14 +28,6 @@ _MAX_PORT = 65535
 
 # A name that is this machine on every machine (RFC 6761 6.3).
 _LOCALHOST = "localhost"
-
-
-@attrs.frozen
-class Finding:
-    """One broken rule: the settings it is about (section and key), the first being the one to change, and the text."""
-
-    about: tuple[tuple[str, str], ...]
-    text: str
 
 
 def normalized(hermes: HermesSettings) -> HermesSettings:
@@ -51,6 +45,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _certificate(settings)
     yield from _listeners(settings)
     yield from _relaying(settings)
+    yield from access_findings(settings)
     yield from _smarthost(settings)
     yield from _nameservers(settings)
     yield from _queue(settings)

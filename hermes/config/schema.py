@@ -7,18 +7,28 @@ them, and the loader turns text into them. Every default is safe and works.
 How a value is written follows from its kind: ``text``; ``number``; ``size`` (octets: ``50M``); ``time`` (seconds:
 ``1h 30m``); ``flag`` (yes or no); ``choice``; ``words`` (a list with commas); ``listeners`` (a list of ``127.0.0.1:25``,
 ``[::1]:25``, ``*:25`` for every address, ``unix:PATH`` or ``systemd:NAME``); ``networks`` (a list of addresses and CIDR
-ranges); ``times`` (a list of times); ``path`` (relative to the data directory unless it begins with ``/``; the loader makes
-it absolute); ``secret`` (the value, or ``file:PATH``; the loader reads the file).
+ranges); ``ranges`` (the same, and ``FIRST-LAST``); ``times`` (a list of times); ``path`` (relative to the data directory
+unless it begins with ``/``; the loader makes it absolute); ``secret`` (the value, or ``file:PATH``; the loader reads the
+file).
+
+A section that may stand there more than once, each time with a name of its own (``[access:office]``), is a field of
+:class:`Settings` with the class in its metadata; its value holds the sections by name, in the order of the file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import attrs
 
+from hermes.core.address_range import AddressRange
+
 Network = IPv4Network | IPv6Network
+
+#: The servers that connection control knows; submission and LMTP are parts of smtp.
+ACCESS_SERVERS = ("smtp", "pop3")
 
 
 def _setting(kind: str, default: Any, doc: str, *, choices: tuple[str, ...] = ()) -> Any:
@@ -92,6 +102,32 @@ class LimitsSettings:
     rate: int = _setting("number", 120, "New connections a minute from one address.")
     login_failures: int = _setting("number", 10, "Wrong passwords within ten minutes after which an address must wait.")
     exempt_loopback: bool = _setting("flag", True, "Whether connections from this machine are free of these limits.")
+
+
+@attrs.frozen
+class AccessSettings:
+    """
+    Connection control: who may connect, and who has rights that others have not. One section for each entry, any number.
+
+    Of all entries that hold an address the narrowest range decides; among ranges of one size the first in the file. Who is
+    in no entry may connect like everybody. A peer at a UNIX socket has no address and is in none.
+    """
+
+    addresses: tuple[AddressRange, ...] = _setting("ranges", (), "Whom the entry is about.")
+    action: str = _setting(
+        "choice",
+        "allow",
+        "Whether they may connect. To refuse a network except for some of it, write two entries.",
+        choices=("allow", "refuse"),
+    )
+    servers: tuple[str, ...] = _setting(
+        "words", (), "The servers at which the entry holds: smtp (with submission and LMTP), pop3. Empty: all of them."
+    )
+    relay: bool = _setting(
+        "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
+    )
+    exempt: bool = _setting("flag", False, "Whether they are free of [limits].")
+    text: str = _setting("text", "", "What those who are refused are told. Empty: that they may not connect.")
 
 
 @attrs.frozen
@@ -214,6 +250,7 @@ class Settings:
     tls: TLSSettings = attrs.field(factory=TLSSettings)
     smtp: SMTPSettings = attrs.field(factory=SMTPSettings)
     limits: LimitsSettings = attrs.field(factory=LimitsSettings)
+    access: Mapping[str, AccessSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": AccessSettings})
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
     direct: DirectSettings = attrs.field(factory=DirectSettings)
     queue: QueueSettings = attrs.field(factory=QueueSettings)

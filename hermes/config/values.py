@@ -15,6 +15,7 @@ from collections.abc import Callable
 from hermes.config.catalog import Setting, Value
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Network
+from hermes.core.address_range import AddressRange
 from hermes.core.units import format_size, format_time, parse_flag, parse_size, parse_time
 
 #: Numbers are counts and ports: what fits into 31 bits is more than any machine has.
@@ -29,7 +30,7 @@ MAX_TIME = 100 * 365 * 86400
 # More digits than any of these limits has; int() is slow for, and at last refuses, very long ones.
 _TOO_MANY_DIGITS = re.compile(r"\d{20}", re.ASCII)
 
-_LISTS = frozenset({"words", "listeners", "networks", "times"})
+_LISTS = frozenset({"words", "listeners", "networks", "ranges", "times"})
 
 
 def parse_value(setting: Setting, text: str) -> Value:
@@ -59,9 +60,9 @@ def format_value(kind: str, value: Value) -> str:
     return value
 
 
-def _format_item(item: str | int | Network) -> str:
-    if isinstance(item, str):
-        return item
+def _format_item(item: str | int | Network | AddressRange) -> str:
+    if isinstance(item, str | AddressRange):
+        return str(item)
     if isinstance(item, int):
         return format_time(item)
     return str(item.network_address) if item.prefixlen == item.max_prefixlen else str(item)
@@ -128,6 +129,10 @@ def _network(text: str) -> Network:
     raise ValueError(f"{text!r} has bits set outside of its mask: did you mean {meant}?")
 
 
+def _ranges(text: str) -> tuple[AddressRange, ...]:
+    return tuple(AddressRange.parse(item) for item in items(text))
+
+
 def _times(text: str) -> tuple[int, ...]:
     return tuple(_time(item) for item in items(text))
 
@@ -141,6 +146,7 @@ _PARSERS: dict[str, Callable[[str], Value]] = {
     "words": _words,
     "listeners": _listeners,
     "networks": _networks,
+    "ranges": _ranges,
     "times": _times,
     "path": _text,
     "secret": _text,

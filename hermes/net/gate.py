@@ -81,10 +81,10 @@ class Gate:
         """How many connections are counted now."""
         return self._total
 
-    def admit(self, peer: str) -> Verdict:
-        """Judge a new connection and count it when it is accepted."""
+    def admit(self, peer: str, *, exempt: bool = False) -> Verdict:
+        """Judge a new connection and count it when it is accepted; who is ``exempt`` is counted and not judged."""
         address, network = host_of(peer), network_of(peer)
-        if not self._exempt(peer):
+        if not (exempt or self._exempt(peer)):
             refusal = self._refusal(address, network)
             if refusal is not None:
                 return refusal
@@ -99,18 +99,18 @@ class Gate:
         _decrease(self._addresses, host_of(peer))
         _decrease(self._networks, network_of(peer))
 
-    def login_failed(self, peer: str) -> None:
+    def login_failed(self, peer: str, *, exempt: bool = False) -> None:
         """Remember a wrong password."""
-        if not self._exempt(peer):
+        if not (exempt or self._exempt(peer)):
             now = self._seconds()
             bucket = self._failures.bucket(host_of(peer), now)
             bucket.drain(now, self.settings.login_failures, FAILURE_WINDOW_SECONDS)
             bucket.level += 1
 
-    def login_verdict(self, peer: str) -> Verdict:
+    def login_verdict(self, peer: str, *, exempt: bool = False) -> Verdict:
         """Say whether this peer may try a password now."""
         key = host_of(peer)
-        if self._exempt(peer) or not self._failures.known(key):
+        if exempt or self._exempt(peer) or not self._failures.known(key):
             return PASS
         now = self._seconds()
         level = self._failures.bucket(key, now).drain(now, self.settings.login_failures, FAILURE_WINDOW_SECONDS)

@@ -2,8 +2,9 @@
 Who may send where: the rule that keeps Hermes from being an open relay.
 
 Mail for an existing mailbox of ours is taken from everybody. Mail for anybody else is taken only from an account that has
-logged in, or from a peer in ``relay_networks``. There is no third way: percent signs, exclamation marks, quotes and source
-routes in an address of ours name a user of ours, who exists or does not (RFC 5321 3.6, appendix C, F.2).
+logged in, or from a peer to whom ``relay_networks`` or an entry of connection control gives that right. There is no third
+way: percent signs, exclamation marks, quotes and source routes in an address of ours name a user of ours, who exists or does
+not (RFC 5321 3.6, appendix C, F.2).
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from hermes.core.account import Account, Local, Remote, Unknown
 from hermes.core.address import split
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IDirectory, IMailboxes, IRelayPolicy, IRouter
+from hermes.interfaces import IAccess, IDirectory, IMailboxes, IRelayPolicy, IRouter
 
 # RFC 5321 4.5.1: the one mailbox that every server has, in any case of letters.
 _POSTMASTER = "postmaster"
+
+#: The setting by which a whole network may relay.
+_NETWORKS = "smtp.relay_networks"
 
 _LOGIN_FIRST = Verdict(Reply.of(530, "5.7.0", "Log in first"), "relay.login_required")
 _NO_RELAY = Reply.of(550, "5.7.1", "We do not relay: that address is not ours, and you have not logged in")
@@ -39,10 +43,13 @@ _NO_POSTMASTER = Verdict(
 class RelayPolicy:
     """Judges recipients by one set of settings; others are another policy's."""
 
-    def __init__(self, directory: IDirectory, router: IRouter, mailboxes: IMailboxes, settings: Settings) -> None:
+    def __init__(
+        self, directory: IDirectory, router: IRouter, mailboxes: IMailboxes, access: IAccess, settings: Settings
+    ) -> None:
         self._directory = directory
         self._router = router
         self._mailboxes = mailboxes
+        self._access = access
         self._settings = settings
 
     async def recipient(
@@ -64,7 +71,7 @@ class RelayPolicy:
             case Unknown(disabled=disabled):
                 return await self._postmaster() if is_postmaster else (_unknown(disabled), "")
             case Remote(domain=elsewhere):
-                if account is None and not self._may_relay(peer):
+                if account is None and not self.relay_right(peer):
                     return Verdict(_NO_RELAY, "relay.denied", f"{elsewhere} is not ours, {peer} is not trusted"), ""
                 return await self._routed(address)
 
@@ -85,7 +92,14 @@ class RelayPolicy:
             return Verdict(refusal, "relay.no_route", reason), ""
         return PASS, destination
 
-    def _may_relay(self, peer: str) -> bool:
+    def relay_right(self, peer: str) -> str:
+        """What lets this peer send to other domains without a login; empty when nothing does."""
+        entry = self._access.entry(peer, "smtp")
+        if entry is not None and entry.relay:
+            return entry.rule
+        return _NETWORKS if self._in_networks(peer) else ""
+
+    def _in_networks(self, peer: str) -> bool:
         networks = self._settings.smtp.relay_networks
         if not networks:
             return False

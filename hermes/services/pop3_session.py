@@ -104,7 +104,9 @@ class POP3Session(pop3.POP3):
             self.transport.startTLS(factory.tls.context_factory())
         verdict = factory.gate.admit(self.peer)
         if verdict.reply is not None:
-            self._turn_away(verdict, refused(verdict.reply.text, "SYS/TEMP").encode())
+            # RFC 3206 4: whether it is worth trying again.
+            code = "SYS/PERM" if verdict.reply.is_permanent else "SYS/TEMP"
+            self._turn_away(verdict, refused(verdict.reply.text, code).encode())
             return
         self._admitted = True
         factory.sessions.add(self)

@@ -29,6 +29,7 @@ from hermes.interfaces import IGate, IJournal, IServerTLS
 from hermes.net.peer import peer_of
 from hermes.net.turns import Stream, Turns
 from hermes.protocols.smtp import events
+from hermes.protocols.smtp.barred import Barred
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.server import SMTPServer
 from hermes.services.smtp_intake import Intake
@@ -37,6 +38,9 @@ from hermes.services.turned_away import TurnedAway
 
 #: A peer that does not take its last reply is not waited for longer than this.
 LINGER_SECONDS = 30
+
+#: A peer that is refused for good has this long to say QUIT (RFC 5321 3.1): what a slow one needs for it, and no more.
+BARRED_SECONDS = 60
 
 #: How often a session that has lasted too long looks whether it is its peer's turn.
 EXPIRED_SECONDS = 1
@@ -110,6 +114,8 @@ class SMTPConnection(smtp.ESMTP):
         self._timer: IDelayedCall | None = None
         # Set once the gate has let the peer in; what is received without it is not looked at.
         self._turns: Turns | None = None
+        # Set while one who was not let in is waited for until QUIT.
+        self._barred: Barred | None = None
 
     @abstractmethod
     async def _respond(self, event: events.Event) -> None:
@@ -147,21 +153,35 @@ class SMTPConnection(smtp.ESMTP):
         self._turns.write(self._engine.greeting("ESMTP Hermes"))
 
     def _turn_away(self, verdict: Verdict, reply: Reply) -> None:
-        unrecorded = self._context.turned_away.record(self._clock.seconds())
+        turned_away, implicit_tls = self._context.turned_away, self._context.implicit_tls
+        unrecorded = turned_away.record(self._clock.seconds())
         if unrecorded is not None:
             self._record(verdict, reply, "connect", unrecorded=unrecorded)
-        if self._context.implicit_tls:
-            self._lingers = self._context.turned_away.may_linger()
-            if not self._lingers:
+        if implicit_tls or reply.is_permanent:
+            self._lingers = turned_away.may_linger()
+            if implicit_tls and not self._lingers:
                 self.transport.abortConnection()
                 return
         self.transport.write(reply.encode())
-        self._lose_connection()
+        # After 421 the server closes (RFC 5321 3.8), after 554 the client does (3.1).
+        if reply.is_permanent and self._lingers:
+            self._barred = Barred()
+            self._timer = self._clock.callLater(BARRED_SECONDS, self._lose_connection)
+        else:
+            self._lose_connection()
 
     @override
     def dataReceived(self, data: bytes) -> None:
         if self._turns is not None:
             self._turns.received(data)
+        elif self._barred is not None:
+            self._hear_barred(self._barred, data)
+
+    def _hear_barred(self, barred: Barred, data: bytes) -> None:
+        was_over = barred.over
+        self.transport.write(barred.receive(data))
+        if barred.over and not was_over:
+            self._lose_connection()
 
     # What is said about it.
 
@@ -287,6 +307,8 @@ class SMTPConnection(smtp.ESMTP):
         self._lose_connection()
 
     def _lose_connection(self) -> None:
+        if self._barred is not None:
+            self._barred.over = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = self._clock.callLater(LINGER_SECONDS, self.transport.abortConnection)

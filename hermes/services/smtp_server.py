@@ -25,6 +25,23 @@ from hermes.services.turned_away import TurnedAway
 MECHANISMS = ("PLAIN", "LOGIN")
 
 
+def server_parameters(
+    settings: SMTPSettings, hostname: str, flavor: Flavor, *, starttls: bool, has_login: bool
+) -> ServerParameters:
+    """What the engine of a session is told, when the peer is not this machine."""
+    return ServerParameters(
+        hostname=hostname,
+        flavor=flavor,
+        max_size_octets=settings.max_size,
+        starttls=starttls,
+        # RFC 2033 knows AUTH too, but what delivers by LMTP is a program on this machine or trusted like one.
+        mechanisms=MECHANISMS if has_login and flavor is not Flavor.LMTP else (),
+        normalize_newlines=settings.bare_newlines == "normalize",
+        max_recipients=settings.max_recipients,
+        max_messages=settings.max_messages,
+    )
+
+
 class SMTPServerFactory(ServerFactory):
     """
     Makes the sessions of one listener.
@@ -52,19 +69,14 @@ class SMTPServerFactory(ServerFactory):
         if implicit_tls and server_tls is None:
             raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
         self.sessions: set[SMTPConnection] = set()
-        # RFC 2033 knows AUTH too, but what delivers by LMTP is a program on this machine or trusted like one.
-        mechanisms = MECHANISMS if portal is not None and flavor is not Flavor.LMTP else ()
-        self._clear = ServerParameters(
-            hostname=hostname,
-            flavor=flavor,
-            max_size_octets=settings.max_size,
+        self._clear = server_parameters(
+            settings,
+            hostname,
+            flavor,
             starttls=server_tls is not None and not implicit_tls,
-            mechanisms=mechanisms,
-            normalize_newlines=settings.bare_newlines == "normalize",
-            max_recipients=settings.max_recipients,
-            max_messages=settings.max_messages,
+            has_login=portal is not None,
         )
-        in_clear = mechanisms if settings.auth_without_tls == "loopback" else ()
+        in_clear = self._clear.mechanisms if settings.auth_without_tls == "loopback" else ()
         self._loopback = attrs.evolve(self._clear, mechanisms_in_clear=in_clear)
         self._context = SessionContext(
             settings,

@@ -5,7 +5,8 @@ Whoever floods the server with connections must not be able to flood the trace a
 of each minute are recorded one by one; of the others the next record tells the number.
 
 Nor may they fill the process: in the clear a refusal is said and the connection closed, but under TLS it can be said only after
-a handshake, which the client may never make.
+a handshake, which the client may never make. Who is refused for good is waited for until QUIT (RFC 5321 3.1), which may never
+come.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ MAX_RECORDED = 60
 #: The time for which they are counted.
 WINDOW_SECONDS = 60.0
 
-#: Connections under TLS that may wait to hear their refusal. Each costs a descriptor and some 50 KB, for half a minute at most.
+#: Connections that may stay: under TLS until they have heard their refusal, and those that are refused for good until they have
+#: said QUIT. Each costs a descriptor, and under TLS some 50 KB, for a minute and a half at most.
 MAX_LINGERING = 50
 
 
 class TurnedAway:
-    """Counts the refusals of one listener."""
+    """Counts the refusals of one listener, and those among them that stay for a while."""
 
     def __init__(self) -> None:
         self._began = float("-inf")

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.app.commands import MAX_ROWS, Commands
-from hermes.config.schema import HermesSettings, Settings, SmarthostSettings
+from hermes.config.schema import AccessSettings, HermesSettings, Settings, SmarthostSettings
 from hermes.core.envelope import Envelope, Origin
 from hermes.core.event import Event, Kind
 from hermes.core.identifiers import encode
@@ -165,8 +165,9 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((answer["queue.retry"], answer["smtp.max_size"]), ("5m, 10m, 20m, 40m, 1h, 2h, 4h", "50M"))
         self.assertEqual(answer["smarthost.password"], "(set)")
         self.assertNotIn("not for you", str(answer))
-        self.server.settings = Settings()
+        self.server.settings = Settings(access={"foe": AccessSettings(action="refuse")})
         self.assertEqual(self.call("config")["smarthost.password"], "")
+        self.assertEqual(self.call("config")["access:foe.action"], "refuse")
 
     def test_queue(self) -> None:
         """There is a row for each recipient that waits, with its age and what was said last."""

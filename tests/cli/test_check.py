@@ -203,10 +203,14 @@ class CheckTests(CommandTestCase):
 
     def test_relaying(self) -> None:
         """Networks of the Internet that may relay are a warning; private ones are not."""
-        config = self.complete_site("[smtp]\nrelay_networks = 10.0.0.0/8, 8.8.8.0/24\n")
-        ((level, text),) = self.findings(config, "relaying")
-        self.assertEqual(level, "warn")
-        self.assertIn("8.8.8.0/24", text)
+        for more in (
+            "[smtp]\nrelay_networks = 10.0.0.0/8, 8.8.8.0/24\n",
+            "[access:ours]\naddresses = 10.0.0.0/8, 8.8.8.0/24\nrelay = yes\n",
+        ):
+            ((level, text),) = self.findings(self.complete_site(more), "relaying")
+            self.assertEqual(level, "warn")
+            self.assertIn("8.8.8.0/24", text)
+        self.assertEqual(self.findings(self.complete_site("[access:ours]\naddresses = 8.8.8.0/24\n"), "relaying"), [])
 
     def test_words_of_strangers(self) -> None:
         """Control characters in names of files do not reach the terminal."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hermes.config.catalog import SECTIONS
+from hermes.config.catalog import DOCUMENTED, SECTIONS
 from hermes.config.loader import load
 from tests.support.command import CommandTestCase
 
@@ -32,6 +32,22 @@ class ShowTests(CommandTestCase):
         lines = self.run_hermes("config", "show", "-c", config, "tls").stdout.splitlines()
         self.assertEqual([line.split()[0] for line in lines], ["SETTING", "tls.certificate", "tls.key"])
         self.assertEqual(list(self.run_json("config", "show", "-c", config, "pop3.timeout")), ["pop3.timeout"])
+
+    def test_repeated(self) -> None:
+        """Sections of which there are several are shown by their names; one that is not there cannot be shown."""
+        config = self.site("[access:a]\naddresses = 192.0.2.7\n[access:b]\naddresses = 192.0.2.8-192.0.2.10\n")
+        shown = self.run_json("config", "show", "-c", config, "access")
+        self.assertEqual(
+            [name for name in shown if name.endswith("addresses")], ["access:a.addresses", "access:b.addresses"]
+        )
+        self.assertEqual(shown["access:b.addresses"]["value"], "192.0.2.8-192.0.2.10")
+        self.assertEqual(len(self.run_json("config", "show", "-c", config, "access:b")), len(shown) // 2)
+        self.assertLess(set(shown), set(self.run_json("config", "show", "-c", config)))
+        self.assertEqual(self.run_hermes("config", "get", "-c", config, "access:a.action").stdout, "allow\n")
+        for words in (("get", "-c", config, "access:c.action"), ("show", "-c", config, "access:c")):
+            self.assertIn("no section [access:c]", self.run_hermes("config", *words, exit_code=1).stderr)
+        self.assertIn("(" + config, self.run_hermes("config", "explain", "-c", config, "access:a.addresses").stdout)
+        self.assertNotIn("in force", self.run_hermes("config", "explain", "-c", config, "access").stdout)
 
     def test_json(self) -> None:
         """As JSON each setting has value, file and line."""
@@ -150,7 +166,7 @@ class ExplainTests(CommandTestCase):
         """Without a name every setting is explained, as text and as JSON."""
         explained = self.run_json("config", "explain")
         self.assertEqual(
-            list(explained), [setting.name for section in SECTIONS.values() for setting in section.settings.values()]
+            list(explained), [setting.name for section in DOCUMENTED.values() for setting in section.settings.values()]
         )
         self.assertEqual(explained["smarthost.tls"]["choices"], ["none", "starttls", "implicit"])
         output = self.run_hermes("config", "explain").stdout

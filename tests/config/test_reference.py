@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.catalog import SECTIONS
+from hermes.config.catalog import DOCUMENTED, REPEATED, SECTIONS
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 from hermes.config.reference import INI_FILE, KINDS, MARKDOWN_FILE, config_ini, markdown
@@ -44,9 +44,20 @@ class ReferenceTests(SynchronousTestCase):
                 error = self.assertRaises(ConfigError, load, write_config(self, broken))
                 self.assertEqual([problem.section for problem in error.problems], [section.name])
 
+    def test_repeated_sections(self) -> None:
+        """A section of which there may be several stands in both files as a form with every key; copies of it are understood."""
+        for kind, section in REPEATED.items():
+            form = (_TOP / INI_FILE).read_text().partition(f"#     [{section.name}]\n")[2].partition("\n\n")[0]
+            keys = re.findall(r"^#     (\w+) =", form, flags=re.MULTILINE)
+            self.assertEqual(keys, list(section.settings))
+            copied = re.sub(r"^#( {4})?", "", form, flags=re.MULTILINE).replace("addresses =", "addresses = 192.0.2.7")
+            settings = load(write_config(self, f"[{kind}:one]\n{copied}\n[{kind}:two]\n{copied}\n"))
+            self.assertEqual(list(getattr(settings, kind)), ["one", "two"])
+            self.assertIn(f"\n## `[{section.name}]`\n", markdown())
+
     def test_kinds(self) -> None:
         """Every kind is explained, and none that does not exist."""
-        kinds = {setting.kind for section in SECTIONS.values() for setting in section.settings.values()}
+        kinds = {setting.kind for section in DOCUMENTED.values() for setting in section.settings.values()}
         self.assertEqual(set(KINDS), kinds)
 
     def test_active_settings(self) -> None:

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.catalog import SECTIONS, Setting, Value
+from hermes.config.catalog import DOCUMENTED, Setting, Value
 from hermes.config.values import MAX_NUMBER, MAX_SIZE, MAX_TIME, format_value, parse_value
+from hermes.core.address_range import AddressRange
 
 _CHOICES = ("none", "starttls", "implicit")
 
@@ -44,6 +45,13 @@ _VALUES: dict[str, st.SearchStrategy[Value]] = {
             st.integers(0, 128),
         )
     ).map(tuple),
+    "ranges": st.lists(
+        st.sampled_from([(4, 32), (6, 128)]).flatmap(
+            lambda kind: st.lists(st.integers(0, 2 ** kind[1] - 1), min_size=2, max_size=2).map(
+                lambda ends: AddressRange(kind[0], min(ends), max(ends))
+            )
+        )
+    ).map(tuple),
     "times": st.lists(st.integers(0, MAX_TIME)).map(tuple),
 }
 
@@ -60,12 +68,12 @@ class RoundtripTests(SynchronousTestCase):
 
     def test_every_kind_is_covered(self) -> None:
         """The schema has no kind that the property above leaves out."""
-        kinds = {setting.kind for section in SECTIONS.values() for setting in section.settings.values()}
+        kinds = {setting.kind for section in DOCUMENTED.values() for setting in section.settings.values()}
         self.assertEqual(kinds, set(_VALUES))
 
     def test_defaults(self) -> None:
         """Every default can be written and is read back."""
-        for section in SECTIONS.values():
+        for section in DOCUMENTED.values():
             for setting in section.settings.values():
                 text = format_value(setting.kind, setting.default)
                 self.assertEqual(parse_value(setting, text), setting.default, setting.name)

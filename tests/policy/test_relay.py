@@ -8,7 +8,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from hermes.config.schema import AccessSettings
 from hermes.core.account import Account
+from hermes.core.address_range import AddressRange
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IRelayPolicy
@@ -88,6 +90,28 @@ class RelayTests(SynchronousTestCase):
             ("unix", denied),
             ("", denied),
         ):
+            self.assertEqual(self.ask(policy, "x@example.net", peer=peer), expected, peer)
+
+    def test_remote_by_access(self) -> None:
+        """An entry of connection control gives the right, the narrowest one and no other; it is named."""
+        ranges = {
+            name: (AddressRange.parse(text),) for name, text in (("lan", "192.0.2.0/24"), ("guests", "192.0.2.128/25"))
+        }
+        access = {
+            "lan": AccessSettings(ranges["lan"], relay=True),
+            "guests": AccessSettings(ranges["guests"]),
+            "readers": AccessSettings((AddressRange.parse("198.51.100.1"),), servers=("pop3",)),
+        }
+        policy = self.policy(access=access, relay_networks=(ip_network("192.0.2.200"),))
+        for peer, right in (
+            ("192.0.2.7", "access.lan"),
+            ("192.0.2.128", ""),
+            ("192.0.2.200", "smtp.relay_networks"),
+            ("198.51.100.1", ""),
+            ("unix", ""),
+        ):
+            self.assertEqual(policy.relay_right(peer), right, peer)
+            expected = ("accepted", "smarthost:main") if right else ("550 5.7.1", "relay.denied")
             self.assertEqual(self.ask(policy, "x@example.net", peer=peer), expected, peer)
 
     def test_loopback_is_nobody_special(self) -> None:

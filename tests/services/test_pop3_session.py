@@ -53,6 +53,15 @@ class ConnectionTests(SessionTestCase):
         client.wire.drop()
         self.assert_nothing_left()
 
+    def test_barred(self) -> None:
+        """Whom connection control refuses is told that coming again is of no use (RFC 3206 4)."""
+        self.site.gate.admission = Verdict(Reply.of(554, "5.7.1", "You may not connect"), "access.foe")
+        client = self.site.connect()
+        self.assertEqual(client.greeting, b"-ERR [SYS/PERM] You may not connect\r\n")
+        self.assertEqual([event.facts["rule"] for event in self.site.journal.events], ["access.foe"])
+        self.assertTrue(client.wire.disconnecting)
+        self.assert_nothing_left()
+
     def test_refused(self) -> None:
         """A connection that the gate refuses is told so, closed, and not counted; what it says is not looked at."""
         self.site.gate.admission = Verdict(Reply.of(421, "4.7.0", "too many connections"), "limits.connections")

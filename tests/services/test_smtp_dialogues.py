@@ -7,6 +7,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.config.schema import AccessSettings
+from hermes.core.address_range import AddressRange
+from hermes.net.server_gate import refusal_by
+from hermes.policy.access import Access
 from hermes.protocols.smtp.events import Flavor
 from tests.support.dialogue import Dialogue, differences, read
 from tests.support.smtp_site import Client, Site
@@ -20,13 +24,18 @@ PATIENCE_SECONDS = 10
 def site_of(dialogue: Dialogue) -> Site:
     """The site that a transcript asks for."""
     settings = dialogue.settings
-    known = {"flavor", "implicit_tls", "max_size", "messages", "pipelined"}
+    known = {"access", "flavor", "implicit_tls", "max_size", "messages", "pipelined"}
     if unknown := set(settings) - known:
         raise ValueError(f"{dialogue.name}: {unknown}")
     limits = {"max_size": int(settings["max_size"])} if "max_size" in settings else {}
-    return Site(
+    site = Site(
         flavor=Flavor(settings.get("flavor", "SMTP")), implicit_tls=settings.get("implicit_tls") == "yes", **limits
     )
+    if settings.get("access") == "refused":
+        everybody = AccessSettings((AddressRange.parse("0.0.0.0/0"),), action="refuse")
+        refusal = refusal_by(Access({"everybody": everybody}).entry("192.0.2.7", "smtp"), "192.0.2.7")
+        site.gate.admission = refusal or site.gate.admission
+    return site
 
 
 def listen(client: Client) -> list[str]:

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
+from hermes.services.smtp_connection import BARRED_SECONDS, LINGER_SECONDS
 from hermes.services.turned_away import MAX_LINGERING, MAX_RECORDED, WINDOW_SECONDS, TurnedAway
 from tests.support.mailbox import MailboxRealm
 from tests.support.pop3 import Site as POP3Site
@@ -80,3 +81,57 @@ class TurnedAwayTests(SynchronousTestCase):
         site.clock.advance(WINDOW_SECONDS)
         site.connect(greet=None)
         self.assertEqual(site.journal.events[-1].facts["unrecorded"], 5)
+
+
+class BarredTests(SynchronousTestCase):
+    """Connections that are refused with 554, whose QUIT is waited for (RFC 5321 3.1)."""
+
+    def setUp(self) -> None:
+        """A server that refuses everybody."""
+        self.site = SMTPSite()
+        self.site.gate.admission = Verdict(Reply.of(554, "5.7.1", "Not you"), "access.foe", "[access:foe] refuses")
+
+    def test_recorded(self) -> None:
+        """The refusal names its rule; the session is nobody's, and what it says is not counted."""
+        client = self.site.connect(greet=None)
+        self.assertEqual(client.heard(), ["554 5.7.1 Not you"])
+        (event,) = self.site.journal.events
+        self.assertEqual((event.facts["rule"], event.facts["command"]), ("access.foe", "connect"))
+        self.assertEqual((self.site.gate.present, self.site.factory.sessions), ([], set()))
+        self.assertFalse(client.wire.disconnecting)
+        self.assertEqual(client.session.describe()["state"], "closing")
+        client.leave()
+        self.assertEqual(self.site.clock.getDelayedCalls(), [])
+
+    def test_not_for_long(self) -> None:
+        """Who does not say QUIT within the time-out is closed, then cut; what comes then is not answered."""
+        client = self.site.connect(greet=None)
+        self.site.clock.advance(BARRED_SECONDS - 1)
+        self.assertFalse(client.wire.disconnecting)
+        client.heard()
+        self.site.clock.advance(1)
+        self.assertTrue(client.wire.disconnecting)
+        self.assertEqual(client.say("QUIT"), [])
+        self.site.clock.advance(LINGER_SECONDS)
+        self.assertTrue(client.wire.aborted)
+        client.leave()
+        self.assertEqual(self.site.clock.getDelayedCalls(), [])
+
+    def test_not_for_many(self) -> None:
+        """Only so many are waited for at once; the others are closed, until one of the first has left."""
+        clients = [self.site.connect(greet=None) for _ in range(MAX_LINGERING + 1)]
+        self.assertEqual([client.wire.disconnecting for client in clients], [False] * MAX_LINGERING + [True])
+        clients[-1].leave()
+        self.assertTrue(self.site.connect(greet=None).wire.disconnecting)
+        clients[0].leave()
+        self.assertFalse(self.site.connect(greet=None).wire.disconnecting)
+
+    def test_under_tls(self) -> None:
+        """Under TLS it is the same, but those above the limit are cut: there is no saying anything before the handshake."""
+        site = SMTPSite(implicit_tls=True)
+        site.gate.admission = self.site.gate.admission
+        clients = [site.connect(greet=None) for _ in range(MAX_LINGERING + 1)]
+        self.assertEqual([client.wire.aborted for client in clients], [False] * MAX_LINGERING + [True])
+        self.assertEqual(clients[-1].heard(), [])
+        self.assertEqual(clients[0].say("QUIT"), ["554 5.7.1 Not you", "221 2.0.0 Goodbye"])
+        self.assertTrue(clients[0].wire.disconnecting)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -20,13 +20,14 @@ from twisted.mail import smtp
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.config.schema import HermesSettings, Settings, SMTPSettings
+from hermes.config.schema import AccessSettings, HermesSettings, Settings, SMTPSettings
 from hermes.core.account import Account, Local, Remote, Resolution, Unknown
 from hermes.core.address import domain_of, key
 from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
 from hermes.core.outcome import PASS, Verdict
 from hermes.interfaces import TooBusyError
+from hermes.policy.access import Access
 from hermes.policy.relay import RelayPolicy
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.incoming import Writing
@@ -299,6 +300,7 @@ class Site:
         max_hops: int = 30,
         portal: Portal | None = None,
         postmaster: str = "bob@example.org",
+        access: Mapping[str, AccessSettings] | None = None,
         **smtp_settings: Any,
     ) -> None:
         self.clock = Clock()
@@ -312,9 +314,10 @@ class Site:
         self.settings = Settings(
             hermes=HermesSettings(hostname=HOSTNAME, domains=("example.org",), postmaster=postmaster),
             smtp=SMTPSettings(**smtp_settings),
+            access=access or {},
         )
         router = MemoryRouter(self.directory)
-        self.policy = RelayPolicy(self.directory, router, self.mailboxes, self.settings)
+        self.policy = RelayPolicy(self.directory, router, self.mailboxes, Access(self.settings.access), self.settings)
         writing = Writing(HOSTNAME, max_hops, self.clock.seconds, self.relay_manager)
         self.premises = Premises(self.spool, self.directory, self.policy, writing, self.settings.smtp.max_size)
         self.checker = Checker(self.directory)

@@ -1,0 +1,186 @@
+"""
+What would happen if a peer connected, greeted, and named sender and recipients; and which line of the configuration says so.
+
+Nothing is sent, opened or counted, and no server has to run: the engine of the SMTP server is given the commands, and the
+:class:`~hermes.app.rulebook.Rulebook` that servers go by gives the answers. What depends on the moment (the limits on
+connections) cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from ipaddress import ip_address
+
+import attrs
+
+from hermes.app.reasons import Reasons
+from hermes.app.rulebook import Rulebook
+from hermes.config.schema import ACCESS_SERVERS, Settings
+from hermes.core.account import Local
+from hermes.core.outcome import Verdict
+from hermes.core.reply import Reply
+from hermes.net.server_gate import refusal_by
+from hermes.protocols.smtp import events
+from hermes.protocols.smtp.server import SMTPServer
+from hermes.services.smtp_server import server_parameters
+
+#: The servers that can be asked about: the flavors of SMTP, and those that only connecting can be told of.
+FLAVORS = {"smtp": events.Flavor.SMTP, "submission": events.Flavor.SUBMISSION, "lmtp": events.Flavor.LMTP}
+SERVERS = (*FLAVORS, *(server for server in ACCESS_SERVERS if server not in FLAVORS))
+
+_LET_IN = Reply.of(220, None, "Connection accepted")
+_OK = Reply.of(250, "2.0.0", "Ok")
+
+
+@attrs.frozen
+class Question:
+    """
+    Who connects where, and says what.
+
+    ``peer`` is an address in its normal form; ``reverse_path`` is None when there is no MAIL; addresses stand without angle
+    brackets unless they are to go over the wire as they are; ``size_octets`` is 0 when not declared.
+    """
+
+    peer: str
+    server: str = "smtp"
+    hello: str = ""
+    reverse_path: str | None = None
+    recipients: tuple[str, ...] = ()
+    size_octets: int = 0
+
+
+@attrs.frozen
+class Step:
+    """
+    One stage: what was said, the answer, and why.
+
+    ``rule`` is the name of what decided, ``because`` the places where that stands (file, line, section and key), the most
+    important first; ``account`` and ``destination`` are for recipients that are accepted.
+    """
+
+    stage: str
+    said: str
+    accepted: bool
+    reply: str
+    rule: str
+    reason: str = ""
+    because: tuple[str, ...] = ()
+    account: str = ""
+    destination: str = ""
+
+
+class Explanation:
+    """Answers one question by the rules of a server."""
+
+    def __init__(self, question: Question, settings: Settings, rulebook: Rulebook, reasons: Reasons) -> None:
+        self._question = question
+        self._rulebook = rulebook
+        self._reasons = reasons
+        flavor = FLAVORS.get(question.server, events.Flavor.SMTP)
+        self._submission = flavor is events.Flavor.SUBMISSION
+        self._verb = "LHLO" if flavor is events.Flavor.LMTP else "EHLO"
+        # Whether TLS is on makes no difference to who may send where; that a submission wants a login does.
+        self._engine = SMTPServer(
+            server_parameters(settings.smtp, settings.hermes.hostname, flavor, starttls=False, has_login=True)
+        )
+
+    async def steps(self) -> AsyncIterator[Step]:
+        """Each stage, as far as the session would come; a refused recipient does not end it."""
+        question = self._question
+        step = self._connect()
+        yield step
+        if not step.accepted or question.server not in FLAVORS:
+            return
+        hello = question.hello or _literal(question.peer)
+        step = await self._ask("hello", hello, f"{self._verb} {hello}")
+        yield step
+        if not step.accepted or (question.reverse_path is None and not question.recipients):
+            return
+        reverse_path = question.reverse_path or ""
+        step = await self._ask("sender", reverse_path, f"MAIL FROM:{_path(reverse_path)}{self._parameters()}")
+        yield step
+        if not step.accepted:
+            return
+        for recipient in question.recipients:
+            yield await self._ask("recipient", recipient, f"RCPT TO:{_path(recipient)}")
+
+    def _parameters(self) -> str:
+        question = self._question
+        size = f" SIZE={question.size_octets}" if question.size_octets else ""
+        paths = (question.reverse_path or "", *question.recipients)
+        return size + ("" if all(path.isascii() for path in paths) else " SMTPUTF8")
+
+    def _connect(self) -> Step:
+        peer = self._question.peer
+        server = self._question.server if self._question.server in ACCESS_SERVERS else "smtp"
+        entry = self._rulebook.access.entry(peer, server)
+        refusal = refusal_by(entry, peer)
+        verdict = refusal or Verdict(None, entry.rule if entry is not None else "default")
+        reason = verdict.reason or (
+            f"[access:{entry.name}] allows {peer}" if entry else "no [access:NAME] names the peer"
+        )
+        if entry is not None and entry.exempt:
+            reason += ", without [limits]"
+        reply = verdict.reply or _LET_IN
+        because = self._reasons.entry(verdict.rule)
+        # Only SMTP has codes; POP3 has words of its own (RFC 1939 3, RFC 3206 4).
+        text = str(reply) if server == "smtp" else f"{'+OK' if refusal is None else '-ERR [SYS/PERM]'} {reply.text}"
+        return Step("connect", peer, refusal is None, text, verdict.rule, reason, because)
+
+    async def _ask(self, stage: str, said: str, command: str) -> Step:
+        """Give a command to the engine, and the event that it becomes to the rules."""
+        self._engine.receive(f"{command}\r\n".encode("utf-8", "replace"))
+        event = self._engine.next_event()
+        match event:
+            case events.Refused():
+                self._engine.reply(event.reply)
+                return Step(stage, said, False, str(event.reply), event.rule, because=self._reasons.of(event.rule))
+            case events.Hello():
+                self._engine.accept_hello("")
+                return Step(stage, said, True, str(Reply.of(250, None, f"Hello {event.name}")), "default")
+            case events.RecipientTo():
+                step = await self._recipient(said, event.recipient.address)
+                self._engine.reply(_OK if step.accepted else Reply.of(550, None, ""))
+                return step
+            case _:
+                self._engine.reply(_OK)
+        return Step(stage, said, True, str(_OK), "default")
+
+    async def _recipient(self, said: str, address: str) -> Step:
+        question, rulebook = self._question, self._rulebook
+        verdict, destination = await rulebook.policy.recipient(
+            address,
+            peer=question.peer,
+            account=None,
+            authentication_required=self._submission,
+            octets=question.size_octets,
+        )
+        resolution = await rulebook.directory.resolve(address)
+        account = resolution.account.name if isinstance(resolution, Local) else ""
+        if verdict.reply is not None:
+            because = self._reasons.of(verdict.rule)
+            entry = rulebook.access.entry(question.peer, "smtp")
+            if verdict.rule == "relay.denied" and entry is not None:
+                because += self._reasons.entry(entry.rule)
+            return Step("recipient", said, False, str(verdict.reply), verdict.rule, verdict.reason, because, account)
+        agent, _, next_hop = destination.partition(":")
+        if agent == "local":
+            because = self._reasons.of("local")
+            return Step("recipient", said, True, str(_OK), "local", "", because, next_hop, destination)
+        right = rulebook.policy.relay_right(question.peer)
+        because = (*self._reasons.right(right), *self._reasons.of(f"agent.{agent}"))
+        return Step("recipient", said, True, str(_OK), right, f"{question.peer} may relay", because, "", destination)
+
+
+def _literal(peer: str) -> str:
+    """An address literal (RFC 5321 4.1.3): the name of a client that has none."""
+    return f"[IPv6:{peer}]" if ip_address(peer).version == 6 else f"[{peer}]"
+
+
+def _path(address: str) -> str:
+    return address if address.startswith("<") else f"<{address}>"
+
+
+def accepted(steps: Sequence[Step]) -> bool:
+    """True when nothing was refused."""
+    return all(step.accepted for step in steps)

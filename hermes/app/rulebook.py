@@ -1,0 +1,52 @@
+"""
+The rules that follow from the settings: who may connect, who is who, who may send where, which way mail goes.
+
+The server goes by them, and ``hermes explain`` reads them without a server: both are given the same answers by the same objects.
+Nothing is opened here; accounts and mailboxes are looked at when something is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hermes.config.schema import Settings
+from hermes.directory.directory import AccountSource, Directory
+from hermes.directory.passwords import Passwords
+from hermes.interfaces import IGroupWorker
+from hermes.mailbox.store import Mailboxes
+from hermes.policy.access import Access
+from hermes.policy.relay import RelayPolicy
+from hermes.queue.router import Router
+
+#: The name of the one smart host of the section ``[smarthost]``.
+SMARTHOST = "default"
+
+
+class Rulebook:
+    """``reader`` is a worker that calls each item; ``now`` gives seconds since the epoch."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: AccountSource,
+        reader: IGroupWorker,
+        passwords: Passwords,
+        now: Callable[[], float],
+    ) -> None:
+        hermes = settings.hermes
+        self.access = Access(settings.access)
+        self.mailboxes = Mailboxes(
+            settings.mailbox.directory,
+            reader,
+            default_quota=settings.mailbox.quota,
+            hostname=hermes.hostname,
+            now=now,
+        )
+        self.directory = Directory(source, hermes.domains, hermes.postmaster, passwords)
+        self.router = Router(
+            self.directory,
+            smarthost=SMARTHOST if settings.smarthost.host else "",
+            direct_enabled=settings.direct.enabled,
+            postmaster=hermes.postmaster,
+        )
+        self.policy = RelayPolicy(self.directory, self.router, self.mailboxes, self.access, settings)

@@ -1,0 +1,119 @@
+"""``hermes explain``: what would happen to a connection or a message, and which line of the configuration says so."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+import attrs
+import click
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from hermes.app.at_once import AtOnce
+from hermes.app.explain import FLAVORS, SERVERS, Explanation, Question, Step, accepted
+from hermes.app.reasons import Reasons
+from hermes.app.rulebook import Rulebook
+from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say, say_json
+from hermes.config.loader import Loaded, read
+from hermes.config.places import accounts_file
+from hermes.core.units import parse_size
+from hermes.directory.passwords import Passwords
+from hermes.directory.sources.file import FileSource
+from hermes.net.peer import normal
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--ip", "peer", required=True, metavar="ADDRESS", help="The address of the client that connects.")
+@click.option("--server", default="smtp", show_default=True, type=click.Choice(SERVERS), help="Where it connects.")
+@click.option("--helo", "hello", default="", metavar="NAME", help="The name it gives. Default: its address.")
+@click.option("--from", "reverse_path", metavar="ADDRESS", help="The sender; '' for the null sender of reports.")
+@click.option("--to", "recipients", multiple=True, metavar="ADDRESS", help="A recipient; may be given several times.")
+@click.option("--size", default="0", metavar="SIZE", help="The size of the message, like 10M.")
+def explain(
+    config: str,
+    as_json: bool,
+    peer: str,
+    server: str,
+    hello: str,
+    reverse_path: str | None,
+    recipients: Sequence[str],
+    size: str,
+) -> None:
+    """
+    Say what would happen to a message, and why; sends nothing.
+
+    Each stage has its answer, the rule behind it, and the lines of the configuration that decide. The client is one that
+    has not logged in. Addresses may stand in angle brackets, with whatever a client might put there. Needs no running
+    server; what depends on the moment, like the number of connections, is not told. Exit code 1: something would be refused.
+    """
+    if server not in FLAVORS and (hello or reverse_path is not None or recipients):
+        raise click.UsageError(f"{server} knows no --helo, --from and --to: only the connection can be asked about.")
+    for text in (hello, reverse_path or "", *recipients):
+        if not text.isprintable():
+            raise click.UsageError(f"{text!r} has control characters in it, which no command can have.")
+    loaded = read(config)
+    question = Question(_peer(peer), server, hello, reverse_path, tuple(recipients), _size(size))
+    steps = answer(loaded, question)
+    if as_json:
+        say_json([attrs.asdict(step) for step in steps])
+    else:
+        for step in steps:
+            _say(step)
+    if not accepted(steps):
+        sys.exit(EXIT_REFUSED)
+
+
+def answer(loaded: Loaded, question: Question) -> list[Step]:
+    """All stages of what would happen, by the configuration and the accounts as they are on disk now."""
+    source = FileSource(accounts_file(loaded.settings))
+    source.load()
+    rulebook = Rulebook(loaded.settings, source, AtOnce(), Passwords((), time.monotonic), time.time)
+    explanation = Explanation(question, loaded.settings, rulebook, Reasons(loaded))
+
+    async def all_steps() -> list[Step]:
+        return [step async for step in explanation.steps()]
+
+    # Nothing in it has to wait, so no reactor has to run.
+    ends: list[list[Step] | Failure] = []
+    _ = Deferred.fromCoroutine(all_steps()).addBoth(ends.append)
+    (end,) = ends
+    if isinstance(end, Failure):
+        end.raiseException()
+    return end
+
+
+def _peer(text: str) -> str:
+    peer = normal(text)
+    try:
+        ip_address(peer)
+    except ValueError:
+        raise click.UsageError(f"{text!r} is not an address: write one like 192.0.2.7 or 2001:db8::7.") from None
+    return peer
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise click.UsageError(f"--size: {error}") from None
+
+
+def _say(step: Step) -> None:
+    say(f"{step.stage} {_said(step)}: {step.reply}")
+    if step.destination:
+        account = f", account {step.account}" if step.account else ""
+        say(f"    goes to {step.destination}{account}")
+    if step.rule != "default" or step.reason:
+        say(f"    rule {step.rule}{f': {step.reason}' if step.reason else ''}")
+    for place in step.because:
+        say(f"    see  {place}")
+
+
+def _said(step: Step) -> str:
+    is_path = step.stage in ("sender", "recipient") and not step.said.startswith("<")
+    return f"<{step.said}>" if is_path else step.said

@@ -1,0 +1,25 @@
+"""What connection control says about a peer: the entry that decides."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class AccessEntry:
+    """
+    One ``[access:NAME]``: whether its peers are refused, may relay, and are exempt from limits.
+
+    ``text`` is what those who are refused are told; empty for the usual words.
+    """
+
+    name: str
+    refused: bool = False
+    relay: bool = False
+    exempt: bool = False
+    text: str = ""
+
+    @property
+    def rule(self) -> str:
+        """The name under which the trace and ``hermes explain`` know it."""
+        return f"access.{self.name}"

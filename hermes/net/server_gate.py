@@ -1,0 +1,59 @@
+"""
+The gate as one server sees it: connection control first, then the limits that all servers share.
+
+What an entry of ``[access:NAME]`` refuses never gets as far as the limits, and so takes nobody's place. An entry that allows
+changes nothing about the limits, unless it says ``exempt``: such peers are counted, and never held up.
+"""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from hermes.core.access_entry import AccessEntry
+from hermes.core.outcome import Verdict
+from hermes.core.reply import Reply
+from hermes.interfaces import IAccess, IGate
+from hermes.net.gate import Gate
+
+_MAY_NOT = "You may not connect to this server"
+
+
+@implementer(IGate)
+class ServerGate:
+    """``server`` is the name by which ``[access:NAME]`` knows the server; several of these may lead to one gate."""
+
+    def __init__(self, gate: Gate, access: IAccess, server: str) -> None:
+        self._gate = gate
+        self._access = access
+        self._server = server
+
+    def admit(self, peer: str) -> Verdict:
+        """Judge a new connection and count it when it is accepted (then :meth:`left` must follow)."""
+        entry = self._access.entry(peer, self._server)
+        refusal = refusal_by(entry, peer)
+        if refusal is not None:
+            return refusal
+        return self._gate.admit(peer, exempt=entry is not None and entry.exempt)
+
+    def left(self, peer: str) -> None:
+        """A connection that was admitted is gone."""
+        self._gate.left(peer)
+
+    def login_failed(self, peer: str) -> None:
+        """Remember a wrong password."""
+        self._gate.login_failed(peer, exempt=self._exempt(peer))
+
+    def login_verdict(self, peer: str) -> Verdict:
+        """Say whether this peer may try a password now."""
+        return self._gate.login_verdict(peer, exempt=self._exempt(peer))
+
+    def _exempt(self, peer: str) -> bool:
+        entry = self._access.entry(peer, self._server)
+        return entry is not None and entry.exempt
+
+
+def refusal_by(entry: AccessEntry | None, peer: str) -> Verdict | None:
+    """What a peer is told that an entry refuses (RFC 5321 3.1); None when it lets the peer in."""
+    if entry is None or not entry.refused:
+        return None
+    return Verdict(Reply.of(554, "5.7.1", entry.text or _MAY_NOT), entry.rule, f"[access:{entry.name}] refuses {peer}")
