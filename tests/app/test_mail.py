@@ -18,6 +18,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.protocol import ServerFactory
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.mail import pop3, smtp
 from twisted.mail.imap4 import PLAINCredentials
@@ -240,9 +241,19 @@ class StockClassesTests(MailTestCase):
             with self.assertRaises(poplib.error_proto):
                 await deferToThread(read, other)
         await deferToThread(first.quit)
-        self.assertEqual(await deferToThread(read, self.pop3), [])
+        # The stock class answers QUIT first, and gives the mailbox back when its connection is gone.
+        self.assertEqual(await self.read_when_free(), [])
         # The stock class does not expect a realm to refuse, and logs what it was told.
         self.flushLoggedErrors()
+
+    async def read_when_free(self) -> list[bytes]:
+        """Read as soon as no other session has the mailbox."""
+        for _ in range(500):
+            try:
+                return await deferToThread(read, self.pop3)
+            except poplib.error_proto:
+                await deferLater(reactor, 0.01)
+        raise AssertionError("the mailbox was never given back")
 
 
 def _sink(letters: list[bytes]) -> ServerFactory:
