@@ -64,6 +64,9 @@ class ISpoolWriter(Interface):
 
     queue_id = Attribute("The id that the message will have, known from the start so that Received: can name it.")
     congested = Attribute("True while more waits to be written than should: await drained() before the next write.")
+    size_octets = Attribute(
+        "How many octets have been written, the prefix included: what the message takes where it lies."
+    )
 
     def write(chunk: bytes) -> None:
         """Append octets in the stored form (:class:`hermes.core.message.Content`); the prefix first."""
@@ -224,7 +227,7 @@ class IMailboxes(Interface):
     """The mailboxes of all accounts."""
 
     async def over_quota(account: Account, octets: int) -> Verdict:
-        """Say whether a message of that size still fits: PASS, or 452 (full) or 552 (could never fit)."""
+        """Say whether a message of that size still fits: PASS (no limit), FITS, or 452 (full) or 552 (could never fit)."""
 
     def mailbox(account: Account) -> IStreamingMailbox:
         """The account's mailbox, not yet open, which is ``twisted.mail.pop3.IMailbox`` as well."""
@@ -323,11 +326,14 @@ class IRelayPolicy(Interface):
         Judge a recipient: the verdict, and the destination when it is accepted.
 
         Local recipients must exist and have room for ``octets`` (0: not known); others need an authenticated account or a
-        peer that :meth:`relay_right` knows.
+        peer that :meth:`relay_right` knows. The verdict is FITS where :meth:`room` may have to be asked when the size is known.
         """
 
     def relay_right(peer: str) -> str:
         """What lets this peer send to other domains without a login: ``smtp.relay_networks``, ``access.NAME``, or empty."""
+
+    async def room(address: str, octets: int) -> Verdict:
+        """Judge again whether an accepted local recipient has room for ``octets``: PASS, FITS, or 452 or 552."""
 
 
 class IIncomingMessage(Interface):

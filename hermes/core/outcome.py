@@ -70,3 +70,6 @@ class Verdict:
 
 #: Passed, and no rule had to say so.
 PASS = Verdict(None, "default")
+
+#: Passed by a mailbox that has a quota, for the size that was told: what is larger in the end is to be judged again.
+FITS = Verdict(None, "mailbox.quota")

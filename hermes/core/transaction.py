@@ -15,7 +15,9 @@ class Transaction:
 
     ``listener`` names the way in (``smtp``, ``submission``...); ``submission`` says that RFC 6409 holds: the client is a
     person who must have logged in. ``size_octets`` is 0 when not declared. ``recipients`` holds every recipient that was
-    accepted, in the order of the commands, and ``destinations`` the router's word for each address.
+    accepted, in the order of the commands, and ``destinations`` the router's word for each address. ``limited`` has those
+    addresses whose mailbox has a quota. ``replies_for_each`` says that after the message the client hears about each
+    recipient (RFC 2033 4.2), and not about all in one reply.
     """
 
     origin: Origin
@@ -29,6 +31,8 @@ class Transaction:
     envid: str | None = None
     recipients: list[Recipient] = attrs.field(factory=list)
     destinations: dict[str, str] = attrs.field(factory=dict)
+    limited: list[str] = attrs.field(factory=list)
+    replies_for_each: bool = False
 
     def envelope(self) -> Envelope:
         """The envelope as it stands; a recipient who was named twice is in it once."""

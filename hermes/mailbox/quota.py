@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from hermes.core.outcome import PASS, Verdict
+from hermes.core.outcome import FITS, Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IGroupWorker
 from hermes.mailbox.maildir import messages_in, stored_size
@@ -45,17 +45,17 @@ class Quota:
         self._usages: OrderedDict[str, _Usage] = OrderedDict()
 
     async def verdict(self, path: str, limit_octets: int, octets: int) -> Verdict:
-        """PASS when ``octets`` more fit under the limit, else the refusal. ``octets`` is 0 when the size is not known."""
+        """FITS when ``octets`` more fit under the limit, else the refusal. ``octets`` is 0 when the size is not known."""
         if octets > limit_octets:
             # RFC 3463 3.3: message length exceeds administrative limit (of the mailbox).
             reply = Reply.of(552, "5.2.3", "The message is larger than the mailbox may ever hold")
             return Verdict(reply, "mailbox.quota", f"{octets} octets, the quota is {limit_octets}")
         used = await self._used(path, FRESH_SECONDS)
         if _fits(used, octets, limit_octets):
-            return PASS
+            return FITS
         used = await self._used(path, REFUSING_SECONDS)
         if _fits(used, octets, limit_octets):
-            return PASS
+            return FITS
         # RFC 3463 3.3: mailbox full. Temporary, for its owner may make room (RFC 5321 4.2.3 on 452).
         reply = Reply.of(452, "4.2.2", "The mailbox is full")
         return Verdict(reply, "mailbox.quota", f"{used} octets and {octets} more, the quota is {limit_octets}")

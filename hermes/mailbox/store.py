@@ -52,7 +52,7 @@ class Mailboxes:
         return os.path.join(self._directory, account_name)
 
     async def over_quota(self, account: Account, octets: int) -> Verdict:
-        """Say whether a message of that size still fits: PASS, or 452 (full) or 552 (could never fit)."""
+        """Say whether a message of that size still fits: PASS (no limit), FITS, or 452 (full) or 552 (could never fit)."""
         limit = account.quota_octets or self._default_quota
         if not limit:
             return PASS

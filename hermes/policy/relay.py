@@ -67,13 +67,25 @@ class RelayPolicy:
             case Local(account=owner):
                 # RFC 5321 4.5.1: mail for the postmaster is taken, so a full mailbox is no obstacle.
                 verdict = PASS if is_postmaster else await self._mailboxes.over_quota(owner, octets)
-                return await self._routed(address) if verdict.accepted else (verdict, "")
+                if not verdict.accepted:
+                    return verdict, ""
+                routed, destination = await self._routed(address)
+                return (verdict if routed.accepted else routed), destination
             case Unknown(disabled=disabled):
                 return await self._postmaster() if is_postmaster else (_unknown(disabled), "")
             case Remote(domain=elsewhere):
                 if account is None and not self.relay_right(peer):
                     return Verdict(_NO_RELAY, "relay.denied", f"{elsewhere} is not ours, {peer} is not trusted"), ""
                 return await self._routed(address)
+
+    async def room(self, address: str, octets: int) -> Verdict:
+        """Judge again whether an accepted local recipient has room for ``octets``."""
+        match await self._directory.resolve(address):
+            case Local(account=owner):
+                return await self._mailboxes.over_quota(owner, octets)
+            case _:
+                # It was here at RCPT and is gone: that is for the delivery to find.
+                return PASS
 
     async def _postmaster(self) -> tuple[Verdict, str]:
         responsible = self._settings.hermes.postmaster

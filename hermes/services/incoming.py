@@ -20,7 +20,8 @@ from hermes.core.message import QueuedMessage
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
-from hermes.interfaces import IIncomingMessage, IRelayManager, ISpoolWriter, SpoolFullError
+from hermes.interfaces import IIncomingMessage, IRelayManager, IRelayPolicy, ISpoolWriter, SpoolFullError
+from hermes.services.room import judge_room
 
 #: RFC 5321 4.2.3: 452, insufficient system storage.
 SPOOL_FULL = Verdict(Reply.of(452, "4.3.1", "There is no room for mail here now: try again later"), "spool.full")
@@ -44,12 +45,20 @@ class SpooledMessage:
 
     _log = Logger()
 
-    def __init__(self, transaction: Transaction, envelope: Envelope, writer: ISpoolWriter, writing: Writing) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        envelope: Envelope,
+        writer: ISpoolWriter,
+        writing: Writing,
+        policy: IRelayPolicy,
+    ) -> None:
         self.queue_id: str = writer.queue_id
         self._transaction = transaction
         self._envelope = envelope
         self._writer = writer
         self._writing = writing
+        self._policy = policy
         self._held: bytearray | None = bytearray()
         self._message_id = ""
         self._prefix_octets = 0
@@ -122,10 +131,16 @@ class SpooledMessage:
         await self._writer.drained()
 
     async def finish(self, wire_octets: int) -> list[Verdict]:
-        """Make the message durable; one answer holds for all recipients."""
+        """Make the message durable for those recipients who have room for it."""
         if self._held is not None:
             # No empty line has come: it is all header.
             self._begin(self._held, self._held, whole=True)
+        verdicts = [PASS] * len(self._transaction.recipients)
+        if self._refusal is None and self._transaction.limited:
+            verdicts = await self._judge_room()
+            if not any(verdict.accepted for verdict in verdicts):
+                self._writer.abort()
+                return verdicts
         if self._refusal is None:
             try:
                 message = await self._commit(wire_octets)
@@ -133,7 +148,22 @@ class SpooledMessage:
                 self._refuse(SPOOL_FULL)
             else:
                 self._hand_over(message)
-        return [self._refusal or PASS] * len(self._transaction.recipients)
+        return verdicts if self._refusal is None else [self._refusal] * len(verdicts)
+
+    async def _judge_room(self) -> list[Verdict]:
+        """Judge the quotas by the size as it is; those who are refused are taken out of the envelope."""
+        transaction, envelope = self._transaction, self._envelope
+        judged = await judge_room(transaction, envelope, self._writer.size_octets, self._policy)
+        verdicts = [judged.get(recipient.address, PASS) for recipient in transaction.recipients]
+        if transaction.replies_for_each:
+            # RFC 2033 4.2: the client keeps the message for those who were refused, so it must not be stored for them.
+            kept = (one for one in envelope.recipients if judged.get(one.address, PASS).accepted)
+            self._envelope = attrs.evolve(envelope, recipients=tuple(kept))
+        elif any(verdict.accepted for verdict in verdicts):
+            # RFC 5321 4.1.1.4: one reply for all. A refusal would have the client send to those who have room once more, or
+            # keep the message from them for days; so it is taken, and for the others the delivery tries, waits and reports.
+            return [PASS] * len(verdicts)
+        return verdicts
 
     async def _commit(self, wire_octets: int) -> QueuedMessage:
         transaction, origin = self._transaction, self._transaction.origin

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from hermes.core import address
 from hermes.core.account import Account, Local
 from hermes.core.envelope import Origin, Recipient
-from hermes.core.outcome import PASS, Verdict
+from hermes.core.outcome import FITS, PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
 from hermes.interfaces import IDirectory, IIncomingMessage, IReception, IRelayPolicy, ISpool
@@ -64,14 +64,17 @@ class Reception:
         return isinstance(resolution, Local) and resolution.account.name == account.name
 
     async def recipient(self, transaction: Transaction, recipient: Recipient) -> tuple[Verdict, str]:
-        """Judge a recipient by the relay policy."""
-        return await self._premises.policy.recipient(
+        """Judge a recipient by the relay policy; whose mailbox has a quota is noted, for the end of the message."""
+        verdict, destination = await self._premises.policy.recipient(
             recipient.address,
             peer=transaction.origin.peer,
             account=self.account,
             authentication_required=transaction.submission,
             octets=transaction.size_octets,
         )
+        if verdict is FITS:
+            transaction.limited.append(recipient.address)
+        return verdict, destination
 
     async def begin(self, transaction: Transaction) -> IIncomingMessage | Verdict:
         """Begin to receive the message into the spool."""
@@ -80,7 +83,7 @@ class Reception:
     def _begin(self, transaction: Transaction) -> SpooledMessage:
         envelope = transaction.envelope()
         writer = self._premises.spool.create()
-        return SpooledMessage(transaction, envelope, writer, self._premises.writing)
+        return SpooledMessage(transaction, envelope, writer, self._premises.writing, self._premises.policy)
 
     # What Twisted's stock smtp.SMTP calls.
 

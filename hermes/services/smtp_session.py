@@ -156,6 +156,7 @@ class SMTPSession(SMTPConnection):
             event.smtputf8,
             event.ret,
             event.envid,
+            replies_for_each=context.flavor is events.Flavor.LMTP,
         )
         verdict = await self._intake.sender(reception, transaction)
         return _SENDER_OK if verdict.reply is None else self._refuse(verdict, "MAIL", reverse_path=event.reverse_path)
@@ -203,9 +204,23 @@ class SMTPSession(SMTPConnection):
             return None
         if refused:
             # One reply must do for all recipients: where one can be helped by trying again, the client is to try again.
-            return self._given_up(min(refused, key=lambda verdict: verdict.reply.code if verdict.reply else 0))
+            said = min(refused, key=lambda verdict: verdict.reply.code if verdict.reply else 0)
+            return self._refuse_all(said, verdicts)
         self._intake.drop()
         return accepted
+
+    def _refuse_all(self, said: Verdict, verdicts: list[Verdict]) -> Reply:
+        """Refuse the message in the words of one verdict; the trace has for each recipient what became of it."""
+        own = {
+            address: verdict
+            for verdict, address in zip(verdicts, self._intake.addresses, strict=False)
+            if verdict.reply is not None and verdict != said
+        }
+        reply = self._refuse(said, "message", [address for address in self._intake.addresses if address not in own])
+        for address, verdict in own.items():
+            self._record(verdict, reply, "message", [address])
+        self._intake.drop()
+        return reply
 
     def _answer_each(self, verdicts: list[Verdict], accepted: Reply) -> None:
         """RFC 2033 4.2: after the message, a reply for each recipient."""

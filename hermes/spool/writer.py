@@ -39,7 +39,7 @@ class SpoolWriter:
         self._accept = accept
         self._now = now
         self._chunks: list[bytes] = []
-        self._size_octets = 0
+        self.size_octets = 0
         self._stream: BodyStream | None = None
         self._ended = False
 
@@ -52,14 +52,14 @@ class SpoolWriter:
         """Append octets in the stored form."""
         if self._ended:
             return
-        self._size_octets += len(chunk)
+        self.size_octets += len(chunk)
         if self._stream is not None:
             self._stream.write(chunk)
             return
         self._chunks.append(chunk)
         if len(self._chunks) > MAX_PIECES:
             self._chunks = [b"".join(self._chunks)]
-        if self._size_octets > MAX_ROW_OCTETS:
+        if self.size_octets > MAX_ROW_OCTETS:
             self._stream = BodyStream(self.queue_id, self._files, self._submit)
             self._stream.write(b"".join(self._chunks))
             self._chunks.clear()
@@ -105,7 +105,7 @@ class SpoolWriter:
                 self.undo()
                 raise
         content = Content(
-            self._size_octets,
+            self.size_octets,
             wire_octets,
             prefix_octets,
             binary=envelope.body is BodyType.BINARY,

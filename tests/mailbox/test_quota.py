@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
 from hermes.core.account import Account
+from hermes.core.outcome import FITS, PASS
 from hermes.mailbox import maildir, quota
 from hermes.mailbox.quota import FRESH_SECONDS, REFUSING_SECONDS, used_octets
 from tests.support.maildirs import JOE, calling_worker, clock_at, mailboxes_in, put
@@ -77,6 +78,10 @@ class OverQuotaTests(SynchronousTestCase):
         """Everything up to the quota fits; one octet more never will: 552."""
         self.assertEqual([0, 0, 0, 552], [self.ask(octets) for octets in (0, 999, 1000, 1001)])
 
+    def test_limit_is_told(self) -> None:
+        """What fits into a mailbox with a quota is told from what nobody limits: its size may have to be judged again."""
+        self.assertIs(self.successResultOf(self.mailboxes.over_quota(JOE, 1000)), FITS)
+
     def test_limits(self) -> None:
         """With 600 of 1000 used, 399 and 400 fit and 401 does not: 452, for it may fit later."""
         put(self.path, "new", "1.a.h,S=600")
@@ -104,7 +109,7 @@ class OverQuotaTests(SynchronousTestCase):
     def test_no_quota_costs_nothing(self) -> None:
         """Without a limit any size fits, and nothing is looked at."""
         mailboxes = mailboxes_in(self.root, self.worker, self.clock)
-        self.assertTrue(self.successResultOf(mailboxes.over_quota(JOE, 10**12)).accepted)
+        self.assertIs(self.successResultOf(mailboxes.over_quota(JOE, 10**12)), PASS)
         self.assertEqual(0, self.counted())
 
     def test_remembered(self) -> None:

@@ -11,13 +11,10 @@ from zope.interface.verify import verifyObject
 from hermes.config.schema import AccessSettings
 from hermes.core.account import Account
 from hermes.core.address_range import AddressRange
-from hermes.core.outcome import Verdict
-from hermes.core.reply import Reply
+from hermes.core.outcome import FITS, PASS
 from hermes.interfaces import IRelayPolicy
 from hermes.policy.relay import RelayPolicy
-from tests.support.smtp_site import ALICE, BOB, Site
-
-FULL = Verdict(Reply.of(452, "4.2.2", "Mailbox full"), "quota.full")
+from tests.support.smtp_site import ALICE, BOB, FULL, Site
 
 
 class RelayTests(SynchronousTestCase):
@@ -140,9 +137,26 @@ class RelayTests(SynchronousTestCase):
         """A full mailbox is refused in the words of the mailboxes, which are told the size."""
         policy = self.policy()
         self.site.mailboxes.verdicts["alice"] = FULL
-        self.assertEqual(self.ask(policy, "sales@example.org", octets=4711), ("452 4.2.2", "quota.full"))
+        self.assertEqual(self.ask(policy, "sales@example.org", octets=4711), ("452 4.2.2", "mailbox.quota"))
         self.assertEqual(self.site.mailboxes.asked, [("alice", 4711)])
         self.assertEqual(self.ask(policy, "bob@example.org"), ("accepted", "local:bob"))
+
+    def test_room(self) -> None:
+        """When the size is known the mailbox is asked again; who is no mailbox here by now has no room to run out of."""
+        policy = self.policy()
+        self.site.mailboxes.rooms["alice"] = 1000
+        for octets, expected in ((999, FITS), (1000, FITS), (1001, FULL)):
+            self.assertIs(self.successResultOf(policy.room("sales@example.org", octets)), expected)
+        for address in ("bob@example.org", "nobody@example.org", "x@example.net"):
+            self.assertIs(self.successResultOf(policy.room(address, 10**9)), PASS, address)
+
+    def test_quota_is_told(self) -> None:
+        """The verdict tells recipients with a quota from those without; the postmaster is taken whatever it is."""
+        policy = self.policy()
+        self.site.mailboxes.rooms["bob"] = 1000
+        for address, expected in (("bob@example.org", FITS), ("postmaster", PASS), ("alice@example.org", PASS)):
+            judged = policy.recipient(address, peer="", account=None, authentication_required=False, octets=0)
+            self.assertIs(self.successResultOf(judged)[0], expected, address)
 
     def test_postmaster(self) -> None:
         """The postmaster has an address in every domain of ours and without a domain, in any case (RFC 5321 4.5.1)."""

@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 10
 def site_of(dialogue: Dialogue) -> Site:
     """The site that a transcript asks for."""
     settings = dialogue.settings
-    known = {"access", "flavor", "implicit_tls", "max_size", "messages", "pipelined"}
+    known = {"access", "flavor", "implicit_tls", "max_size", "messages", "pipelined", "room"}
     if unknown := set(settings) - known:
         raise ValueError(f"{dialogue.name}: {unknown}")
     limits = {"max_size": int(settings["max_size"])} if "max_size" in settings else {}
@@ -35,6 +35,10 @@ def site_of(dialogue: Dialogue) -> Site:
         everybody = AccessSettings((AddressRange.parse("0.0.0.0/0"),), action="refuse")
         refusal = refusal_by(Access({"everybody": everybody}).entry("192.0.2.7", "smtp"), "192.0.2.7")
         site.gate.admission = refusal or site.gate.admission
+    # Accounts and the octets that fit into their mailboxes: "alice 0, bob 1000".
+    for text in filter(None, settings.get("room", "").split(", ")):
+        name, octets = text.split()
+        site.mailboxes.rooms[name] = int(octets)
     return site
 
 

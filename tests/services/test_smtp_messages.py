@@ -263,7 +263,7 @@ class LoopTests(SynchronousTestCase):
         client.say(*ENVELOPE, "DATA", "Received: x", "")
         self.assertEqual(client.say("text"), [])
         self.assertEqual(codes(client.say("text", ".")), ["554"])
-        self.assertEqual(site.spool.writers[0].written_octets, 0)
+        self.assertEqual(site.spool.writers[0].size_octets, 0)
 
     def test_session_goes_on(self) -> None:
         """A message in a loop does not harm the next one."""
@@ -296,11 +296,11 @@ class TroubleTests(SynchronousTestCase):
         site.spool.congestion = Deferred()
         self.assertEqual(client.say("Subject: x", "", "a"), [])
         site.spool.congestion.callback(None)
-        written = site.spool.writers[0].written_octets
+        written = site.spool.writers[0].size_octets
         self.assertEqual(client.say("b" * 1000), [])
         self.assertEqual(codes(client.say(".")), ["452"])
         self.assertEqual(site.spool.aborted, ["000000000001"])
-        self.assertEqual(site.spool.writers[0].written_octets, written)
+        self.assertEqual(site.spool.writers[0].size_octets, written)
 
     def test_fault_while_it_waits(self) -> None:
         """Another fault of the disk while it catches up is temporary too, and logged."""
@@ -475,11 +475,11 @@ class StreamingTests(SynchronousTestCase):
         client.say("Subject: x", "")
         writer = site.spool.writers[0]
         piece = (b"x" * 1022 + b"\r\n") * 64
-        before = writer.written_octets
+        before = writer.size_octets
         for count in range(1, 65):
             client.send(piece)
             # The engine may hold back what could be the beginning of the end.
-            self.assertGreaterEqual(writer.written_octets, before + count * 64 * 1023 - 4)
+            self.assertGreaterEqual(writer.size_octets, before + count * 64 * 1023 - 4)
         self.assertEqual(codes(client.say(".")), ["250"])
 
     def test_congestion(self) -> None:

@@ -364,7 +364,7 @@ class DataTests(SynchronousTestCase):
         self.assertLess(after - before, 128 * 1024)
         self.assertLess(peak - before, 1024**2)
         self.assertEqual(codes(client.say(".")), ["250"])
-        self.assertGreater(site.spool.writers[0].written_octets, 16_000_000)
+        self.assertGreater(site.spool.writers[0].size_octets, 16_000_000)
 
 
 class RelayTests(SynchronousTestCase):

@@ -28,6 +28,8 @@ class AcceptingTests(SpoolTestCase):
         self.assertTrue(verifyObject(IJournal, self.spool.journal))
         writer = self.spool.create()
         self.assertTrue(verifyObject(ISpoolWriter, writer))
+        writer.write(b"12345")
+        self.assertEqual(writer.size_octets, 5)
         writer.abort()
 
     def test_everything_survives(self) -> None:

@@ -25,8 +25,9 @@ from hermes.core.account import Account, Local, Remote, Resolution, Unknown
 from hermes.core.address import domain_of, key
 from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
-from hermes.core.outcome import PASS, Verdict
-from hermes.interfaces import TooBusyError
+from hermes.core.outcome import FITS, PASS, Verdict
+from hermes.core.reply import Reply
+from hermes.interfaces import IMailboxes, TooBusyError
 from hermes.policy.access import Access
 from hermes.policy.relay import RelayPolicy
 from hermes.protocols.smtp.events import Flavor
@@ -44,6 +45,10 @@ NOON = 1_768_478_400.0
 ALICE = Account("alice", ("alice@example.org", "al@example.org"), "Alice")
 BOB = Account("bob", ("bob@example.org",), "Bob")
 PASSWORD = "correct horse"
+
+
+#: What a mailbox of the tests says that has no room.
+FULL = Verdict(Reply.of(452, "4.2.2", "The mailbox is full"), "mailbox.quota")
 
 
 class MemoryDirectory:
@@ -91,15 +96,18 @@ class MemoryRouter:
 
 
 class MemoryMailboxes:
-    """Room for everybody, unless the test gives a verdict for an account."""
+    """Room for everybody, unless the test gives a verdict for an account, or says how many octets it has room for."""
 
     def __init__(self) -> None:
         self.verdicts: dict[str, Verdict] = {}
+        self.rooms: dict[str, int] = {}
         self.asked: list[tuple[str, int]] = []
 
     async def over_quota(self, account: Account, octets: int) -> Verdict:
         """Say what the test says."""
         self.asked.append((account.name, octets))
+        if account.name in self.rooms:
+            return FITS if octets <= self.rooms[account.name] else FULL
         return self.verdicts.get(account.name, PASS)
 
     def mailbox(self, account: Account) -> Any:
@@ -301,6 +309,7 @@ class Site:
         portal: Portal | None = None,
         postmaster: str = "bob@example.org",
         access: Mapping[str, AccessSettings] | None = None,
+        mailboxes: IMailboxes | None = None,
         **smtp_settings: Any,
     ) -> None:
         self.clock = Clock()
@@ -317,7 +326,9 @@ class Site:
             access=access or {},
         )
         router = MemoryRouter(self.directory)
-        self.policy = RelayPolicy(self.directory, router, self.mailboxes, Access(self.settings.access), self.settings)
+        self.policy = RelayPolicy(
+            self.directory, router, mailboxes or self.mailboxes, Access(self.settings.access), self.settings
+        )
         writing = Writing(HOSTNAME, max_hops, self.clock.seconds, self.relay_manager)
         self.premises = Premises(self.spool, self.directory, self.policy, writing, self.settings.smtp.max_size)
         self.checker = Checker(self.directory)

@@ -38,7 +38,7 @@ class MemoryWriter:
     def __init__(self, spool: MemorySpool, queue_id: str) -> None:
         self.queue_id = queue_id
         self.chunks: list[bytes] = []
-        self.written_octets = 0
+        self.size_octets = 0
         self.ended = False
         self._spool = spool
 
@@ -53,7 +53,7 @@ class MemoryWriter:
             raise AssertionError("a message that has ended was written to")
         if self._spool.fault is not None:
             raise self._spool.fault
-        self.written_octets += len(chunk)
+        self.size_octets += len(chunk)
         if self._spool.keeps_octets:
             self.chunks.append(chunk)
 
