@@ -35,7 +35,11 @@ class Options(TwistedOptions):
 
 
 def makeService(options: Options) -> IService:
-    """Read the configuration, open the sockets, and return the service; twistd ends with one line if that fails."""
+    """
+    Read the configuration, open the sockets, and return the service; twistd ends with one line if that fails.
+
+    What fails later is in the log alone: twistd runs the reactor itself and lets no service set its exit status.
+    """
 
     def failed(failure: Failure) -> None:
         _log.critical("Hermes cannot start: {reason}", reason=failure.getErrorMessage())

@@ -31,6 +31,7 @@ from hermes.app.listening import Closing, Door, Listening
 from hermes.app.modules import Delivery, Passage, Signals
 from hermes.app.staged import StagedService
 from hermes.app.stores import Stores
+from hermes.config.catalog import FIXED
 from hermes.config.errors import ConfigError
 from hermes.config.listener import parse_listener
 from hermes.config.loader import load
@@ -44,18 +45,6 @@ from hermes.net.tls import CertificateError, ServerTLS
 from hermes.queue.relay import RelayManager
 from hermes.services.control import ControlFactory
 from hermes.services.manhole import make_factory
-
-#: What cannot be changed while the server runs: files that are open, and a shell that somebody may be sitting in.
-FIXED = (
-    "hermes.data",
-    "log.file",
-    "log.format",
-    "log.level",
-    "manhole.listen",
-    "manhole.authorized_keys",
-    "manhole.host_key",
-    "queue.active",
-)
 
 #: Open files beside those of connections: listeners, stores, logs, mailboxes that are open and messages being put into them.
 DESCRIPTORS_BESIDE = 256

@@ -65,7 +65,7 @@ def set_(config: str, words: Sequence[str]) -> None:
 
     Several are changed together or not at all; a user name and its password are right only together. Comments and order
     stay. Nothing is written unless the whole configuration is right afterwards. The file as it was stays
-    beside it with a ~ at its end. A running server takes the change at: hermes reload
+    beside it with a ~ at its end. A running server takes the change at: hermes reload; some need a restart, and that is said.
 
     A secret may be given as - and is then read from standard input, where no list of processes shows it.
     """
@@ -78,7 +78,12 @@ def set_(config: str, words: Sequence[str]) -> None:
     loaded = set_values(config, {setting.name: value for setting, value in changes.items()})
     for setting in changes:
         say(f"{setting.name} = {_text(loaded, setting)}")
-    remark(f"A running server takes this at: hermes reload -c {config}")
+    fixed = [setting.name for setting in changes if setting.fixed]
+    if fixed:
+        # With one of them changed, a reload is refused as a whole.
+        remark(f"A running server takes this at a restart; {', '.join(fixed)} cannot be changed while it runs.")
+    else:
+        remark(f"A running server takes this at: hermes reload -c {config}")
 
 
 @config.command()
@@ -115,6 +120,8 @@ def explain(config: str | None, as_json: bool, name: str | None) -> None:
         say(f"    {setting.doc}")
         say(f"    kind:     {_kind(setting)}")
         say(f"    default:  {format_value(setting.kind, setting.default) or '(empty)'}")
+        if setting.fixed:
+            say("    change:   needs a restart")
         if loaded is not None and _is_there(loaded, setting):
             say(f"    in force: {_text(loaded, setting) or '(empty)'}    ({_source(loaded, setting)})")
 
@@ -172,5 +179,5 @@ def _kind(setting: Setting) -> str:
 
 
 def _explained(setting: Setting) -> dict[str, object]:
-    described = attrs.asdict(setting, filter=attrs.filters.include("section", "key", "kind", "doc", "choices"))
+    described = attrs.asdict(setting, filter=attrs.filters.include("section", "key", "kind", "doc", "choices", "fixed"))
     return {**described, "default": format_value(setting.kind, setting.default)}

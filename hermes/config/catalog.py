@@ -28,7 +28,11 @@ _NAMING = "NAME of small letters, digits, - and _, 40 at most"
 
 @attrs.frozen
 class Setting:
-    """One key of one section: how it is written (``kind``, ``choices``), what it is without being set, and what it means."""
+    """
+    One key of one section: how it is written (``kind``, ``choices``), what it is without being set, and what it means.
+
+    A ``fixed`` setting cannot be changed while the server runs: files that are open, and a shell that somebody may be in.
+    """
 
     section: str
     key: str
@@ -36,6 +40,7 @@ class Setting:
     default: Value
     doc: str
     choices: tuple[str, ...]
+    fixed: bool = False
 
     @property
     def name(self) -> str:
@@ -62,6 +67,7 @@ def _section(name: str, made_by: type) -> Section:
             default=field.default,
             doc=field.metadata["doc"],
             choices=field.metadata["choices"],
+            fixed=field.metadata["fixed"],
         )
         for field in attrs.fields(made_by)
     }
@@ -119,6 +125,11 @@ def value_of(settings: Settings, setting: Setting) -> Value:
         section = section[label]
     value: Value = getattr(section, setting.key)
     return value
+
+#: The names of the settings that a server takes only when it starts.
+FIXED: tuple[str, ...] = tuple(
+    setting.name for section in SECTIONS.values() for setting in section.settings.values() if setting.fixed
+)
 
 
 def find(name: str) -> Setting:

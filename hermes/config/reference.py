@@ -21,11 +21,14 @@ MARKDOWN_FILE = "docs/configuration.md"
 
 _WIDTH = 100
 
+#: What is said of settings that a server takes only when it starts.
+_RESTART = "Needs a restart."
+
 _INI_INTRODUCTION = (
     "Hermes: every setting, with its default. A line without # is in force.",
     "A comment needs a line of its own. An indented line goes on with the value above it.",
     "Sizes: 10240, 20K, 50M, 1G. Times: 30s, 5m, 1h 30m, 5d. Lists: commas.",
-    "After a change: hermes check -c FILE, then hermes reload -c FILE.",
+    "After a change: hermes check -c FILE, then hermes reload -c FILE. Where it says so, a restart instead.",
 )
 
 #: What each kind is called and how it is written, for the documentation and for ``hermes config explain``.
@@ -54,7 +57,8 @@ Everything that Hermes does is set in one file, `config.ini`. This page is gener
 `hermes check -c FILE` tells all that is wrong with a file, and with what it points to. `hermes config show -c FILE` prints what
 is in force and where each value comes from, `hermes config explain SECTION.KEY` what a setting means. `hermes config set`
 changes one and keeps comments and order; the file as it was stays beside it as `config.ini~`. A running server takes a
-changed file at `hermes reload` (or SIGHUP): all of it or, when anything is wrong, nothing.
+changed file at `hermes reload` (or SIGHUP): all of it or, when anything is wrong, nothing. Settings that need a restart say so
+below: with one of them changed, a reload is refused.
 
 ## How it is written
 
@@ -101,6 +105,8 @@ def _comment(setting: Setting) -> Iterator[str]:
     text = setting.doc
     if setting.choices:
         text = f"{text} One of: {', '.join(setting.choices)}."
+    if setting.fixed:
+        text = f"{text} {_RESTART}"
     for line in textwrap.wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False):
         yield f"# {line}"
 
@@ -132,7 +138,8 @@ def _sections() -> Iterator[str]:
         for setting in section.settings.values():
             kind = ", ".join(f"`{choice}`" for choice in setting.choices) or setting.kind
             default = f"`{text}`" if (text := _default(setting)) else "(empty)"
-            yield f"| `{setting.key}` | {kind} | {default} | {setting.doc} |"
+            meaning = f"{setting.doc} {_RESTART}" if setting.fixed else setting.doc
+            yield f"| `{setting.key}` | {kind} | {default} | {meaning} |"
 
 
 def main() -> int:

@@ -31,8 +31,9 @@ Network = IPv4Network | IPv6Network
 ACCESS_SERVERS = ("smtp", "pop3")
 
 
-def _setting(kind: str, default: Any, doc: str, *, choices: tuple[str, ...] = ()) -> Any:
-    return attrs.field(default=default, metadata={"kind": kind, "doc": doc, "choices": choices})
+def _setting(kind: str, default: Any, doc: str, *, choices: tuple[str, ...] = (), fixed: bool = False) -> Any:
+    """Describe a setting; a ``fixed`` one cannot be changed while the server runs."""
+    return attrs.field(default=default, metadata={"kind": kind, "doc": doc, "choices": choices, "fixed": fixed})
 
 
 @attrs.frozen
@@ -46,7 +47,9 @@ class HermesSettings:
     postmaster: str = _setting(
         "text", "", "Address of the person in charge, a mailbox here; mail to postmaster goes there."
     )
-    data: str = _setting("path", "data", "Directory of everything that Hermes keeps; relative to this file.")
+    data: str = _setting(
+        "path", "data", "Directory of everything that Hermes keeps; relative to this file.", fixed=True
+    )
 
 
 @attrs.frozen
@@ -184,7 +187,7 @@ class QueueSettings:
     )
     expire: int = _setting("time", 5 * 86400, "Age at which a message is returned; RFC 5321 4.5.4.1 asks for 4d to 5d.")
     delay_warning: tuple[int, ...] = _setting("times", (4 * 3600,), "Ages at which the sender is told of the delay.")
-    active: int = _setting("number", 1000, "Messages being worked on at once; the others wait on disk.")
+    active: int = _setting("number", 1000, "Messages being worked on at once; the others wait on disk.", fixed=True)
     postmaster_copy: bool = _setting("flag", False, "Whether the postmaster gets a copy of every report of failure.")
     max_hops: int = _setting("number", 30, "Received lines above which a message is in a loop; RFC 5321 6.3.")
 
@@ -221,15 +224,18 @@ class TraceSettings:
 class LogSettings:
     """The mail log: one line for each fact."""
 
-    file: str = _setting("path", "mail.log", "The file. Empty: no mail log (the trace is kept all the same).")
+    file: str = _setting(
+        "path", "mail.log", "The file. Empty: no mail log (the trace is kept all the same).", fixed=True
+    )
     format: str = _setting(
-        "choice", "text", "text: key=value words; json: one object a line.", choices=("text", "json")
+        "choice", "text", "text: key=value words; json: one object a line.", choices=("text", "json"), fixed=True
     )
     level: str = _setting(
         "choice",
         "info",
         "How much the server's own log says, with hermes run; twistd logs everything.",
         choices=("debug", "info", "warn", "error"),
+        fixed=True,
     )
 
 
@@ -237,9 +243,13 @@ class LogSettings:
 class ManholeSettings:
     """A shell into the running server over SSH, for those whose keys are listed. It can do anything the server can."""
 
-    listen: tuple[str, ...] = _setting("listeners", (), "Loopback or unix: only. Empty: off.")
-    authorized_keys: str = _setting("path", "manhole/authorized_keys", "File of public keys, as OpenSSH writes it.")
-    host_key: str = _setting("path", "manhole/host_key", "The shell's own private key; made when it is missing.")
+    listen: tuple[str, ...] = _setting("listeners", (), "Loopback or unix: only. Empty: off.", fixed=True)
+    authorized_keys: str = _setting(
+        "path", "manhole/authorized_keys", "File of public keys, as OpenSSH writes it.", fixed=True
+    )
+    host_key: str = _setting(
+        "path", "manhole/host_key", "The shell's own private key; made when it is missing.", fixed=True
+    )
 
 
 @attrs.frozen

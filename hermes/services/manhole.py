@@ -16,12 +16,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.conch.checkers import IAuthorizedKeysDB, SSHPublicKeyChecker, readAuthorizedKeyFile
 from twisted.conch.insults.insults import ServerProtocol
-from twisted.conch.manhole import Manhole
+from twisted.conch.manhole import Manhole, ManholeInterpreter
 from twisted.conch.manhole_ssh import ConchFactory, TerminalRealm, TerminalSession
 from twisted.conch.ssh.keys import Key
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+from typing_extensions import override
 from zope.interface import implementer
 
 from hermes.interfaces import IControl
@@ -55,6 +57,39 @@ class AuthorizedKeys:
             return iter(())
 
 
+class Answer(Deferred[Text]):
+    """What one of our own names was asked and will know later; the shell shows it when it has come."""
+
+
+class Interpreter(ManholeInterpreter):
+    """Shows our answers as they are; of other Deferreds it says, like any manhole, which number they have."""
+
+    @override
+    def displayhook(self, obj: object) -> None:
+        if not isinstance(obj, Answer) or obj.called:
+            super().displayhook(obj)
+            return
+        self.locals["_"] = obj
+        _ = obj.addCallbacks(self._show, self._show_failure)
+
+    def _show(self, text: Text) -> Text:
+        self.write(text, True)
+        return text
+
+    def _show_failure(self, failure: Failure) -> None:
+        # It ends here: whoever asked has been told, and the server's log is not the place for it.
+        self.write(failure.getErrorMessage(), True)
+
+
+class Shell(Manhole):
+    """The manhole with our interpreter."""
+
+    @override
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.interpreter = Interpreter(self, self.namespace)
+
+
 class ShellSession(TerminalSession):
     """A terminal whose input may end before its output: what was typed is still answered."""
 
@@ -67,7 +102,7 @@ def make_factory(control: IControl, authorized_keys: str, host_key: str) -> Conc
     names = namespace(control)
 
     def terminal() -> ServerProtocol:
-        return ServerProtocol(Manhole, dict(names))
+        return ServerProtocol(Shell, dict(names))
 
     realm: Any = TerminalRealm()
     realm.sessionFactory = ShellSession
@@ -91,7 +126,11 @@ def namespace(control: IControl) -> dict[str, Any]:
         waiting = Deferred.fromCoroutine(answer())
         # What is known at once is shown as it is: the shell would say that it is a Deferred.
         at_once = getattr(waiting, "result", None)
-        return at_once if isinstance(at_once, Text) else waiting
+        if isinstance(at_once, Text):
+            return at_once
+        later = Answer()
+        _ = waiting.chainDeferred(later)
+        return later
 
     def sessions() -> Text | Deferred[Text]:
         """Who is connected, and what they are doing."""

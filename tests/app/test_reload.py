@@ -15,7 +15,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 
-from hermes.app.server import FIXED, Server
+from hermes.app.server import Server
+from hermes.config.catalog import FIXED
 from hermes.core.event import Event, Kind
 from hermes.net.tls import ServerTLS
 from tests.support.certificates import make_certificate

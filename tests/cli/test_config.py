@@ -102,6 +102,15 @@ class GetSetTests(CommandTestCase):
         self.assertIn("hermes reload", result.stderr)
         self.assertEqual(load(config).smtp.max_size, 10 * 1024**2)
 
+    def test_set_needs_a_restart(self) -> None:
+        """What a running server cannot take is said to need a restart, by name, also beside what it could take."""
+        config = self.site()
+        words = ("log.format", "json", "smtp.max_size", "10M")
+        for number in (2, 4):
+            result = self.run_hermes("config", "set", "-c", config, *words[:number])
+            self.assertIn("at a restart; log.format cannot be changed while it runs", result.stderr)
+            self.assertNotIn("reload", result.stderr)
+
     def test_set_together(self) -> None:
         """Settings that are right only together are set together; a name without a value is wrong usage."""
         config = self.site("[smarthost]\nhost = relay.test\n")
@@ -151,6 +160,13 @@ class ExplainTests(CommandTestCase):
         for part in ("stands alone", "one of refuse, normalize", "default:  refuse"):
             self.assertIn(part, output)
         self.assertNotIn("in force", output)
+
+    def test_restart(self) -> None:
+        """Of settings that need a restart it says so, and of no others; the same as JSON."""
+        for name, fixed in (("queue.active", True), ("queue.expire", False)):
+            output = self.run_hermes("config", "explain", name).stdout
+            self.assertEqual("needs a restart" in output, fixed, name)
+            self.assertEqual(self.run_json("config", "explain", name)[name]["fixed"], fixed, name)
 
     def test_in_force(self) -> None:
         """With a file it says also what is in force; a file that is wrong does not keep it from explaining."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from twisted.conch.error import ValidPublicKey
+from twisted.conch.insults.insults import ServerProtocol
 from twisted.conch.interfaces import IConchUser
 from twisted.conch.ssh.keys import Key
 from twisted.cred.credentials import SSHPrivateKey, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin, UnhandledCredentials
 from twisted.internet.defer import Deferred
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from hermes.interfaces import IControl
-from hermes.services.manhole import make_factory, namespace
+from hermes.services.manhole import Shell, make_factory, namespace
 
 
 @implementer(IControl)
@@ -100,6 +103,63 @@ class NamespaceTests(SynchronousTestCase):
         text = repr(names["help"]())
         for name in names:
             self.assertIn(name, text)
+
+
+class ShellTests(SynchronousTestCase):
+    """What stands on the screen."""
+
+    def setUp(self) -> None:
+        """A shell whose answers the test gives."""
+        self.control = Control()
+        self.answer: Deferred[Any] = Deferred()
+        self.control.answers["track"] = self.answer
+        self.control.answers["later"] = Deferred()
+        self.screen = StringTransport()
+        self.terminal = ServerProtocol(Shell, {**namespace(self.control), "later": self.control.answers["later"]})
+        self.terminal.makeConnection(self.screen)
+
+    def type(self, text: str) -> None:
+        """Type a line, and forget what was on the screen before its answer."""
+        self.terminal.dataReceived(text.encode())
+        self.screen.clear()
+        self.terminal.dataReceived(b"\r")
+
+    def shown(self) -> list[str]:
+        """The lines that have come since, without what moves the cursor; the last one is the prompt."""
+        return re.sub(r"\x1b(\[[0-9;]*[A-Za-z]|E)", "", self.screen.value().decode()).split("\r\n")
+
+    def test_answer(self) -> None:
+        """An answer that takes its time stands there as it is, when it has come, and a new prompt below it."""
+        self.type("track('joe@example.org')")
+        self.assertEqual(self.shown(), ["", ">>> "])
+        self.screen.clear()
+        self.answer.callback(["first", "second"])
+        self.assertEqual(self.shown(), ["first", "second", ">>> "])
+
+    def test_failure(self) -> None:
+        """So does what the server says when it cannot answer; nothing is left for the log."""
+        self.type("track('joe@example.org')")
+        self.screen.clear()
+        self.answer.errback(LookupError("no such message"))
+        self.assertEqual(self.shown(), ["no such message", ">>> "])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_at_once(self) -> None:
+        """What is known stands there at once."""
+        self.type("status()")
+        self.assertEqual(self.shown(), ["", "connections = 2", ">>> "])
+
+    def test_other_deferreds(self) -> None:
+        """Somebody's own Deferreds have numbers, as in any manhole."""
+        self.type("later")
+        self.assertEqual(self.shown(), ["", "<Deferred #0>", ">>> "])
+
+    def test_asked_before(self) -> None:
+        """An answer that was kept is what it is: a Deferred with its result."""
+        self.type("kept = track('joe@example.org')")
+        self.answer.callback(["found"])
+        self.type("kept")
+        self.assertIn("current result: found", self.shown()[1])
 
 
 class EntranceTests(SynchronousTestCase):
