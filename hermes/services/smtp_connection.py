@@ -8,7 +8,7 @@ own: octets go to the sans-IO engine, whose events are answered one at a time, i
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -208,7 +208,12 @@ class SMTPConnection(smtp.ESMTP):
         return "transaction" if self._intake.transaction is not None else "ready"
 
     def _refuse(
-        self, verdict: Verdict, command: str, addresses: Sequence[str] = (), reverse_path: str | None = None
+        self,
+        verdict: Verdict,
+        command: str,
+        addresses: Sequence[str] = (),
+        reverse_path: str | None = None,
+        own: Mapping[str, Verdict] | None = None,
     ) -> Reply:
         """Record a refusal and count it; the reply, which is the last one when there have been too many."""
         self._errors += 1
@@ -216,7 +221,7 @@ class SMTPConnection(smtp.ESMTP):
         if self._errors >= self._context.settings.max_errors:
             reply = _TOO_MANY_ERRORS
         assert reply is not None
-        self._record(verdict, reply, command, addresses, reverse_path)
+        self._record(verdict, reply, command, addresses, reverse_path, own=own)
         return reply
 
     def _record(
@@ -227,12 +232,14 @@ class SMTPConnection(smtp.ESMTP):
         addresses: Sequence[str] = (),
         reverse_path: str | None = None,
         unrecorded: int = 0,
+        own: Mapping[str, Verdict] | None = None,
     ) -> None:
         """
         Put a refusal into the trace: of a reverse-path that did not become a transaction, or of anything.
 
         Of recipients, or of a message that was for them, each has an event: that is how people look for it. Of very many
-        only the first have one, and ``recipients`` tells how many there were.
+        only the first have one, and ``recipients`` tells how many there were. ``own`` has verdicts on single ones, where the
+        reply is that for another.
         """
         facts: dict[str, str | int | float | bool | None] = {
             "rule": verdict.rule,
@@ -253,7 +260,9 @@ class SMTPConnection(smtp.ESMTP):
         if len(addresses) > MAX_RECORDED_RECIPIENTS:
             facts["recipients"] = len(addresses)
         for address in addresses[:MAX_RECORDED_RECIPIENTS] or ("",):
-            self._context.journal.record(Event(now, Kind.REFUSED, queue_id, address, reverse_path, facts=facts))
+            judged = own.get(address) if own else None
+            told = facts if judged is None else {**facts, "rule": judged.rule, "reason": judged.reason or None}
+            self._context.journal.record(Event(now, Kind.REFUSED, queue_id, address, reverse_path, facts=told))
 
     # How it ends.
 

@@ -211,14 +211,9 @@ class SMTPSession(SMTPConnection):
 
     def _refuse_all(self, said: Verdict, verdicts: list[Verdict]) -> Reply:
         """Refuse the message in the words of one verdict; the trace has for each recipient what became of it."""
-        own = {
-            address: verdict
-            for verdict, address in zip(verdicts, self._intake.addresses, strict=False)
-            if verdict.reply is not None and verdict != said
-        }
-        reply = self._refuse(said, "message", [address for address in self._intake.addresses if address not in own])
-        for address, verdict in own.items():
-            self._record(verdict, reply, "message", [address])
+        addresses = self._intake.addresses
+        own = {address: each for each, address in zip(verdicts, addresses, strict=False) if not each.accepted}
+        reply = self._refuse(said, "message", addresses, own=own)
         self._intake.drop()
         return reply
 
