@@ -126,6 +126,7 @@ def value_of(settings: Settings, setting: Setting) -> Value:
     value: Value = getattr(section, setting.key)
     return value
 
+
 #: The names of the settings that a server takes only when it starts.
 FIXED: tuple[str, ...] = tuple(
     setting.name for section in SECTIONS.values() for setting in section.settings.values() if setting.fixed
