@@ -23,7 +23,7 @@ MAX_ROWS = 200
 _Arguments = Mapping[str, Any]
 
 _SESSION_COLUMNS = (
-    *("service", "peer", "listener", "account", "tls", "state", "since", "commands"),
+    *("service", "peer", "via", "listener", "account", "tls", "state", "since", "commands"),
     *("hello", "queue_id"),
 )
 

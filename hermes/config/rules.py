@@ -46,6 +46,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _listeners(settings)
     yield from _relaying(settings)
     yield from access_findings(settings)
+    yield from _front_ends(settings)
     yield from _smarthost(settings)
     yield from _nameservers(settings)
     yield from _queue(settings)
@@ -176,6 +177,19 @@ def _relaying(settings: Settings) -> Iterator[Finding]:
     for network in settings.smtp.relay_networks:
         if network.prefixlen == 0:
             yield Finding((("smtp", "relay_networks"),), f"{network} is everybody: name the networks that are yours")
+
+
+def _front_ends(settings: Settings) -> Iterator[Finding]:
+    front_ends, proxy_protocol = ("smtp", "front_ends"), ("smtp", "proxy_protocol")
+    for network in settings.smtp.front_ends:
+        if network.prefixlen == 0:
+            # Everybody could call itself anybody, and so relay and guess passwords without limit.
+            yield Finding(
+                (front_ends,), f"{network} is everybody: name the machines that stand in front of this server"
+            )
+    if settings.smtp.proxy_protocol and not settings.smtp.front_ends:
+        text = "there are no front ends that would use it: name them in front_ends, or write no"
+        yield Finding((proxy_protocol, front_ends), text)
 
 
 def _smarthost(settings: Settings) -> Iterator[Finding]:

@@ -76,6 +76,16 @@ class SMTPSettings:
     relay_networks: tuple[Network, ...] = _setting(
         "networks", (), "Clients that may send to other domains without a login. Keep it empty, or as small as can be."
     )
+    front_ends: tuple[Network, ...] = _setting(
+        "networks",
+        (),
+        "Load balancers and filters that stand in front of this server and are believed when they say who their client is.",
+    )
+    proxy_protocol: bool = _setting(
+        "flag",
+        False,
+        "Whether front ends begin every connection with a header of the PROXY protocol; without one they are not served.",
+    )
     auth_without_tls: str = _setting(
         "choice", "never", "Whether a login in the clear is allowed, and from where.", choices=("never", "loopback")
     )

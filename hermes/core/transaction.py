@@ -17,7 +17,7 @@ class Transaction:
     person who must have logged in. ``size_octets`` is 0 when not declared. ``recipients`` holds every recipient that was
     accepted, in the order of the commands, and ``destinations`` the router's word for each address. ``limited`` has those
     addresses whose mailbox has a quota. ``replies_for_each`` says that after the message the client hears about each
-    recipient (RFC 2033 4.2), and not about all in one reply.
+    recipient (RFC 2033 4.2), and not about all in one reply. ``via`` is the front end that said who the peer is, or empty.
     """
 
     origin: Origin
@@ -33,6 +33,7 @@ class Transaction:
     destinations: dict[str, str] = attrs.field(factory=dict)
     limited: list[str] = attrs.field(factory=list)
     replies_for_each: bool = False
+    via: str = ""
 
     def envelope(self) -> Envelope:
         """The envelope as it stands; a recipient who was named twice is in it once."""

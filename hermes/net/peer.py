@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
+from hermes.config.schema import Network
+
 #: What stands for the peer of a UNIX socket, which is this machine.
 UNIX_PEER = "unix"
+
+#: What stands for a client whose address its front end does not know: it is nobody's neighbor and in no network.
+UNKNOWN_PEER = "unknown"
 
 
 def peer_of(transport: Any) -> str:
@@ -41,3 +47,12 @@ def is_loopback(peer: str) -> bool:
         return ip_address(peer).is_loopback
     except ValueError:
         return False
+
+
+def within(peer: str, networks: Iterable[Network]) -> bool:
+    """True for an address in one of the networks; whatever has no address is in none."""
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)

@@ -176,6 +176,7 @@ class SpooledMessage:
             self._prefix_octets,
             {
                 "peer": origin.peer,
+                **({"via": transaction.via} if transaction.via else {}),
                 "hello": origin.hello,
                 "protocol": origin.protocol,
                 "tls": origin.tls,

@@ -23,12 +23,13 @@ def login_event(
     credentials: Credentials,
     verdict: Verdict,
     account: str | None,
+    via: str = "",
 ) -> Event:
     """
     The fact that somebody logged in, or failed to.
 
     ``account`` is the name of the account that was entered, whatever form of it or which of its addresses was typed; None when
-    the login was refused, and then ``verdict`` says why.
+    the login was refused, and then ``verdict`` says why. ``via`` is the front end that said who the peer is.
     """
     refused = account is None
     facts = {
@@ -40,5 +41,7 @@ def login_event(
         "rule": verdict.rule if refused else None,
         "reason": verdict.reason or None,
     }
+    if via:
+        facts["via"] = via
     name = credentials.name[:MAX_NAME_CHARACTERS] if account is None else account
     return Event(at, Kind.LOGIN, address=name, facts=facts)

@@ -14,7 +14,7 @@ from typing import Protocol
 import attrs
 from twisted.cred.portal import Portal
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IDelayedCall, IOpenSSLServerConnectionCreator, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IOpenSSLServerConnectionCreator, IProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.mail import smtp
@@ -26,12 +26,14 @@ from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IGate, IJournal, IServerTLS
-from hermes.net.peer import peer_of
+from hermes.net.peer import UNKNOWN_PEER, normal, peer_of, within
 from hermes.net.turns import Stream, Turns
+from hermes.protocols.proxy import Header
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.barred import Barred
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.server import SMTPServer
+from hermes.services.front_end import Introduction
 from hermes.services.smtp_intake import Intake
 from hermes.services.smtp_login import Login
 from hermes.services.turned_away import TurnedAway
@@ -49,6 +51,9 @@ EXPIRED_SECONDS = 1
 #: fill the trace with thirty times the octets that they cost the client.
 MAX_RECORDED_RECIPIENTS = 20
 
+#: What the session begins with, behind our name.
+GREETING = "ESMTP Hermes"
+
 _TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors: goodbye")
 _TOO_LONG = Verdict(Reply.of(421, "4.7.0", "The session has lasted too long: goodbye"), "session.session_time")
 _TOO_SLOW = Verdict(Reply.of(421, "4.4.2", "Nothing was heard for too long: goodbye"), "session.timeout")
@@ -58,7 +63,13 @@ _LOST = Verdict(None, "session.lost", "the connection was lost before the messag
 
 
 class TLSStream(Stream, Protocol):
-    """What a transport must offer: those of Twisted for TCP and UNIX sockets do."""
+    """
+    What a transport must offer: those of Twisted for TCP and UNIX sockets do.
+
+    ``protocol`` is what it gives octets to: the session, or TLS once that has begun.
+    """
+
+    protocol: IProtocol
 
     def startTLS(self, contextFactory: IOpenSSLServerConnectionCreator) -> None: ...  # noqa: D102, N802, N803
 
@@ -87,6 +98,11 @@ class SessionContext:
     sessions: set[SMTPConnection]
     turned_away: TurnedAway
 
+    def believes(self, peer: str) -> bool:
+        """True for a front end, which may say who its client is. LMTP has none: it is for programs on this machine."""
+        front_ends = self.settings.front_ends
+        return bool(front_ends) and self.flavor is not events.Flavor.LMTP and within(peer, front_ends)
+
 
 class SMTPConnection(smtp.ESMTP):
     """One connection, from its first octet to its last."""
@@ -101,6 +117,8 @@ class SMTPConnection(smtp.ESMTP):
         self.host = context.hostname
         self.portal = context.portal
         self.peer = ""
+        #: The front end that said who the peer is; empty when nobody has.
+        self.via = ""
         self._context = context
         self._clock = context.clock
         self._intake = Intake()
@@ -108,6 +126,9 @@ class SMTPConnection(smtp.ESMTP):
         self._errors = 0
         self._since = 0.0
         self._tls: str | None = None
+        self._introduction: Introduction | None = None
+        self._front_end = False
+        self._counted = False
         self._closing = False
         self._lingers = False
         self._goodbye: Reply | None = None
@@ -128,15 +149,41 @@ class SMTPConnection(smtp.ESMTP):
         context = self._context
         self.peer = peer_of(self.transport)
         self._since = self._clock.seconds()
+        if context.settings.proxy_protocol and context.believes(self.peer):
+            context.sessions.add(self)
+            self._introduction = Introduction(self._clock, self._introduced, self._not_introduced)
+        else:
+            self._begin()
+
+    def _introduced(self, header: Header) -> None:
+        """The header of a front end has come: from here on the connection is that of its client."""
+        self._introduction = None
+        self._context.sessions.discard(self)
+        if header.client is not None:
+            self.via, self.peer = self.peer, normal(header.client)
+        self._begin()
+        if header.behind:
+            # TLS may have begun meanwhile, and then they are its.
+            self.transport.protocol.dataReceived(header.behind)
+
+    def _not_introduced(self, verdict: Verdict) -> None:
+        self._introduction = None
+        self._context.sessions.discard(self)
+        self._turn_away(verdict, tls_begun=False)
+
+    def _begin(self) -> None:
+        context = self._context
         if context.implicit_tls and context.server_tls is not None:
             self.transport.startTLS(context.server_tls.context_factory())
         verdict = context.gate.admit(self.peer)
         if verdict.reply is not None:
-            self._turn_away(verdict, verdict.reply)
+            self._turn_away(verdict)
             return
+        self._counted = True
         context.sessions.add(self)
-        self._login = Login(self.portal, context.gate, context.journal, self._clock, self, self.peer)
-        self._engine = SMTPServer(context.parameters(self.peer))
+        self._front_end = context.believes(self.peer)
+        self._login = self._new_login()
+        self._engine = SMTPServer(self._parameters())
         if context.implicit_tls:
             self._engine.tls_started()
         self._turns = Turns(
@@ -150,15 +197,41 @@ class SMTPConnection(smtp.ESMTP):
         )
         self._turns.start()
         self._timer = self._clock.callLater(context.settings.session_time, self._expired)
-        self._turns.write(self._engine.greeting("ESMTP Hermes"))
+        self._turns.write(self._engine.greeting(GREETING))
 
-    def _turn_away(self, verdict: Verdict, reply: Reply) -> None:
+    def _new_login(self) -> Login:
+        context = self._context
+        return Login(self.portal, context.gate, context.journal, self._clock, self, self.peer, self.via)
+
+    def _parameters(self) -> ServerParameters:
+        parameters = self._context.parameters(self.peer)
+        return attrs.evolve(parameters, xclient=True) if self._front_end else parameters
+
+    def _become(self, address: str) -> Verdict:
+        """The front end says who its client is: from here on that is the peer, if the gate lets it in. Nobody is logged in."""
+        gate = self._context.gate
+        gate.left(self.peer)
+        self._counted = False
+        self.via = self.via or self.peer
+        self.peer = normal(address) if address else UNKNOWN_PEER
+        self._login = self._new_login()
+        # What others did wrong through the same connection was not this client's doing.
+        self._errors = 0
+        verdict = gate.admit(self.peer)
+        self._counted = verdict.accepted
+        return verdict
+
+    def _turn_away(self, verdict: Verdict, *, tls_begun: bool = True) -> None:
+        """Say why nothing is done for the peer; under implicit TLS that can be said only once TLS has begun."""
+        reply = verdict.reply
+        assert reply is not None
         turned_away, implicit_tls = self._context.turned_away, self._context.implicit_tls
         unrecorded = turned_away.record(self._clock.seconds())
         if unrecorded is not None:
             self._record(verdict, reply, "connect", unrecorded=unrecorded)
         if implicit_tls or reply.is_permanent:
-            self._lingers = turned_away.may_linger()
+            # Before TLS a word would only look like broken TLS.
+            self._lingers = tls_begun and turned_away.may_linger()
             if implicit_tls and not self._lingers:
                 self.transport.abortConnection()
                 return
@@ -176,6 +249,8 @@ class SMTPConnection(smtp.ESMTP):
             self._turns.received(data)
         elif self._barred is not None:
             self._hear_barred(self._barred, data)
+        elif self._introduction is not None:
+            self._introduction.received(data)
 
     def _hear_barred(self, barred: Barred, data: bytes) -> None:
         was_over = barred.over
@@ -190,6 +265,7 @@ class SMTPConnection(smtp.ESMTP):
         return {
             "service": "smtp",
             "peer": self.peer,
+            "via": self.via or None,
             "listener": self._context.listener,
             "hello": self._engine.hello_name if self._turns is not None else "",
             "account": self._login.name if self._turns is not None else "",
@@ -201,6 +277,8 @@ class SMTPConnection(smtp.ESMTP):
         }
 
     def _state(self) -> str:
+        if self._introduction is not None:
+            return "header"
         if self._closing or self._turns is None:
             return "closing"
         if self._intake.receiving:
@@ -249,6 +327,8 @@ class SMTPConnection(smtp.ESMTP):
             "peer": self.peer,
             "listener": self._context.listener,
         }
+        if self.via:
+            facts["via"] = self.via
         if self._turns is not None:
             facts |= {"hello": self._engine.hello_name, "account": self._login.name or None, "tls": self._tls}
         if unrecorded:
@@ -273,6 +353,8 @@ class SMTPConnection(smtp.ESMTP):
 
     def shut_down(self) -> None:
         """The server stops: say so as soon as no command and no message is under way, and close."""
+        if self._introduction is not None:
+            self.transport.abortConnection()
         if self._turns is None or self._closing:
             return
         self._goodbye = _SHUTTING_DOWN
@@ -329,6 +411,9 @@ class SMTPConnection(smtp.ESMTP):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+        if self._introduction is not None:
+            self._introduction.stop()
+            self._context.sessions.discard(self)
         if self._turns is None:
             if self._lingers:
                 self._context.turned_away.gone()
@@ -345,4 +430,5 @@ class SMTPConnection(smtp.ESMTP):
         finally:
             # Whatever went wrong, a connection that is gone is not counted any more.
             self._context.sessions.discard(self)
-            self._context.gate.left(self.peer)
+            if self._counted:
+                self._context.gate.left(self.peer)

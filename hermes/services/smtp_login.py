@@ -45,7 +45,14 @@ class Login:
     _log = Logger()
 
     def __init__(
-        self, portal: Portal | None, gate: IGate, journal: IJournal, clock: IReactorTime, session: smtp.SMTP, peer: str
+        self,
+        portal: Portal | None,
+        gate: IGate,
+        journal: IJournal,
+        clock: IReactorTime,
+        session: smtp.SMTP,
+        peer: str,
+        via: str = "",
     ) -> None:
         self._portal = portal
         self._gate = gate
@@ -53,6 +60,7 @@ class Login:
         self._clock = clock
         self._session = session
         self._peer = peer
+        self._via = via
         self._failures = 0
         self._logout: Callable[[], object] | None = None
         self.reception: IReception | None = None
@@ -102,7 +110,7 @@ class Login:
     def _record(self, credentials: Credentials, tls: str | None, verdict: Verdict) -> None:
         account = self.name if verdict.accepted else None
         now = self._clock.seconds()
-        self._journal.record(login_event(now, "smtp", self._peer, tls, credentials, verdict, account))
+        self._journal.record(login_event(now, "smtp", self._peer, tls, credentials, verdict, account, self._via))
 
     async def _judge(self, credentials: Credentials) -> Verdict:
         allowed: Verdict = self._gate.login_verdict(self._peer)

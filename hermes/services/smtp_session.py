@@ -20,7 +20,7 @@ from hermes.core.transaction import Transaction
 from hermes.interfaces import IReception
 from hermes.net import tls
 from hermes.protocols.smtp import events
-from hermes.services.smtp_connection import SMTPConnection
+from hermes.services.smtp_connection import GREETING, SMTPConnection
 from hermes.services.smtp_intake import FAULT
 
 _OK = Reply.of(250, "2.0.0", "Ok")
@@ -104,6 +104,20 @@ class SMTPSession(SMTPConnection):
         self._engine.tls_started()
         return None
 
+    async def _client(self, event: events.XClient) -> Reply | None:
+        """XCLIENT: what comes next is that client's, from the greeting on."""
+        self._intake.drop()
+        self._login.detach()
+        if event.address is not None:
+            verdict = self._become(event.address)
+            if verdict.reply is not None:
+                # What went before was said by somebody else, so there is nothing to go back to.
+                self._close(self._refuse(verdict, "XCLIENT"))
+                return None
+            self._engine.parameters = self._parameters()
+        self._write(self._engine.accept_client(GREETING))
+        return None
+
     async def _credentials(self, event: events.Credentials) -> Reply | None:
         verdict = await self._login.log_in(event, self._tls)
         return _LOGGED_IN if verdict.reply is None else self._refuse(verdict, "AUTH")
@@ -157,6 +171,7 @@ class SMTPSession(SMTPConnection):
             event.ret,
             event.envid,
             replies_for_each=context.flavor is events.Flavor.LMTP,
+            via=self.via,
         )
         verdict = await self._intake.sender(reception, transaction)
         return _SENDER_OK if verdict.reply is None else self._refuse(verdict, "MAIL", reverse_path=event.reverse_path)
@@ -247,5 +262,6 @@ _ANSWERS: dict[type, Callable[[SMTPSession, Any], Awaitable[Reply | None]]] = {
     events.Expand: SMTPSession._verify,
     events.Help: SMTPSession._help,
     events.Quit: SMTPSession._quit,
+    events.XClient: SMTPSession._client,
     events.Refused: SMTPSession._refused,
 }

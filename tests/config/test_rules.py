@@ -96,6 +96,13 @@ class RulesTests(SynchronousTestCase):
             self.refused(f"[smtp]\nrelay_networks = 192.0.2.0/24, {network}\n", network, "is everybody")
         self.accepted("[smtp]\nrelay_networks = 192.0.2.0/24, 2001:db8::/32\n")
 
+    def test_front_ends(self) -> None:
+        """Everybody is no front end, and a header that nobody would send is not waited for."""
+        for network in ("0.0.0.0/0", "::/0"):
+            self.refused(f"[smtp]\nfront_ends = {network}\n", ":2: [smtp] front_ends:", "is everybody")
+        self.refused("[smtp]\nproxy_protocol = yes\n", ":2: [smtp] proxy_protocol:", "no front ends")
+        self.accepted("[smtp]\nfront_ends = 192.0.2.0/24, ::1\nproxy_protocol = yes\n")
+
     def test_smarthost_login(self) -> None:
         """User name and password come together."""
         self.refused("[smarthost]\nhost = r.test\nusername = u\n", ":1: [smarthost] password:")

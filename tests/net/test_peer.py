@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.net.peer import is_loopback, normal, peer_of
+from hermes.net.peer import is_loopback, normal, peer_of, within
 
 
 class PeerTests(SynchronousTestCase):
@@ -41,3 +43,10 @@ class PeerTests(SynchronousTestCase):
             is_loopback(peer) for peer in ("127.0.0.1", "127.255.0.1", "::1", "192.0.2.1", "2001:db8::1", "0.0.0.0")
         ]
         self.assertEqual(found, [True, True, True, False, False, False])
+
+    def test_within(self) -> None:
+        """An address is in a network of its own kind; what has no address is in none."""
+        networks = (ip_network("192.0.2.0/25"), ip_network("2001:db8::/32"))
+        peers = ("192.0.2.127", "192.0.2.128", "2001:db8::1", "2001:db9::1", "unix", "unknown")
+        self.assertEqual([within(peer, networks) for peer in peers], [True, False, True, False, False, False])
+        self.assertFalse(within("192.0.2.1", ()))

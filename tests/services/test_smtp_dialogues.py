@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,10 +26,12 @@ PATIENCE_SECONDS = 10
 def site_of(dialogue: Dialogue) -> Site:
     """The site that a transcript asks for."""
     settings = dialogue.settings
-    known = {"access", "flavor", "implicit_tls", "max_size", "messages", "pipelined", "room"}
+    known = {"access", "flavor", "front_ends", "implicit_tls", "max_size", "messages", "pipelined", "room"}
     if unknown := set(settings) - known:
         raise ValueError(f"{dialogue.name}: {unknown}")
-    limits = {"max_size": int(settings["max_size"])} if "max_size" in settings else {}
+    limits: dict[str, Any] = {"max_size": int(settings["max_size"])} if "max_size" in settings else {}
+    if "front_ends" in settings:
+        limits["front_ends"] = (ip_network(settings["front_ends"]),)
     site = Site(
         flavor=Flavor(settings.get("flavor", "SMTP")), implicit_tls=settings.get("implicit_tls") == "yes", **limits
     )

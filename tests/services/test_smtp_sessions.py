@@ -401,6 +401,7 @@ class DescribeTests(SynchronousTestCase):
         expected: dict[str, object] = {
             "service": "smtp",
             "peer": "192.0.2.7",
+            "via": None,
             "listener": "smtp",
             "hello": "client.example.com",
             "account": "",

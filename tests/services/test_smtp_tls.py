@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,11 @@ CLIENT_TIMEOUT_SECONDS = 20
 class TLSTests(TestCase):
     """A server with a certificate of its own."""
 
-    async def listen(self, *, implicit_tls: bool = False) -> int:
+    async def listen(self, *, implicit_tls: bool = False, **settings: Any) -> int:
         """Start a submission listener; its port."""
         certificate, key = make_certificate(Path(self.mktemp()), NAME)
         self.trust = ssl.create_default_context(cafile=certificate)
-        self.site = Site(flavor=Flavor.SUBMISSION)
+        self.site = Site(flavor=Flavor.SUBMISSION, **settings)
         self.ended: Deferred[None] = Deferred()
         self.factory = SMTPServerFactory(
             settings=self.site.settings.smtp,
@@ -100,6 +102,24 @@ class TLSTests(TestCase):
 
         await self.run_client(client)
         self.check_message()
+
+    async def test_behind_a_proxy_header(self) -> None:
+        """Where the header of a front end and the beginning of TLS come in one piece, neither takes from the other."""
+        port = await self.listen(implicit_tls=True, proxy_protocol=True, front_ends=(ip_network("127.0.0.0/8"),))
+
+        def client() -> bytes:
+            coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = self.context().wrap_bio(coming, going)
+            with socket.create_connection(("127.0.0.1", port), CLIENT_TIMEOUT_SECONDS) as connection:
+                going.write(b"PROXY TCP4 192.0.2.9 198.51.100.1 40000 465\r\n")
+                while True:
+                    try:
+                        return tls.read()
+                    except ssl.SSLWantReadError:
+                        connection.sendall(going.read())
+                        coming.write(connection.recv(65536))
+
+        self.assertEqual(await self.run_client(client), b"220 mail.example.org ESMTP Hermes\r\n")
 
     def check_message(self) -> None:
         """The message is there, with its TLS."""

@@ -86,6 +86,8 @@ class Owner:
     def _answer(self, event: events.Event) -> bytes:
         if isinstance(event, events.Hello):
             return self.engine.reply(self.refuse_hello) if self.refuse_hello else self.engine.accept_hello("greets you")
+        if isinstance(event, events.XClient):
+            return self.engine.accept_client("greets you")
         reply = self._reply(event)
         if isinstance(event, events.MessageEnded) and self.engine.parameters.flavor is events.Flavor.LMTP:
             return self.engine.replies([reply] * self._recipients)

@@ -236,6 +236,7 @@ class Wire(StringTransport):
         kind = IPv6Address if ":" in peer else IPv4Address
         super().__init__(peerAddress=kind("TCP", peer, port))
         self.aborted = False
+        self.protocol: Any = None
         self.tls: list[object] = []
         #: What had been written when TLS began.
         self.before_tls = b""
@@ -272,6 +273,7 @@ class Client:
         self.session = session
         self.wire = wire
         self.connected = True
+        wire.protocol = session
         session.makeConnection(wire)
 
     def say(self, *lines: str) -> list[str]:

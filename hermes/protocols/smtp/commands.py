@@ -28,9 +28,11 @@ from hermes.protocols.smtp.events import (
     Reset,
     StartTLS,
     Verify,
+    XClient,
 )
-from hermes.protocols.smtp.grammar import MalformedError, parse_path
+from hermes.protocols.smtp.grammar import MalformedError, parse_path, printable_hello
 from hermes.protocols.smtp.parameters import MAX_DOMAIN_OCTETS
+from hermes.protocols.smtp.xclient import parse_xclient
 
 
 @attrs.define
@@ -54,12 +56,24 @@ class Chunk:
     last: bool
 
 
-Command = Hello | StartTLS | Auth | MailFrom | RecipientTo | Data | Chunk | Reset | Noop | Verify | Expand | Help | Quit
+Command = (
+    Hello
+    | StartTLS
+    | Auth
+    | MailFrom
+    | RecipientTo
+    | Data
+    | Chunk
+    | Reset
+    | Noop
+    | Verify
+    | Expand
+    | Help
+    | Quit
+    | XClient
+)
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-
-#: What a name in HELO may be made of, and what appears for anything else: it goes into Received: and logs.
-_NOT_IN_HELLO = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
 
 # bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CR LF
 # chunk-size = 1*DIGIT
@@ -151,7 +165,7 @@ def _malformed(text: str) -> MalformedError:
 def _hello(verb: str, argument: str) -> Hello:
     if not argument or " " in argument or len(argument) > MAX_DOMAIN_OCTETS:
         raise _malformed(f"Use {verb} with your host name, or with your address in square brackets")
-    return Hello(verb, _NOT_IN_HELLO.sub("?", argument))
+    return Hello(verb, printable_hello(argument))
 
 
 def _starttls(argument: str) -> StartTLS:
@@ -279,4 +293,5 @@ PARSERS: Mapping[str, Callable[[str], Command]] = {
     "EXPN": _expand,
     "HELP": _help,
     "QUIT": _quit,
+    "XCLIENT": parse_xclient,
 }

@@ -39,6 +39,20 @@ class StartTLS:
 
 
 @attrs.define
+class XClient:
+    """
+    XCLIENT: a front end says who its client is. Accept with ``engine.accept_client``, or refuse with ``engine.reply``.
+
+    None is what was not said, and an empty text what the front end does not know. ``address`` is an IP address, ``hello`` the
+    client's name in HELO and ``protocol`` SMTP or ESMTP.
+    """
+
+    address: str | None = None
+    hello: str | None = None
+    protocol: str | None = None
+
+
+@attrs.define
 class Challenge:
     """A SASL exchange goes on (RFC 4954 4): answer with ``reply``, a 334. It is no error and needs no thought."""
 
@@ -174,5 +188,6 @@ Event = (
     | Expand
     | Help
     | Quit
+    | XClient
     | Refused
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hermes.protocols.smtp.events import Flavor
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.sequence import Session
+from hermes.protocols.smtp.xclient import ATTRIBUTES
 
 #: RFC 2920, 6152, 6531, 2034, 3030 (both), 3461; HELP is one of RFC 5321 2.2.2's own. EXPN would have to be here if it worked
 #: (RFC 5321 3.5.2).
@@ -35,14 +36,17 @@ def extensions(session: Session, parameters: ServerParameters) -> list[str]:
     mechanisms = session.mechanisms(parameters)
     if mechanisms and not session.authenticated:
         lines.append(f"AUTH {' '.join(mechanisms)}")
+    if parameters.xclient:
+        lines.append(f"XCLIENT {' '.join(ATTRIBUTES)}")
     return lines
 
 
 def protocol_keyword(session: Session, flavor: Flavor, *, smtputf8: bool) -> str:
     """The word behind ``with`` (RFC 3848; RFC 6531 4.3): SMTP, ESMTPSA, UTF8LMTPS..."""
+    extended = session.told_protocol != "SMTP" if session.told_protocol else session.extended
     if flavor is Flavor.LMTP:
         name = "LMTP"
-    elif session.extended:
+    elif extended:
         name = "ESMTP"
     else:
         # No extension was agreed on, so nothing registered tells more.

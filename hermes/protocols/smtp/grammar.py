@@ -13,6 +13,9 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from hermes.protocols.smtp.parameters import MAX_DOMAIN_OCTETS, MAX_LOCAL_PART_OCTETS, MAX_PATH_OCTETS
 
+#: What a name in HELO may be made of, and what appears for anything else: it goes into Received: and logs.
+_NOT_IN_HELLO = re.compile(r"[^A-Za-z0-9.:_\[\]-]")
+
 #: RFC 1035 2.3.4.
 MAX_LABEL_OCTETS = 63
 
@@ -63,6 +66,11 @@ class MalformedError(ValueError):
         self.code = code
         self.enhanced = enhanced
         self.text = text
+
+
+def printable_hello(name: str) -> str:
+    """The name that a client gave, with ``?`` for what cannot be in one."""
+    return _NOT_IN_HELLO.sub("?", name)
 
 
 def parse_path(text: str, enhanced: str) -> tuple[str, str]:

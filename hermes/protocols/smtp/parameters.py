@@ -28,7 +28,7 @@ class ServerParameters:
 
     ``starttls`` says that STARTTLS may be offered now (it is withdrawn once TLS is on); ``mechanisms`` are those that AUTH
     offers over TLS, ``mechanisms_in_clear`` those it offers without; ``normalize_newlines`` makes a bare CR or LF in a
-    message a line end instead of refusing the message.
+    message a line end instead of refusing the message; ``xclient`` says that this client may say XCLIENT.
     """
 
     hostname: str
@@ -40,3 +40,4 @@ class ServerParameters:
     normalize_newlines: bool = False
     max_recipients: int = 1000
     max_messages: int = 1000
+    xclient: bool = False

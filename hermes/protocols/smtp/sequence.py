@@ -23,7 +23,8 @@ class Session:
     What has been agreed so far.
 
     ``extended`` is false after HELO; ``recipients`` counts those accepted in this transaction and ``messages`` the MAIL commands
-    of the session; ``chunking`` says that this transaction's message has begun by BDAT.
+    of the session; ``chunking`` says that this transaction's message has begun by BDAT. ``told_hello`` and ``told_protocol`` are
+    what XCLIENT said, which EHLO does not change.
     """
 
     tls_active: bool = False
@@ -36,6 +37,8 @@ class Session:
     body: BodyType = BodyType.SEVEN_BIT
     smtputf8: bool = False
     chunking: bool = False
+    told_hello: str = ""
+    told_protocol: str = ""
 
     def begin_transaction(self, mail: MailFrom) -> None:
         """MAIL was accepted."""
@@ -95,6 +98,11 @@ def _after_hello(session: Session, parameters: ServerParameters) -> Refused | No
     if session.hello_name:
         return None
     return _sequence(f"{'LHLO' if parameters.flavor is Flavor.LMTP else 'EHLO'} comes first")
+
+
+def _front_end(_session: Session, parameters: ServerParameters) -> Refused | None:
+    # For everybody else there is no such command.
+    return None if parameters.xclient else refused("protocol.unknown_command", 500, "5.5.2", "Command unknown")
 
 
 def _tls_possible(session: Session, parameters: ServerParameters) -> Refused | None:
@@ -170,6 +178,7 @@ _RULES: Mapping[str, tuple[Check, ...]] = {
     "HELO": (_smtp_hello,),
     "EHLO": (_smtp_hello,),
     "LHLO": (_lmtp_hello,),
+    "XCLIENT": (_front_end, _outside_transaction),
     "STARTTLS": (_tls_possible, _after_hello),
     "AUTH": (_auth_possible, _after_hello, _outside_transaction),
     "MAIL": (_after_hello, _outside_transaction, _logged_in, _messages_left),

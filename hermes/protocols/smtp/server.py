@@ -40,6 +40,7 @@ from hermes.protocols.smtp.events import (
     Refused,
     Reset,
     StartTLS,
+    XClient,
 )
 from hermes.protocols.smtp.extensions import extensions, protocol_keyword
 from hermes.protocols.smtp.parameters import MAX_COMMAND_OCTETS, MAX_SASL_OCTETS, ServerParameters
@@ -137,8 +138,12 @@ class SMTPServer:
 
         With implicit TLS the owner calls this before the greeting.
         """
+        self._begin_again(Session(tls_active=True))
+
+    def _begin_again(self, session: Session) -> None:
+        """Forget everything that was said, in words and in octets, but for what is in the new session."""
         self._buffer.clear()
-        self._session = Session(tls_active=True)
+        self._session = session
         self._first = True
         self._pending = None
         self._replies_owed = 1
@@ -162,12 +167,30 @@ class SMTPServer:
         # RFC 5321 4.1.4: as if RSET had been said.
         session.end_transaction()
         self._reader = None
-        session.hello_name = hello.name
+        session.hello_name = session.told_hello or hello.name
         session.extended = hello.verb != "HELO"
         lines = [f"{self.parameters.hostname} {text}"]
         if session.extended:
             lines += extensions(session, self.parameters)
         return self._encoded(Reply(250, None, tuple(lines)))
+
+    def accept_client(self, text: str) -> bytes:
+        """
+        Accept XCLIENT: the session begins again, with this greeting. Nothing stays of what was said but by XCLIENT itself.
+
+        What came in behind the command is thrown away: XCLIENT ends a group of commands.
+        """
+        client, before = self._pending, self._session
+        if not isinstance(client, XClient):
+            raise RuntimeError("there is no client to accept")
+        self._begin_again(
+            Session(
+                tls_active=before.tls_active,
+                told_hello=before.told_hello if client.hello is None else client.hello,
+                told_protocol=client.protocol or before.told_protocol,
+            )
+        )
+        return self.greeting(text)
 
     def reply(self, reply: Reply) -> bytes:
         """
