@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from twisted.cred.credentials import ICredentials
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import Attribute, Interface
@@ -27,6 +28,7 @@ from hermes.core.message import (
 )
 from hermes.core.outcome import Outcome, Verdict
 from hermes.core.transaction import Transaction
+from hermes.protocols.scram_keys import ScramKeys
 
 
 class SpoolFullError(Exception):
@@ -213,6 +215,29 @@ class IDirectory(Interface):
         The account when the password is right and it is not disabled, else None; the answer takes as long for names that
         do not exist. Raises TooBusyError when too many wait already (answer 454, RFC 4954 6).
         """
+
+
+class IScramKeys(Interface):
+    """Where the keys are that SCRAM proves passwords with."""
+
+    async def scram_keys(name: str) -> tuple[ScramKeys, str]:
+        """
+        The keys for that login name, or address, and the name of the account.
+
+        For a name without keys, with or without an account, and for one that may not log in: keys that nothing proves, always
+        with the same salt, and an empty name.
+        """
+
+
+class IProvedAccount(ICredentials):
+    """
+    Credentials of somebody who has proved to know an account's password, to a session that has checked the proof.
+
+    A portal lets them in by the name alone. They are made of a :class:`hermes.protocols.sasl.Proof` that matches, by the code
+    that gave the keys for it, and of nothing that comes over a wire: no protocol can read one.
+    """
+
+    account = Attribute("The name of the account.")
 
 
 class TooBusyError(Exception):

@@ -38,6 +38,7 @@ def entrances(
 ) -> Iterator[Entrance]:
     """All listeners of mail protocols that the settings ask for; all go through the one gate."""
     smtp_gate, pop3_gate = (ServerGate(gate, circle.access, server) for server in ("smtp", "pop3"))
+    scram = circle.directory if settings.accounts.scram == "yes" else None
 
     def smtp(place: str, flavor: Flavor, implicit_tls: bool) -> SMTPServerFactory:
         return SMTPServerFactory(
@@ -51,6 +52,7 @@ def entrances(
             journal=stores.spool.journal,
             server_tls=tls,
             implicit_tls=implicit_tls,
+            scram=scram,
         )
 
     def pop3(place: str, implicit_tls: bool) -> POP3ServerFactory:
@@ -65,6 +67,7 @@ def entrances(
             reader=stores.reader,
             tls=tls,
             implicit_tls=implicit_tls,
+            scram=scram,
         )
 
     for key, places, flavor in (

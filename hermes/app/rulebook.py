@@ -42,7 +42,9 @@ class Rulebook:
             hostname=hermes.hostname,
             now=now,
         )
-        self.directory = Directory(source, hermes.domains, hermes.postmaster, passwords)
+        self.directory = Directory(
+            source, hermes.domains, hermes.postmaster, passwords, makes_scram=settings.accounts.scram != "no"
+        )
         self.router = Router(
             self.directory,
             smarthost=SMARTHOST if settings.smarthost.host else "",

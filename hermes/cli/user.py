@@ -13,7 +13,7 @@ from hermes.config.places import accounts_file
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
-from hermes.directory.passwords import hash_password
+from hermes.directory.passwords import hash_password, make_scram_keys
 from hermes.directory.sources.file import FileSource
 
 _NAME = click.argument("name")
@@ -131,7 +131,7 @@ def password_(config: str, password_file: str | None, generate: bool, name: str)
         if name not in (account.name for account in source.list()):
             raise LookupError(f"there is no account {name!r}")
         secret = _password(name, password_file, generate)
-        source.set_password(name, hash_password(secret))
+        source.set_password(name, hash_password(secret), scram=_scram(settings, secret))
     except (LookupError, ValueError) as error:
         raise Refused(_text(error)) from None
     say(f"{name} has a new password")
@@ -142,7 +142,7 @@ def add_account(settings: Settings, account: Account, secret: str) -> None:
     """Add an account with this password; raise :class:`Refused`."""
     os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
     try:
-        _source(settings).add(account, hash_password(secret))
+        _source(settings).add(account, hash_password(secret), _scram(settings, secret))
     except ValueError as error:
         raise Refused(_text(error)) from None
 
@@ -154,6 +154,11 @@ def addresses_of(settings: Settings, account: Account) -> list[str]:
 
 def _source(settings: Settings) -> FileSource:
     return FileSource(accounts_file(settings))
+
+
+def _scram(settings: Settings, secret: str) -> str:
+    """Keys for SCRAM, where the settings want them kept."""
+    return make_scram_keys(secret) if settings.accounts.scram != "no" else ""
 
 
 def _password(name: str, password_file: str | None, generate: bool) -> str:

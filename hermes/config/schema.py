@@ -211,6 +211,19 @@ class MailboxSettings:
 
 
 @attrs.frozen
+class AccountsSettings:
+    """What is kept of people's passwords, and how they can log in."""
+
+    scram: str = _setting(
+        "choice",
+        "no",
+        "Whether SCRAM-SHA-256 keys of passwords are kept and logins by them are offered; prepare keeps them, and offers nothing "
+        "yet: they are made when a password is set, and at logins by PLAIN and LOGIN.",
+        choices=("no", "prepare", "yes"),
+    )
+
+
+@attrs.frozen
 class POP3Settings:
     """Reading mail by POP3."""
 
@@ -275,6 +288,7 @@ class Settings:
     direct: DirectSettings = attrs.field(factory=DirectSettings)
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
+    accounts: AccountsSettings = attrs.field(factory=AccountsSettings)
     pop3: POP3Settings = attrs.field(factory=POP3Settings)
     trace: TraceSettings = attrs.field(factory=TraceSettings)
     log: LogSettings = attrs.field(factory=LogSettings)

@@ -25,10 +25,14 @@ _UNFIT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f,<>]")
 
 @attrs.frozen
 class Record:
-    """An account as it stands in the source: ``password_hash`` is empty when nobody can log in."""
+    """
+    An account as it stands in the source: ``password_hash`` is empty when nobody can log in, ``scram`` when its password cannot
+    be proved by SCRAM.
+    """
 
     account: Account
     password_hash: str = ""
+    scram: str = ""
 
 
 @attrs.frozen

@@ -1,5 +1,5 @@
 """
-The directory behind ``twisted.cred``: a checker for passwords, a realm of mailboxes and deliveries, and their portal.
+The directory behind ``twisted.cred``: a checker for passwords and proofs, a realm of mailboxes and deliveries, and their portal.
 
 A Twisted programmer's checker can stand beside or instead of ours, and Twisted's protocols, or anybody's, can use the
 portal: an avatar's id is the account's name.
@@ -20,7 +20,7 @@ from twisted.mail.smtp import IMessageDelivery
 from zope.interface import Interface, implementer
 
 from hermes.core.account import Account
-from hermes.interfaces import IDirectory, IStreamingMailbox, MailboxInUseError
+from hermes.interfaces import IDirectory, IProvedAccount, IStreamingMailbox, MailboxInUseError
 
 #: What a realm answers: the interface asked for, the avatar, and what to call at the end of the session.
 Avatar = tuple[type[Interface], object, Callable[[], None]]
@@ -28,16 +28,30 @@ Avatar = tuple[type[Interface], object, Callable[[], None]]
 
 @implementer(ICredentialsChecker)
 class AccountChecker:
-    """Checks names and passwords; names may be an account's name or one of its addresses."""
+    """
+    Checks names and passwords; names may be an account's name or one of its addresses.
 
-    credentialInterfaces = (IUsernamePassword,)
+    Who has proved a password already (SCRAM) needs an account that may log in, and no more: see :class:`IProvedAccount` for why
+    nobody from outside can come that way.
+    """
+
+    credentialInterfaces = (IUsernamePassword, IProvedAccount)
 
     def __init__(self, directory: IDirectory) -> None:
         self._directory = directory
 
-    def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes | tuple[()]]:
+    def requestAvatarId(self, credentials: IUsernamePassword | IProvedAccount) -> Deferred[bytes | tuple[()]]:
         """The account's name; fails with UnauthorizedLogin, or with TooBusyError when it is to be tried later."""
+        if IProvedAccount.providedBy(credentials):
+            return Deferred.fromCoroutine(self._find(credentials.account))
         return Deferred.fromCoroutine(self._check(credentials))
+
+    async def _find(self, name: str) -> bytes | tuple[()]:
+        account = await self._directory.account(name)
+        if account is None or account.disabled:
+            # Since the keys were given.
+            raise UnauthorizedLogin("there is no such account")
+        return account.name.encode("utf-8")
 
     async def _check(self, credentials: IUsernamePassword) -> bytes | tuple[()]:
         # Twisted's protocols hand in what came over the wire.

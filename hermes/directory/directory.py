@@ -23,8 +23,10 @@ from zope.interface import implementer
 from hermes.core.account import Account, Local, Remote, Resolution, Unknown
 from hermes.core.address import split
 from hermes.directory.accounts import AccountTable, Record, address_key, domain_key, local_part_key
-from hermes.directory.passwords import Passwords
-from hermes.interfaces import IDirectory
+from hermes.directory.passwords import Passwords, Verified
+from hermes.interfaces import IDirectory, IScramKeys
+from hermes.protocols.scram_keys import ScramKeys
+from hermes.protocols.scram_keys import parse as parse_scram_keys
 
 _POSTMASTER = "postmaster"
 
@@ -35,22 +37,37 @@ class AccountSource(Protocol):
     async def current(self) -> AccountTable:
         """All accounts, as they are now."""
 
-    async def change_password(self, name: str, password_hash: str, instead_of: str | None = None) -> bool:
-        """Store another hash, when ``instead_of`` is still the stored one; False when it is not."""
+    async def change_password(
+        self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
+    ) -> bool:
+        """Store another hash and its keys for SCRAM, when ``instead_of`` is still the stored hash; False when it is not."""
 
 
-@implementer(IDirectory)
+@implementer(IDirectory, IScramKeys)
 class Directory:
-    """The directory over one source. ``domains`` and ``postmaster`` are those of the settings."""
+    """
+    The directory over one source. ``domains`` and ``postmaster`` are those of the settings.
+
+    With ``makes_scram`` an account without keys for SCRAM gets them at its next login with the password itself.
+    """
 
     _log = Logger()
 
-    def __init__(self, source: AccountSource, domains: Sequence[str], postmaster: str, passwords: Passwords) -> None:
+    def __init__(
+        self,
+        source: AccountSource,
+        domains: Sequence[str],
+        postmaster: str,
+        passwords: Passwords,
+        *,
+        makes_scram: bool = False,
+    ) -> None:
         self._source = source
         self._domains = tuple(dict.fromkeys(domain_key(domain) for domain in domains))
         self._local = frozenset(self._domains)
         self._postmaster = postmaster
         self._passwords = passwords
+        self._makes_scram = makes_scram
         # Accounts that list no addresses, completed, and the table that they are of.
         self._completed: dict[str, Account] = {}
         self._completed_of: AccountTable | None = None
@@ -86,27 +103,51 @@ class Directory:
         The answer takes as long for names that do not exist. Raises TooBusyError when too many wait already.
         """
         table = await self._source.current()
-        record = table.by_name.get(name.lower())
-        if record is None and "@" in name:
-            local_part, domain = split(name)
-            record = self._listed(table, local_part_key(local_part), domain_key(domain))
+        record = self._login(table, name)
         if record is None:
             await self._passwords.verify("", "", password)
             return None
         account = record.account
-        verified = await self._passwords.verify(account.name, record.password_hash, password)
+        verified = await self._passwords.verify(
+            account.name, record.password_hash, password, wants_scram=self._makes_scram and not record.scram
+        )
         if not verified.matches or account.disabled:
             return None
-        if verified.new_hash is not None:
-            await self._renew(account.name, verified.new_hash, record.password_hash)
+        if verified.new_hash is not None or verified.scram is not None:
+            await self._renew(record, verified)
         return self._complete(table, account)
 
-    async def _renew(self, name: str, new_hash: str, old_hash: str) -> None:
-        """Store a hash with today's parameters; the login does not fail when that does."""
+    async def scram_keys(self, name: str) -> tuple[ScramKeys, str]:
+        """The keys for SCRAM of that login, and the account's name; made-up keys and an empty name when there are none."""
+        table = await self._source.current()
+        record = self._login(table, name)
+        # Made in every case, so that the time tells nothing.
+        nobody = self._passwords.keys_of_nobody(self._like_an_account(name))
+        if record is None or record.account.disabled or not record.password_hash or not record.scram:
+            return nobody, ""
+        return parse_scram_keys(record.scram), record.account.name
+
+    def _login(self, table: AccountTable, name: str) -> Record | None:
+        """Who logs in by that name or address."""
+        record = table.by_name.get(name.lower())
+        if record is None and "@" in name:
+            local_part, domain = split(name)
+            record = self._listed(table, local_part_key(local_part), domain_key(domain))
+        return record
+
+    def _like_an_account(self, name: str) -> str:
+        """One form for the names by which one account could be meant: an account has one salt for all of them."""
+        local_part, domain = split(name)
+        return local_part_key(local_part) if domain_key(domain) in self._local else name.lower()
+
+    async def _renew(self, record: Record, verified: Verified) -> None:
+        """Store a hash with today's parameters, and keys for SCRAM; the login does not fail when that does."""
+        name, old_hash = record.account.name, record.password_hash
+        new_hash, scram = verified.new_hash or old_hash, verified.scram or record.scram
         try:
-            await self._source.change_password(name, new_hash, instead_of=old_hash)
+            await self._source.change_password(name, new_hash, instead_of=old_hash, scram=scram)
         except CancelledError:
-            # Who logged in is gone. The worker stores the hash all the same.
+            # Who logged in is gone. The worker stores it all the same.
             raise
         except Exception:
             self._log.failure("the password hash of {name} could not be renewed", name=name)

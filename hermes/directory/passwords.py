@@ -8,6 +8,7 @@ others are told to come back. A name that does not exist costs as much as one th
 from __future__ import annotations
 
 import base64
+import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -19,7 +20,9 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from twisted.logger import Logger
 
 from hermes.interfaces import IGroupWorker, TooBusyError
+from hermes.protocols import scram_keys
 from hermes.protocols.saslprep import saslprep
+from hermes.protocols.scram_keys import ITERATIONS, SALT_OCTETS, ScramKeys
 
 #: Longer ones are refused unread: argon2 digests the password first, and a peer must not choose how much that is.
 MAX_PASSWORD_OCTETS = 1024
@@ -55,12 +58,23 @@ def hash_password(password: str, hasher: PasswordHasher | None = None) -> str:
     return (hasher or PasswordHasher()).hash(encode_password(password))
 
 
+def make_scram_keys(password: str) -> str:
+    """Keys of a password for the accounts file, in the caller's thread; ValueError when it cannot be a password."""
+    return str(scram_keys.derive(encode_password(password), secrets.token_bytes(SALT_OCTETS)))
+
+
 @attrs.frozen
 class Verified:
-    """What a check found; ``new_hash`` is to replace the stored one, whose parameters are out of date."""
+    """
+    What a check found.
+
+    ``new_hash`` is to replace the stored one, whose parameters are out of date; ``scram`` are keys for SCRAM, when they were
+    asked for.
+    """
 
     matches: bool
     new_hash: str | None = None
+    scram: str | None = None
 
 
 _WRONG = Verified(False)
@@ -72,6 +86,7 @@ class _Check:
 
     stored_hash: str
     password: bytes
+    wants_scram: bool = False
     abandoned: bool = False
 
 
@@ -131,6 +146,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._dummy_hash = _hash_of_nothing(self._hasher)
         self._remembered = _Remembered(now)
+        self._secret = secrets.token_bytes(32)
 
     def start(self) -> None:
         """Start the threads."""
@@ -142,10 +158,25 @@ class Passwords:
         for worker in self._workers:
             await worker.stop()
 
-    async def verify(self, account_name: str, stored_hash: str, password: str) -> Verified:
+    def keys_of_nobody(self, name: str) -> ScramKeys:
+        """
+        Keys for SCRAM that nothing proves, for a name that has none: in all that a client sees like those of a real one.
+
+        The salt stays the same for a name, as that of an account does, for as long as this process lives.
+        """
+        salt, stored_key, server_key = (
+            hmac.digest(self._secret, purpose + name.encode("utf-8", "surrogatepass"), "sha256")
+            for purpose in (b"salt:", b"stored:", b"server:")
+        )
+        return ScramKeys(ITERATIONS, salt[:SALT_OCTETS], stored_key, server_key)
+
+    async def verify(
+        self, account_name: str, stored_hash: str, password: str, *, wants_scram: bool = False
+    ) -> Verified:
         """
         Check a password against a stored hash; an empty one stands for an account without a password, or for none.
 
+        With ``wants_scram`` keys for SCRAM are made of a password that is right and was not remembered.
         Raises TooBusyError when :data:`MAX_WAITING` checks wait already.
         """
         try:
@@ -156,7 +187,7 @@ class Passwords:
         entry = self._remembered.entry(account_name, stored_hash, octets)
         if stored_hash and self._remembered.has(entry):
             return Verified(True)
-        verified = await self._check(_Check(stored_hash or self._dummy_hash, octets))
+        verified = await self._check(_Check(stored_hash or self._dummy_hash, octets, wants_scram))
         if not stored_hash:
             return _WRONG
         if verified.matches:
@@ -194,9 +225,12 @@ class Passwords:
         except InvalidHashError:
             self._log.error("a stored password is not an argon2 hash")
             return _WRONG
-        if self._hasher.check_needs_rehash(check.stored_hash):
-            return Verified(True, self._hasher.hash(check.password))
-        return Verified(True)
+        outdated = self._hasher.check_needs_rehash(check.stored_hash)
+        return Verified(
+            True,
+            self._hasher.hash(check.password) if outdated else None,
+            str(scram_keys.derive(check.password, secrets.token_bytes(SALT_OCTETS))) if check.wants_scram else None,
+        )
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:

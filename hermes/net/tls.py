@@ -7,13 +7,14 @@ are mail servers that break on either. (Those of TLS 1.2 are turned off by Twist
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import UTC, datetime
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, ISSLTransport
 from twisted.internet.ssl import CertificateOptions, TLSVersion
@@ -22,6 +23,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from hermes.interfaces import IServerTLS
+from hermes.protocols.scram import TLS_EXPORTER, TLS_SERVER_END_POINT
 
 #: Below this many days left, every (re)load of the certificate warns.
 DAYS_OF_WARNING = 14
@@ -130,12 +132,46 @@ def describe(transport: Any) -> str | None:
     """Protocol and cipher of a connection (``TLSv1.3 TLS_AES_256_GCM_SHA384``); None when it is in the clear."""
     if not ISSLTransport.providedBy(transport):
         return None
+    connection = _connection_of(transport)
+    cipher = connection.get_cipher_name() if connection is not None else None
+    return f"{connection.get_protocol_version_name()} {cipher}" if connection is not None and cipher else "TLS"
+
+
+def channel_binding(transport: Any, name: str) -> bytes | None:
+    """
+    The octets that only the two ends of this very connection know (RFC 5056), after its handshake.
+
+    ``name`` is ``tls-exporter`` (RFC 9266) or ``tls-server-end-point`` (RFC 5929 4); None when this connection has no such
+    binding.
+    """
+    connection = _connection_of(transport)
+    if connection is None or not connection.get_cipher_name():
+        return None
+    if name == TLS_SERVER_END_POINT:
+        return _end_point(connection)
+    # RFC 9266 3: TLS 1.2 would want the extended master secret, and OpenSSL does not say here whether it was agreed upon.
+    if name != TLS_EXPORTER or connection.get_protocol_version() != SSL.TLS1_3_VERSION:
+        return None
+    octets: bytes = connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+    return octets
+
+
+def _end_point(connection: SSL.Connection) -> bytes | None:
+    own = connection.get_certificate()
+    if own is None:
+        return None
+    certificate = own.to_cryptography()
+    algorithm = certificate.signature_hash_algorithm
+    if algorithm is None:
+        # RFC 5929 4.1: of a signature without a hash (Ed25519) it is not defined.
+        return None
+    name = "sha256" if algorithm.name in ("md5", "sha1") else algorithm.name
+    return hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest()
+
+
+def _connection_of(transport: Any) -> SSL.Connection | None:
     layer: Any = transport
     if not isinstance(layer, TLSMemoryBIOProtocol):
         # After startTLS a TCP transport keeps its place, and the TLS layer stands in as its protocol.
         layer = getattr(transport, "protocol", None)
-    if not isinstance(layer, TLSMemoryBIOProtocol):
-        return "TLS"
-    connection = layer.getHandle()
-    cipher = connection.get_cipher_name()
-    return f"{connection.get_protocol_version_name()} {cipher}" if cipher else "TLS"
+    return layer.getHandle() if isinstance(layer, TLSMemoryBIOProtocol) else None

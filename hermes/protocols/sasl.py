@@ -2,19 +2,21 @@
 The server's side of SASL (RFC 4422), apart from any protocol: SMTP and POP3 feed it decoded responses.
 
 A mechanism is given the client's responses one at a time and says for each what comes next: a challenge to send, the
-credentials that it has gathered, or what was wrong. It judges nobody: that is the owner's work. Base64 and the lines around it
-belong to the protocol (RFC 4954, RFC 5034); :func:`decoded` and :func:`encoded` are here because both need them alike.
+credentials that it has gathered, what it must know of the account to go on, or what was wrong. It lets nobody in: that is the
+owner's work. Base64 and the lines around it belong to the protocol (RFC 4954, RFC 5034); :func:`decoded` and :func:`encoded` are
+here because both need them alike. The mechanisms that can be offered are listed in :mod:`hermes.protocols.sasl_mechanisms`.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
 
 from hermes.protocols.saslprep import saslprep
+from hermes.protocols.scram_keys import ScramKeys
 
 #: RFC 4616 2: authzid, authcid and passwd should each be taken up to 255 octets.
 MAX_FIELD_OCTETS = 255
@@ -51,11 +53,55 @@ class Malformed:
     reason: str
 
 
-Step = Prompt | Credentials | Malformed
+@attrs.frozen
+class ServerPart:
+    """
+    What a mechanism that proves passwords needs from the server's side, in the middle of its exchange.
+
+    ``keys`` are those of the account, or made-up ones, which nothing proves; ``nonce`` is new for each exchange, of printable
+    characters without a comma; ``binding`` are the octets of the channel binding that was asked for, empty for none.
+    """
+
+    keys: ScramKeys
+    nonce: str
+    binding: bytes = b""
+
+
+@attrs.define
+class KeysWanted:
+    """
+    The client has said who it is, and the exchange goes on with the keys of that account: find them, or refuse.
+
+    ``binding`` names the channel binding (RFC 5056) that it wants, empty for none; ``proceed`` makes the next challenge.
+    """
+
+    mechanism: str
+    name: str
+    authorization: str
+    binding: str
+    proceed: Callable[[ServerPart], Prompt] = attrs.field(repr=False, eq=False)
+
+
+@attrs.define
+class Proof:
+    """
+    An exchange that proves a password without showing it has come to its end: let the client in, or refuse.
+
+    It is about the keys that were given for ``name``; ``matches`` says whether the client has proved that it knows the password.
+    ``reason`` says for the trace what else was wrong.
+    """
+
+    mechanism: str
+    name: str
+    matches: bool
+    reason: str = ""
+
+
+Step = Prompt | Credentials | KeysWanted | Proof | Malformed
 
 
 class Mechanism(Protocol):
-    """One exchange. It is made for each AUTH command and thrown away after Credentials or Malformed."""
+    """One exchange. It is made for each AUTH command and thrown away after Credentials, Proof or Malformed."""
 
     def step(self, response: bytes | None) -> Step:
         """Take a response, decoded; the first is None when the client gave no initial response."""
@@ -95,10 +141,6 @@ class Login:
             self._name = text
             return Prompt(b"Password:")
         return Credentials("LOGIN", self._name, text)
-
-
-#: What can be offered, by name.
-MECHANISMS: Mapping[str, Callable[[], Mechanism]] = {"PLAIN": Plain, "LOGIN": Login}
 
 
 def decoded(text: bytes) -> bytes | None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
-from hermes.protocols.sasl import Credentials
+from hermes.protocols.sasl import Credentials, KeysWanted, Proof
 
 #: What of a name is kept for the trace: people type passwords and worse into the wrong field.
 MAX_NAME_CHARACTERS = 128
 
 
-def asks_for_another(credentials: Credentials) -> bool:
+#: What a login is known by: the password, or, where it is proved, the beginning and the end of that.
+Attempt = Credentials | KeysWanted | Proof
+
+
+def asks_for_another(credentials: Credentials | KeysWanted) -> bool:
     """True for a login that wants to act as somebody else, which nobody may here (RFC 4616 2)."""
     return credentials.authorization.lower() not in ("", credentials.name.lower())
 
@@ -20,7 +24,7 @@ def login_event(
     service: str,
     peer: str,
     tls: str | None,
-    credentials: Credentials,
+    attempt: Attempt,
     verdict: Verdict,
     account: str | None,
     via: str = "",
@@ -36,12 +40,12 @@ def login_event(
         "service": service,
         "peer": peer,
         "result": "refused" if refused else "accepted",
-        "mechanism": credentials.mechanism,
+        "mechanism": attempt.mechanism,
         "tls": tls,
         "rule": verdict.rule if refused else None,
         "reason": verdict.reason or None,
     }
     if via:
         facts["via"] = via
-    name = credentials.name[:MAX_NAME_CHARACTERS] if account is None else account
+    name = attempt.name[:MAX_NAME_CHARACTERS] if account is None else account
     return Event(at, Kind.LOGIN, address=name, facts=facts)

@@ -15,7 +15,7 @@ from twisted.internet.protocol import ServerFactory
 from typing_extensions import override
 
 from hermes.config.schema import POP3Settings
-from hermes.interfaces import IContentReader, IGate, IJournal, IServerTLS
+from hermes.interfaces import IContentReader, IGate, IJournal, IScramKeys, IServerTLS
 from hermes.services.pop3_session import POP3Session
 from hermes.services.turned_away import TurnedAway
 
@@ -26,7 +26,8 @@ class POP3ServerFactory(ServerFactory[Any]):
 
     ``listener`` is its name in the trace. ``sessions`` holds those that are connected, or still have a mailbox to give back,
     and ``turned_away`` counts those that were not let in. With ``implicit_tls`` the listener speaks TLS from the first octet,
-    otherwise STLS is offered where ``tls`` is given. Other settings are another factory's.
+    otherwise STLS is offered where ``tls`` is given; SCRAM is offered where ``scram`` has keys for it. Other settings are
+    another factory's.
     """
 
     noisy = False
@@ -44,6 +45,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         reader: IContentReader,
         tls: IServerTLS | None = None,
         implicit_tls: bool = False,
+        scram: IScramKeys | None = None,
     ) -> None:
         self.clock = clock
         self.settings = settings
@@ -55,6 +57,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         self.reader = reader
         self.tls = tls
         self.implicit_tls = implicit_tls
+        self.scram = scram
         self.sessions: set[POP3Session] = set()
         self.turned_away = TurnedAway()
 

@@ -35,11 +35,13 @@ from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import Response, accepted, refused
 from hermes.protocols.pop3.parameters import ServerParameters
 from hermes.protocols.pop3.server import POP3Server
-from hermes.protocols.sasl import Credentials
-from hermes.services.login_trace import asks_for_another, login_event
+from hermes.protocols.sasl import Credentials, KeysWanted, Proof, ServerPart
+from hermes.protocols.sasl_mechanisms import WITH_KEYS, WITH_PASSWORD
+from hermes.services.login_trace import Attempt, asks_for_another, login_event
 from hermes.services.pop3_maildrop import Maildrop, open_maildrop
 from hermes.services.pop3_trace import SessionTrace
 from hermes.services.pop3_transaction import Transaction
+from hermes.services.scram_login import ScramLogin
 
 if TYPE_CHECKING:
     from hermes.services.pop3_server import POP3ServerFactory
@@ -55,7 +57,10 @@ _WRONG = refused("wrong name or password", "AUTH")
 _IN_USE = refused("another session has the mailbox open", "IN-USE")
 _BUSY = refused("too many are logging in, try again later", "SYS/TEMP")
 _FAULT = refused("something went wrong here, try again later", "SYS/TEMP")
+_NO_BINDING = refused("this connection has no such channel binding")
+_FOR_ANOTHER = _WRONG, Verdict(None, "login.authorization", "asked to act as somebody else")
 _LEFT = Verdict(None, "login.left", "the client left before its answer")
+_NO_LOGIN = _FAULT, Verdict(None, "login.fault")
 _NOT_DELETED = "the marked messages could not be removed"
 
 _T = TypeVar("_T")
@@ -79,6 +84,7 @@ class POP3Session(pop3.POP3):
         self._clock = factory.clock
         self._admitted = False
         self._lingers = False
+        self._scram = ScramLogin(factory.scram)
         self._maildrop: Maildrop | None = None
         self._transaction: Transaction | None = None
         self._since = 0.0
@@ -113,7 +119,7 @@ class POP3Session(pop3.POP3):
         parameters = ServerParameters(
             hostname=factory.hostname,
             stls=factory.tls is not None,
-            mechanisms=("PLAIN", "LOGIN"),
+            mechanisms=(*(WITH_KEYS if factory.scram is not None else ()), *WITH_PASSWORD),
             login_in_clear=settings.auth_without_tls == "loopback" and is_loopback(self.peer),
         )
         self._engine = POP3Server(parameters, tls=factory.implicit_tls)
@@ -254,7 +260,9 @@ class POP3Session(pop3.POP3):
                 self._turns.write(event.octets)
             case events.Refused():
                 self._refuse(event.response)
-            case Credentials():
+            case KeysWanted():
+                await self._challenge(event)
+            case Credentials() | Proof():
                 await self._log_in(event)
             case events.StartTLS():
                 await self._start_tls()
@@ -300,15 +308,38 @@ class POP3Session(pop3.POP3):
 
     # Logging in.
 
-    async def _log_in(self, credentials: Credentials) -> None:
+    async def _challenge(self, wanted: KeysWanted) -> None:
+        """Go on with an exchange that proves a password, or end it."""
+        part = await self._server_part(wanted)
+        if isinstance(part, ServerPart):
+            self._turns.write(self._engine.challenge(part))
+        else:
+            await self._settle(wanted, *part)
+
+    async def _server_part(self, wanted: KeysWanted) -> ServerPart | tuple[Response, Verdict]:
+        allowed = self._server.gate.login_verdict(self.peer)
+        if allowed.reply is not None:
+            return refused(allowed.reply.text, "SYS/TEMP"), allowed
+        binding = tls.channel_binding(self.transport, wanted.binding) if wanted.binding else b""
+        if binding is None:
+            return _NO_BINDING, Verdict(None, "auth.channel_binding")
+        if asks_for_another(wanted):
+            return _FOR_ANOTHER
+        return await self._scram.part(wanted, binding) or _NO_LOGIN
+
+    async def _log_in(self, attempt: Credentials | Proof) -> None:
         try:
-            response, verdict = await self._judge(credentials)
+            response, verdict = await self._judge(attempt)
         except CancelledError:
             # The check was made all the same, or is under way: were it not counted, hashing would be free for who leaves.
             self._server.gate.login_failed(self.peer)
-            self._record_login(credentials, _WRONG, _LEFT)
+            self._record_login(attempt, _WRONG, _LEFT)
             raise
-        self._record_login(credentials, response, verdict)
+        await self._settle(attempt, response, verdict)
+
+    async def _settle(self, attempt: Attempt, response: Response, verdict: Verdict) -> None:
+        """Record a login and answer it; a wrong one counts and waits."""
+        self._record_login(attempt, response, verdict)
         if response is _WRONG:
             self._server.gate.login_failed(self.peer)
             await deferLater(self._clock, WRONG_PASSWORD_SECONDS)
@@ -318,19 +349,27 @@ class POP3Session(pop3.POP3):
         else:
             self._refuse(response)
 
-    def _record_login(self, credentials: Credentials, response: Response, verdict: Verdict) -> None:
+    def _record_login(self, attempt: Attempt, response: Response, verdict: Verdict) -> None:
         account = self._maildrop.account if response.positive and self._maildrop is not None else None
         now, used = self._clock.seconds(), tls.describe(self.transport)
-        self._server.journal.record(login_event(now, "pop3", self.peer, used, credentials, verdict, account))
+        self._server.journal.record(login_event(now, "pop3", self.peer, used, attempt, verdict, account))
 
-    async def _judge(self, credentials: Credentials) -> tuple[Response, Verdict]:
+    async def _judge(self, attempt: Credentials | Proof) -> tuple[Response, Verdict]:
         allowed = self._server.gate.login_verdict(self.peer)
         if allowed.reply is not None:
             return refused(allowed.reply.text, "SYS/TEMP"), allowed
-        if asks_for_another(credentials):
-            return _WRONG, Verdict(None, "login.authorization", "asked to act as somebody else")
+        if isinstance(attempt, Proof):
+            proved = self._scram.proved(attempt)
+            if proved is None:
+                return _WRONG, Verdict(None, "login.wrong", attempt.reason)
+            login = maybeDeferred(self._server.portal.login, proved, None, pop3.IMailbox)
+        elif asks_for_another(attempt):
+            return _FOR_ANOTHER
+        else:
+            name, password = attempt.name.encode("utf-8"), attempt.password.encode("utf-8")
+            login = maybeDeferred(self.authenticateUserPASS, name, password)
         try:
-            await shielded(self._counted(self._take_maildrop(credentials)), "opening a mailbox")
+            await shielded(self._counted(self._take_maildrop(login, attempt.name)), "opening a mailbox")
         except CancelledError:
             raise
         except (UnauthorizedLogin, LoginDenied):
@@ -341,14 +380,12 @@ class POP3Session(pop3.POP3):
             return _BUSY, Verdict(None, "login.busy")
         except Exception:
             self._log.failure("A login from {peer} could not be judged", peer=self.peer)
-            return _FAULT, Verdict(None, "login.fault")
+            return _NO_LOGIN
         return accepted("mailbox open"), PASS
 
-    async def _take_maildrop(self, credentials: Credentials) -> None:
-        name, password = credentials.name.encode("utf-8"), credentials.password.encode("utf-8")
-        login = maybeDeferred(self.authenticateUserPASS, name, password)
+    async def _take_maildrop(self, login: Deferred[Any], name: str) -> None:
         try:
-            maildrop = await open_maildrop(login, credentials.name, self._server.reader)
+            maildrop = await open_maildrop(login, name, self._server.reader)
         except (UnauthorizedLogin, LoginDenied, MailboxInUseError, TooBusyError):
             if self._turns.stopped:
                 # The client has left, and a refusal that nobody hears is no fault.

@@ -25,7 +25,7 @@ from hermes.config.schema import SMTPSettings
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IGate, IJournal, IServerTLS
+from hermes.interfaces import IGate, IJournal, IScramKeys, IServerTLS
 from hermes.net.peer import UNKNOWN_PEER, normal, peer_of, within
 from hermes.net.turns import Stream, Turns
 from hermes.protocols.proxy import Header
@@ -81,7 +81,7 @@ class SessionContext:
 
     ``listener`` is its name in the trace; ``parameters`` gives the engine's parameters for a peer; ``sessions`` holds those
     that are connected, and ``turned_away`` counts those that were not let in; with ``implicit_tls`` TLS comes before
-    everything else (RFC 8314 3).
+    everything else (RFC 8314 3); ``scram`` has the keys for SCRAM, where that is offered.
     """
 
     settings: SMTPSettings
@@ -97,6 +97,7 @@ class SessionContext:
     implicit_tls: bool
     sessions: set[SMTPConnection]
     turned_away: TurnedAway
+    scram: IScramKeys | None = None
 
     def believes(self, peer: str) -> bool:
         """True for a front end, which may say who its client is. LMTP has none: it is for programs on this machine."""
@@ -201,7 +202,7 @@ class SMTPConnection(smtp.ESMTP):
 
     def _new_login(self) -> Login:
         context = self._context
-        return Login(self.portal, context.gate, context.journal, self._clock, self, self.peer, self.via)
+        return Login(self.portal, context.gate, context.journal, self._clock, self, self.peer, self.via, context.scram)
 
     def _parameters(self) -> ServerParameters:
         parameters = self._context.parameters(self.peer)

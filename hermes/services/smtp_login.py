@@ -21,9 +21,11 @@ from twisted.mail import smtp
 
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IGate, IJournal, IReception, TooBusyError
-from hermes.protocols.smtp.events import Credentials
-from hermes.services.login_trace import asks_for_another, login_event
+from hermes.interfaces import IGate, IJournal, IReception, IScramKeys, TooBusyError
+from hermes.protocols.sasl import ServerPart
+from hermes.protocols.smtp.events import Credentials, KeysWanted, Proof
+from hermes.services.login_trace import Attempt, asks_for_another, login_event
+from hermes.services.scram_login import ScramLogin
 from hermes.services.twisted_delivery import TwistedDelivery
 
 #: A wrong password costs this much time for each that came before it in the session, and not more than the greatest.
@@ -35,7 +37,10 @@ MAX_FAILURE_SECONDS = 5
 _WRONG = Reply.of(535, "5.7.8", "Name or password is wrong")
 _BUSY = Verdict(Reply.of(454, "4.7.0", "Too many are logging in: try again later"), "login.busy")
 _FAULT = Verdict(Reply.of(454, "4.7.0", "Logging in does not work now: try again later"), "login.fault")
+_NO_BINDING = Verdict(Reply.of(501, "5.5.4", "This connection has no such channel binding"), "auth.channel_binding")
 _LEFT = Verdict(_WRONG, "login.left", "the client left before its answer")
+# That such an account exists is not said.
+_FOR_ANOTHER = Verdict(_WRONG, "login.authorization", "asked to act as somebody else")
 _ANONYMOUS_REFUSED = Verdict(Reply.of(530, "5.7.0", "Log in first"), "login.required")
 
 
@@ -53,6 +58,7 @@ class Login:
         session: smtp.SMTP,
         peer: str,
         via: str = "",
+        scram: IScramKeys | None = None,
     ) -> None:
         self._portal = portal
         self._gate = gate
@@ -61,6 +67,7 @@ class Login:
         self._session = session
         self._peer = peer
         self._via = via
+        self._scram = ScramLogin(scram)
         self._failures = 0
         self._logout: Callable[[], object] | None = None
         self.reception: IReception | None = None
@@ -90,39 +97,66 @@ class Login:
             return _ANONYMOUS_REFUSED
         return PASS
 
-    async def log_in(self, credentials: Credentials, tls: str | None) -> Verdict:
-        """Judge name and password, make the peer wait when they are wrong, and record what happened."""
+    async def server_part(self, wanted: KeysWanted, tls: str | None, binding: bytes | None) -> ServerPart | Verdict:
+        """
+        What a SCRAM exchange goes on with, or a refusal; ``binding`` is the channel binding that it wants, None for one that
+        the connection does not have.
+        """
+        verdict = self._gate.login_verdict(self._peer)
+        if verdict.accepted:
+            if binding is None:
+                verdict = _NO_BINDING
+            elif asks_for_another(wanted):
+                verdict = _FOR_ANOTHER
+            else:
+                part = await self._scram.part(wanted, binding)
+                if part is not None:
+                    return part
+                verdict = _FAULT
+        await self._settle(wanted, tls, verdict)
+        return verdict
+
+    async def log_in(self, attempt: Credentials | Proof, tls: str | None) -> Verdict:
+        """Judge name and password, or proof, make the peer wait when they are wrong, and record what happened."""
         try:
-            verdict = await self._judge(credentials)
+            verdict = await self._judge(attempt)
         except CancelledError:
             # The check was made all the same, or was under way: were it not counted, hashing would be free for who leaves.
             self._gate.login_failed(self._peer)
-            self._record(credentials, tls, _LEFT)
+            self._record(attempt, tls, _LEFT)
             raise
-        self._record(credentials, tls, verdict)
+        await self._settle(attempt, tls, verdict)
+        return verdict
+
+    async def _settle(self, attempt: Attempt, tls: str | None, verdict: Verdict) -> None:
+        """Record a login, and let a wrong one count and wait."""
+        self._record(attempt, tls, verdict)
         if verdict.reply is _WRONG:
             self._gate.login_failed(self._peer)
             self._failures += 1
             seconds = min(self._failures * SECONDS_PER_FAILURE, MAX_FAILURE_SECONDS)
             await deferLater(self._clock, seconds)
-        return verdict
 
-    def _record(self, credentials: Credentials, tls: str | None, verdict: Verdict) -> None:
+    def _record(self, attempt: Attempt, tls: str | None, verdict: Verdict) -> None:
         account = self.name if verdict.accepted else None
         now = self._clock.seconds()
-        self._journal.record(login_event(now, "smtp", self._peer, tls, credentials, verdict, account, self._via))
+        self._journal.record(login_event(now, "smtp", self._peer, tls, attempt, verdict, account, self._via))
 
-    async def _judge(self, credentials: Credentials) -> Verdict:
+    async def _judge(self, attempt: Credentials | Proof) -> Verdict:
         allowed: Verdict = self._gate.login_verdict(self._peer)
         if not allowed.accepted:
             return allowed
-        if asks_for_another(credentials):
-            # That such an account exists is not said.
-            return Verdict(_WRONG, "login.authorization", "asked to act as somebody else")
+        credentials: ICredentials | None
+        if isinstance(attempt, Proof):
+            credentials = self._scram.proved(attempt)
+            if credentials is None:
+                return Verdict(_WRONG, "login.wrong", attempt.reason)
+        elif asks_for_another(attempt):
+            return _FOR_ANOTHER
+        else:
+            credentials = UsernamePassword(attempt.name.encode("utf-8"), attempt.password.encode("utf-8"))
         try:
-            reception = await self._enter(
-                UsernamePassword(credentials.name.encode("utf-8"), credentials.password.encode("utf-8"))
-            )
+            reception = await self._enter(credentials)
         except CancelledError:
             raise
         except (UnauthorizedLogin, LoginDenied):
@@ -132,7 +166,7 @@ class Login:
         except Exception:
             self._log.failure("A login from {peer} could not be judged", peer=self._peer)
             return _FAULT
-        self.name = reception.account.name if reception.account is not None else credentials.name
+        self.name = reception.account.name if reception.account is not None else attempt.name
         return PASS
 
     async def _enter(self, credentials: ICredentials) -> IReception:

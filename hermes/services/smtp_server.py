@@ -13,29 +13,29 @@ from twisted.internet.protocol import ServerFactory
 from typing_extensions import override
 
 from hermes.config.schema import SMTPSettings
-from hermes.interfaces import IGate, IJournal, IServerTLS
+from hermes.interfaces import IGate, IJournal, IScramKeys, IServerTLS
 from hermes.net.peer import is_loopback
+from hermes.protocols.sasl_mechanisms import WITH_KEYS, WITH_PASSWORD
 from hermes.protocols.smtp.events import Flavor
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.services.smtp_connection import SessionContext, SMTPConnection
 from hermes.services.smtp_session import SMTPSession
 from hermes.services.turned_away import TurnedAway
 
-#: What AUTH offers: both send the password as it is, so both want TLS (RFC 4954 4).
-MECHANISMS = ("PLAIN", "LOGIN")
-
 
 def server_parameters(
-    settings: SMTPSettings, hostname: str, flavor: Flavor, *, starttls: bool, has_login: bool
+    settings: SMTPSettings, hostname: str, flavor: Flavor, *, starttls: bool, has_login: bool, has_keys: bool = False
 ) -> ServerParameters:
-    """What the engine of a session is told, when the peer is not this machine."""
+    """What the engine of a session is told, when the peer is not this machine; ``has_keys`` says that SCRAM is offered."""
+    # Those that show the password want TLS (RFC 4954 4). SCRAM does not, but what follows it does (RFC 8314 3).
+    mechanisms = (*WITH_KEYS, *WITH_PASSWORD) if has_keys else WITH_PASSWORD
     return ServerParameters(
         hostname=hostname,
         flavor=flavor,
         max_size_octets=settings.max_size,
         starttls=starttls,
         # RFC 2033 knows AUTH too, but what delivers by LMTP is a program on this machine or trusted like one.
-        mechanisms=MECHANISMS if has_login and flavor is not Flavor.LMTP else (),
+        mechanisms=mechanisms if has_login and flavor is not Flavor.LMTP else (),
         normalize_newlines=settings.bare_newlines == "normalize",
         max_recipients=settings.max_recipients,
         max_messages=settings.max_messages,
@@ -47,7 +47,8 @@ class SMTPServerFactory(ServerFactory):
     Makes the sessions of one listener.
 
     ``sessions`` holds those that are connected. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether
-    STARTTLS is; with ``implicit_tls`` a session begins with TLS. Other settings are another factory's.
+    STARTTLS is; with ``implicit_tls`` a session begins with TLS. ``scram`` has the keys for SCRAM; without it SCRAM is not
+    offered. Other settings are another factory's.
     """
 
     noisy = False
@@ -65,6 +66,7 @@ class SMTPServerFactory(ServerFactory):
         journal: IJournal,
         server_tls: IServerTLS | None = None,
         implicit_tls: bool = False,
+        scram: IScramKeys | None = None,
     ) -> None:
         if implicit_tls and server_tls is None:
             raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
@@ -75,6 +77,7 @@ class SMTPServerFactory(ServerFactory):
             flavor,
             starttls=server_tls is not None and not implicit_tls,
             has_login=portal is not None,
+            has_keys=scram is not None,
         )
         in_clear = self._clear.mechanisms if settings.auth_without_tls == "loopback" else ()
         self._loopback = attrs.evolve(self._clear, mechanisms_in_clear=in_clear)
@@ -92,6 +95,7 @@ class SMTPServerFactory(ServerFactory):
             implicit_tls,
             self.sessions,
             TurnedAway(),
+            scram,
         )
 
     def _parameters(self, peer: str) -> ServerParameters:

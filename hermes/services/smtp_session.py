@@ -118,7 +118,15 @@ class SMTPSession(SMTPConnection):
         self._write(self._engine.accept_client(GREETING))
         return None
 
-    async def _credentials(self, event: events.Credentials) -> Reply | None:
+    async def _keys_wanted(self, event: events.KeysWanted) -> Reply | None:
+        binding = tls.channel_binding(self.transport, event.binding) if event.binding else b""
+        part = await self._login.server_part(event, self._tls, binding)
+        if isinstance(part, Verdict):
+            return self._refuse(part, "AUTH")
+        self._write(self._engine.challenge(part))
+        return None
+
+    async def _credentials(self, event: events.Credentials | events.Proof) -> Reply | None:
         verdict = await self._login.log_in(event, self._tls)
         return _LOGGED_IN if verdict.reply is None else self._refuse(verdict, "AUTH")
 
@@ -248,7 +256,9 @@ class SMTPSession(SMTPConnection):
 _ANSWERS: dict[type, Callable[[SMTPSession, Any], Awaitable[Reply | None]]] = {
     events.Hello: SMTPSession._hello,
     events.StartTLS: SMTPSession._start_tls,
+    events.KeysWanted: SMTPSession._keys_wanted,
     events.Credentials: SMTPSession._credentials,
+    events.Proof: SMTPSession._credentials,
     events.Challenge: SMTPSession._challenge,
     events.MailFrom: SMTPSession._mail,
     events.RecipientTo: SMTPSession._recipient,

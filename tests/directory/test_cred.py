@@ -20,7 +20,7 @@ from zope.interface.verify import verifyObject
 from hermes.core.account import Account
 from hermes.directory.cred import AccountChecker, Realm, make_portal
 from hermes.directory.directory import Directory
-from hermes.interfaces import MailboxInUseError, TooBusyError
+from hermes.interfaces import IProvedAccount, MailboxInUseError, TooBusyError
 from hermes.mailbox.reading import POP3Mailbox
 from tests.support.accounts import MemorySource, passwords_with, record
 from tests.support.maildirs import calling_worker, clock_at, files_in, mailboxes_in, put
@@ -146,7 +146,7 @@ class RealmTests(PortalTestCase):
 
     def test_checkers(self) -> None:
         """Names and passwords and anonymous peers are checked; a programmer's own checker takes ours' place."""
-        self.assertEqual({IUsernamePassword, IAnonymous}, set(self.portal.checkers))
+        self.assertEqual({IUsernamePassword, IProvedAccount, IAnonymous}, set(self.portal.checkers))
         theirs = InMemoryUsernamePasswordDatabaseDontUse(joe=b"their own")
         portal = make_portal(self.directory, self.mailboxes.mailbox, self.make_delivery, [theirs])
         self.assertIn(IUsernameHashedPassword, portal.checkers)
@@ -229,7 +229,7 @@ class _Quiet:
 class _Busy:
     """Passwords that are always too busy."""
 
-    async def verify(self, account_name: str, stored_hash: str, password: str) -> object:
+    async def verify(self, account_name: str, stored_hash: str, password: str, *, wants_scram: bool = False) -> object:
         """Refuse."""
         raise TooBusyError("too many")
 

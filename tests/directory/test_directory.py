@@ -248,7 +248,7 @@ class AccountTests(SynchronousTestCase):
 class _Busy:
     """Passwords that are always too busy."""
 
-    async def verify(self, account_name: str, stored_hash: str, password: str) -> object:
+    async def verify(self, account_name: str, stored_hash: str, password: str, *, wants_scram: bool = False) -> object:
         """Refuse."""
         raise TooBusyError("too many")
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.protocols.sasl import MECHANISMS, Credentials, Login, Malformed, Plain, Prompt, decoded, encoded
+from hermes.protocols.sasl import Credentials, Login, Malformed, Plain, Prompt, decoded, encoded
+from hermes.protocols.sasl_mechanisms import WITH_PASSWORD, begin
 
 
 class PlainTests(SynchronousTestCase):
@@ -81,9 +82,9 @@ class CommonTests(SynchronousTestCase):
     """What all mechanisms share."""
 
     def test_table(self) -> None:
-        """Each mechanism in the table gives credentials under its own name."""
-        for name, mechanism in MECHANISMS.items():
-            exchange = mechanism()
+        """Each mechanism that shows the password gives credentials under its own name."""
+        for name in WITH_PASSWORD:
+            exchange = begin(name, WITH_PASSWORD)
             step = exchange.step(b"\0a\0b" if name == "PLAIN" else b"a")
             if isinstance(step, Prompt):
                 step = exchange.step(b"b")

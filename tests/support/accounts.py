@@ -33,17 +33,21 @@ class MemorySource:
     def __init__(self, *records: Record) -> None:
         self.table: AccountTable = table_of(records)
         self.changed: list[tuple[str, str, str | None]] = []
+        self.scram: list[str] = []
         self.fault: Exception | None = None
 
     async def current(self) -> AccountTable:
         """All of them."""
         return self.table
 
-    async def change_password(self, name: str, password_hash: str, instead_of: str | None = None) -> bool:
+    async def change_password(
+        self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
+    ) -> bool:
         """Remember the change."""
         if self.fault is not None:
             raise self.fault
         self.changed.append((name, password_hash, instead_of))
+        self.scram.append(scram)
         return True
 
 

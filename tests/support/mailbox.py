@@ -8,12 +8,12 @@ from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.mail.pop3 import IMailbox
 from zope.interface import implementer
 
 from hermes.core.message import Content
-from hermes.interfaces import IContentReader, IStreamingMailbox, MailboxInUseError
+from hermes.interfaces import IContentReader, IProvedAccount, IStreamingMailbox, MailboxInUseError
 
 
 def on_the_wire(message: bytes) -> bytes:
@@ -188,7 +188,7 @@ class MailboxRealm:
 class Passwords:
     """Checks against a dictionary of text; ``fault`` is raised instead, when set."""
 
-    credentialInterfaces = (IUsernamePassword,)
+    credentialInterfaces = (IUsernamePassword, IProvedAccount)
 
     def __init__(self, passwords: dict[str, str]) -> None:
         self.passwords = passwords
@@ -203,8 +203,10 @@ class Passwords:
             raise UnauthorizedLogin
         return name.encode()
 
-    def requestAvatarId(self, credentials: IUsernamePassword) -> Deferred[bytes]:
-        """What the portal asks: names and passwords are octets, as Twisted's protocols give them."""
+    def requestAvatarId(self, credentials: IUsernamePassword | IProvedAccount) -> Deferred[bytes]:
+        """What the portal asks: names and passwords are octets, as Twisted's protocols give them; a proof is believed."""
+        if IProvedAccount.providedBy(credentials):
+            return succeed(credentials.account.encode())
         return Deferred.fromCoroutine(self._check(credentials.username.decode(), credentials.password.decode()))
 
 

@@ -20,6 +20,7 @@ from hermes.interfaces import IGate, IJournal, IServerTLS
 from hermes.services.pop3_server import POP3ServerFactory
 from hermes.services.pop3_session import POP3Session
 from tests.support.mailbox import MailboxRealm, MemoryReader, Passwords
+from tests.support.scram import MemoryKeys
 
 
 @implementer(IGate)
@@ -124,6 +125,7 @@ class Site:
     clock: Clock = attrs.field(factory=Clock)
     gate: OpenGate = attrs.field(factory=OpenGate)
     journal: ListJournal = attrs.field(factory=ListJournal)
+    scram: MemoryKeys | None = None
     reader: MemoryReader = attrs.field(factory=MemoryReader)
     checker: Passwords = attrs.field(init=False)
     factory: POP3ServerFactory = attrs.field(init=False)
@@ -139,6 +141,7 @@ class Site:
             gate=self.gate,
             journal=self.journal,
             reader=self.reader,
+            scram=self.scram,
         )
 
     def connect(self, wire: Wire | None = None) -> Client:

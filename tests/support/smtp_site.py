@@ -12,7 +12,7 @@ from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -27,7 +27,7 @@ from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
 from hermes.core.outcome import FITS, PASS, Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IMailboxes, TooBusyError
+from hermes.interfaces import IMailboxes, IProvedAccount, IScramKeys, TooBusyError
 from hermes.policy.access import Access
 from hermes.policy.relay import RelayPolicy
 from hermes.protocols.smtp.events import Flavor
@@ -178,7 +178,7 @@ class ListRelayManager:
 class Checker:
     """Passwords of the directory; ``answer`` is what a test makes it wait for or fail with."""
 
-    credentialInterfaces = (IUsernamePassword,)
+    credentialInterfaces = (IUsernamePassword, IProvedAccount)
 
     def __init__(self, directory: MemoryDirectory) -> None:
         self._directory = directory
@@ -186,9 +186,15 @@ class Checker:
         self.fault: Exception | None = None
         self.waits_for: Deferred[None] | None = None
         self.tried: list[tuple[bytes, bytes]] = []
+        self.proved: list[str] = []
 
     def requestAvatarId(self, credentials: Any) -> Deferred[str]:
-        """Judge name and password."""
+        """Judge name and password, or let in who has proved an account's."""
+        if IProvedAccount.providedBy(credentials):
+            self.proved.append(credentials.account)
+            if self.fault is not None:
+                return fail(self.fault)
+            return succeed(credentials.account)
         return Deferred.fromCoroutine(self._judge(credentials.username, credentials.password))
 
     async def _judge(self, name: bytes, password: bytes) -> str:
@@ -312,6 +318,7 @@ class Site:
         postmaster: str = "bob@example.org",
         access: Mapping[str, AccessSettings] | None = None,
         mailboxes: IMailboxes | None = None,
+        scram: IScramKeys | None = None,
         **smtp_settings: Any,
     ) -> None:
         self.clock = Clock()
@@ -347,6 +354,7 @@ class Site:
             journal=self.journal,
             server_tls=NoTLS() if tls else None,
             implicit_tls=implicit_tls,
+            scram=scram,
         )
 
     def connect(self, peer: str = "192.0.2.7", greet: str | None = "EHLO client.example.com") -> Client:

@@ -4,14 +4,16 @@
     # who has a mailbox
     [joe]
     password = $argon2id$...
+    scram = SCRAM-SHA-256$...
     addresses = joe@example.org, info@example.org
     name = Joe of the Front Desk
     disabled = no
     quota = 100M
 
 One section for each account, named for it. Every key may be missing: without ``password`` nobody can log in, without
-``addresses`` the account has its name at each of the server's domains, and ``quota`` is the default one. The rules are those of
-the standard INI reader, without interpolation; a line that begins with white space continues the value above it.
+``addresses`` the account has its name at each of the server's domains, and ``quota`` is the default one. ``scram`` are keys
+of the same password (:mod:`hermes.protocols.scram_keys`): who changes ``password`` by hand removes that line. The rules are
+those of the standard INI reader, without interpolation; a line that begins with white space continues the value above it.
 
 The file is read and edited here rather than by ``configparser`` and ``configupdater``: with 100,000 accounts these take five and
 eight seconds (measured), ours well under one, which matters because a server edits it whenever somebody changes a
@@ -29,8 +31,9 @@ import attrs
 from hermes.core.account import Account
 from hermes.core.units import parse_flag, parse_size
 from hermes.directory.accounts import AccountTable, DuplicateAddressError, Record, check_address, check_name, table_of
+from hermes.protocols.scram_keys import parse as parse_scram_keys
 
-KEYS = ("password", "addresses", "name", "disabled", "quota")
+KEYS = ("password", "scram", "addresses", "name", "disabled", "quota")
 
 # What argon2-cffi writes and reads: "$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH"
 _PASSWORD_HASH = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z")
@@ -138,7 +141,7 @@ def _record(path: str, section: Section) -> Record:
         found.get("disabled", False),  # type: ignore[arg-type]
         found.get("quota", 0),  # type: ignore[arg-type]
     )
-    return Record(account, found.get("password", ""))  # type: ignore[arg-type]
+    return Record(account, found.get("password", ""), found.get("scram", ""))  # type: ignore[arg-type]
 
 
 def check_password_hash(value: str) -> str:
@@ -146,6 +149,13 @@ def check_password_hash(value: str) -> str:
     if value and not _PASSWORD_HASH.match(value):
         # The value may be somebody's password: it must not be repeated.
         raise ValueError("the password is not an argon2 hash: set it with `hermes user password`")
+    return value
+
+
+def check_scram_keys(value: str) -> str:
+    """The keys as they are written when they can be read; ValueError else."""
+    if value:
+        parse_scram_keys(value)
     return value
 
 
@@ -159,6 +169,7 @@ def _full_name(value: str) -> str:
 
 _READERS: dict[str, Callable[[str], object]] = {
     "password": check_password_hash,
+    "scram": check_scram_keys,
     "addresses": _addresses,
     "name": _full_name,
     "disabled": parse_flag,

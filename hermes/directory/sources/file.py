@@ -22,7 +22,7 @@ from hermes.config.durable import write_durably
 from hermes.core.account import Account
 from hermes.directory.accounts import AccountTable, Record, check_address, check_name, table_of
 from hermes.directory.sources import file_edit
-from hermes.directory.sources.accounts_file import AccountsFileError, check_password_hash, parse
+from hermes.directory.sources.accounts_file import AccountsFileError, check_password_hash, check_scram_keys, parse
 from hermes.interfaces import IGroupWorker
 
 #: How often the file is looked at while accounts are asked for: an edit is in force within a second.
@@ -153,11 +153,12 @@ class FileSource:
         """All accounts, in the order of the file."""
         return [record.account for record in self._read().table.by_name.values()]
 
-    def add(self, account: Account, password_hash: str) -> None:
+    def add(self, account: Account, password_hash: str, scram: str = "") -> None:
         """Add an account; ValueError when its name or one of its addresses cannot be, or is somebody's already."""
         # Values are written into lines: what is checked here can not begin another line.
         check_name(account.name)
         check_password_hash(password_hash)
+        check_scram_keys(scram)
         account = attrs.evolve(
             account,
             addresses=tuple(check_address(address) for address in account.addresses),
@@ -168,31 +169,34 @@ class FileSource:
             if account.name in table.by_name:
                 raise ValueError(f"there is an account {account.name!r} already")
             table_of([*table.by_name.values(), Record(account)])
-            edit.text = file_edit.with_account(edit.text, account, password_hash)
+            edit.text = file_edit.with_account(edit.text, account, password_hash, scram)
 
     def remove(self, name: str) -> None:
         """Remove an account, not its mailbox; LookupError when there is none."""
         with self._edit() as edit:
             edit.text = file_edit.without_account(self.path, edit.text, name)
 
-    def set_password(self, name: str, password_hash: str, instead_of: str | None = None) -> bool:
+    def set_password(self, name: str, password_hash: str, instead_of: str | None = None, scram: str = "") -> bool:
         """
-        Set an account's password; LookupError when there is no such account.
+        Set an account's password, and its keys for SCRAM or none; LookupError when there is no such account.
 
         With ``instead_of`` only when that is the hash in force: False when somebody has changed it meanwhile.
         """
         check_password_hash(password_hash)
+        check_scram_keys(scram)
         with self._edit() as edit:
             if instead_of is not None and file_edit.password_in(self.path, edit.text, name) != instead_of:
                 return False
-            edit.text = file_edit.with_password(self.path, edit.text, name, password_hash)
+            edit.text = file_edit.with_password(self.path, edit.text, name, password_hash, scram)
         return True
 
-    async def change_password(self, name: str, password_hash: str, instead_of: str | None = None) -> bool:
+    async def change_password(
+        self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
+    ) -> bool:
         """Do what :meth:`set_password` does, in the worker."""
         if self._worker is None:
-            return self.set_password(name, password_hash, instead_of)
-        changed: bool = await self._worker.submit(lambda: self.set_password(name, password_hash, instead_of))
+            return self.set_password(name, password_hash, instead_of, scram)
+        changed: bool = await self._worker.submit(lambda: self.set_password(name, password_hash, instead_of, scram))
         # In force for the very next question.
         self._look_at = 0.0
         return changed

@@ -13,11 +13,13 @@ from hermes.core.units import format_size
 from hermes.directory.sources.accounts_file import Section, sections_of
 
 
-def with_account(text: str, account: Account, password_hash: str) -> str:
+def with_account(text: str, account: Account, password_hash: str, scram: str = "") -> str:
     """The text with a new account at its end."""
     lines = [f"[{account.name}]"]
     if password_hash:
         lines.append(f"password = {password_hash}")
+    if scram:
+        lines.append(f"scram = {scram}")
     if account.addresses:
         lines.append(f"addresses = {', '.join(account.addresses)}")
     if account.full_name:
@@ -41,14 +43,24 @@ def without_account(path: str, text: str, name: str) -> str:
     return _joined([*lines[:first], *lines[section.last_line :]])
 
 
-def with_password(path: str, text: str, name: str, password_hash: str) -> str:
-    """The text with another password for an account; LookupError when there is none."""
+def with_password(path: str, text: str, name: str, password_hash: str, scram: str = "") -> str:
+    """
+    The text with another password for an account; LookupError when there is none.
+
+    Keys of the old password go with it, or it would still open the mailbox; ``scram`` are those of the new one, if any.
+    """
     section = _section(path, text, name)
     lines = text.split("\n")
-    if "password" in section.values:
-        first, last, _ = section.values["password"]
-        return _joined([*lines[: first - 1], f"password = {password_hash}", *lines[last:]])
-    return _joined([*lines[: section.line], f"password = {password_hash}", *lines[section.line :]])
+    old = [section.values[key][:2] for key in ("password", "scram") if key in section.values]
+    place = section.values["password"][0] if "password" in section.values else section.line + 1
+    body: list[str] = []
+    for number in range(section.line + 1, section.last_line + 2):
+        if number == place:
+            body.append(f"password = {password_hash}")
+            body += [f"scram = {scram}"] if scram else []
+        if number <= section.last_line and not any(first <= number <= last for first, last in old):
+            body.append(lines[number - 1])
+    return _joined([*lines[: section.line], *body, *lines[section.last_line :]])
 
 
 def password_in(path: str, text: str, name: str) -> str:

@@ -5,15 +5,16 @@ The server engine yields these one at a time. Each is answered with exactly one 
 answer follows the first line that this returns. :class:`Answered` wants no answer: the engine has given it. Message numbers
 are those of the wire and count from 1 (RFC 1939 4); whether there is such a message is the session's to say.
 
-Two come from elsewhere or change the session: :class:`Credentials` (a name and a password, by USER and PASS or by AUTH) begins
-the TRANSACTION state when the reply is positive; its mechanism is ``USER`` for USER and PASS.
+Those of logging in come from elsewhere: :class:`Credentials` (a name and a password, by USER and PASS or by AUTH; its mechanism
+is ``USER`` for USER and PASS) and :class:`Proof` begin the TRANSACTION state when the reply is positive; :class:`KeysWanted` is
+answered with ``engine.challenge(...)``, or with a refusal.
 """
 
 from __future__ import annotations
 
 import attrs
 
-from hermes.protocols.sasl import Credentials
+from hermes.protocols.sasl import Credentials, KeysWanted, Proof
 
 #: RFC 2449 4: the first line of a response, with its CRLF.
 MAX_RESPONSE_OCTETS = 512
@@ -137,6 +138,8 @@ class Refused:
 
 Event = (
     Credentials
+    | KeysWanted
+    | Proof
     | StartTLS
     | Statistics
     | ScanListing

@@ -4,7 +4,7 @@ The server's side of POP3, without any input or output (RFC 1939, 2449, 2595, 50
 The engine is given octets and yields events (:mod:`hermes.protocols.pop3.events`); what it is told to reply, it returns as
 octets and changes its state by it:
 
-    AUTHORIZATION --positive reply to Credentials--> TRANSACTION --QUIT--> UPDATE
+    AUTHORIZATION --positive reply to Credentials or Proof--> TRANSACTION --QUIT--> UPDATE
     AUTHORIZATION --QUIT--> UPDATE
 
 Nothing that a client sends is an exception here: a line that is no command is refused, and the session goes on.
@@ -16,14 +16,14 @@ import enum
 import re
 from collections.abc import Callable
 
-from hermes.protocols import sasl
+from hermes.protocols import sasl, sasl_mechanisms
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.capabilities import capabilities, language_listing, matching_language
 from hermes.protocols.pop3.commands import TRANSACTION_COMMANDS, MalformedError, nothing
 from hermes.protocols.pop3.events import Answered, Event, Refused, Response, accepted, refused
 from hermes.protocols.pop3.parameters import MAX_COMMAND_OCTETS, MAX_SASL_OCTETS, ServerParameters
 from hermes.protocols.receive_buffer import Line, ReceiveBuffer
-from hermes.protocols.sasl import Credentials
+from hermes.protocols.sasl import Credentials, KeysWanted, Proof, ServerPart
 from hermes.protocols.saslprep import saslprep
 
 #: RFC 2449 3: a command is printable. NUL and CR would be read differently by whoever looks at logs.
@@ -54,6 +54,8 @@ class POP3Server:
         self._buffer = ReceiveBuffer()
         self._unanswered: Event | None = None
         self._mechanism: sasl.Mechanism | None = None
+        # The one whose exchange goes on when it gets keys.
+        self._wanting: sasl.Mechanism | None = None
         # The name that USER gave is good for the very next command only (RFC 1939 7).
         self._name: str | None = None
         self._next_name: str | None = None
@@ -92,11 +94,19 @@ class POP3Server:
         if isinstance(event, events.Quit):
             # RFC 1939 6: whatever became of the messages, the session is over.
             self.state = State.UPDATE
-        elif response.positive and isinstance(event, Credentials):
+        elif response.positive and isinstance(event, Credentials | Proof):
             self.state = State.TRANSACTION
         elif response.positive and isinstance(event, events.StartTLS):
             self._starting_tls = True
         return response.encode()
+
+    def challenge(self, part: ServerPart) -> bytes:
+        """Answer KeysWanted: the exchange goes on with these."""
+        wanted, self._unanswered = self._unanswered, None
+        if not isinstance(wanted, KeysWanted):
+            raise RuntimeError("no keys are wanted")
+        self._mechanism, self._wanting = self._wanting, None
+        return _challenge(wanted.proceed(part))
 
     def tls_started(self) -> None:
         """The next octet is under TLS; nothing that came before it survives (RFC 2595 4)."""
@@ -155,9 +165,9 @@ class POP3Server:
         if not words:
             return Answered(self._mechanism_listing())
         name = words[0].upper()
-        if name not in self._parameters.mechanisms:
+        if name not in self._mechanisms:
             return Refused("auth.mechanism", refused("that mechanism is not offered"))
-        mechanism = sasl.MECHANISMS[name]()
+        mechanism = sasl_mechanisms.begin(name, self._mechanisms)
         if len(words) == 1:
             return self._step(mechanism, None)
         if len(words) > 2:
@@ -176,20 +186,26 @@ class POP3Server:
         step = mechanism.step(response)
         if isinstance(step, sasl.Prompt):
             self._mechanism = mechanism
-            # RFC 5034 4: the space stays when the challenge is empty.
-            return Answered(f"+ {sasl.encoded(step.octets)}\r\n".encode("ascii"))
+            return Answered(_challenge(step))
         if isinstance(step, sasl.Malformed):
             return Refused("auth.malformed", refused(step.reason))
+        if isinstance(step, KeysWanted):
+            self._wanting = mechanism
         return step
 
     @property
     def _login_allowed(self) -> bool:
         return self._tls or self._parameters.login_in_clear
 
+    @property
+    def _mechanisms(self) -> list[str]:
+        """What AUTH offers now."""
+        return sasl_mechanisms.usable(self._parameters.mechanisms, tls=self._tls) if self._login_allowed else []
+
     def _mechanism_listing(self) -> bytes:
         # Not in RFC 5034: mail programs from before CAPA ask so, and others answer.
         lines = [accepted("mechanisms follow").encode()]
-        lines += [f"{name}\r\n".encode("ascii") for name in self._parameters.mechanisms]
+        lines += [f"{name}\r\n".encode("ascii") for name in self._mechanisms]
         return b"".join(lines) + events.TERMINATION
 
     # The other commands that need no mailbox.
@@ -209,7 +225,7 @@ class POP3Server:
         logged_in = self.state is State.TRANSACTION
         return Answered(
             capabilities(
-                mechanisms=self._parameters.mechanisms if self._login_allowed else (),
+                mechanisms=self._mechanisms,
                 stls=self._parameters.stls and not self._tls and not logged_in,
                 logged_in=logged_in,
             )
@@ -260,6 +276,11 @@ def _out_of_sequence(text: str) -> Refused:
 def _login_in_clear() -> Refused:
     # RFC 2595 2.3, RFC 8314 3.1: no password in the clear.
     return Refused("auth.clear", refused("use TLS first: say STLS, or connect to the port for TLS", "AUTH"))
+
+
+def _challenge(prompt: sasl.Prompt) -> bytes:
+    # RFC 5034 4: the space stays when the challenge is empty.
+    return f"+ {sasl.encoded(prompt.octets)}\r\n".encode("ascii")
 
 
 def _decoded(text: bytes) -> bytes:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from hermes.core.reply import Reply
 from hermes.protocols.receive_buffer import Line
-from hermes.protocols.sasl import MECHANISMS, Malformed, Prompt, decoded, encoded
+from hermes.protocols.sasl import Malformed, Mechanism, Prompt, ServerPart, decoded, encoded
 from hermes.protocols.smtp.commands import Auth, refused
-from hermes.protocols.smtp.events import Challenge, Credentials, Refused
+from hermes.protocols.smtp.events import Challenge, Credentials, KeysWanted, Proof, Refused
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.sequence import Session
 
+#: What can come of a line of the client's.
+Outcome = Challenge | KeysWanted | Credentials | Proof | Refused
+
 
 class Exchange:
-    """From AUTH until there are credentials, or it fails; it goes on for as long as challenges come out of it."""
+    """From AUTH until there is something to be judged, or it fails; it goes on for as long as challenges come out of it."""
 
-    def __init__(self, mechanism: str) -> None:
-        self._mechanism = MECHANISMS[mechanism]()
+    def __init__(self, mechanism: Mechanism) -> None:
+        self._mechanism = mechanism
 
-    def begin(self, initial: str | None) -> Challenge | Credentials | Refused:
+    def begin(self, initial: str | None) -> Outcome:
         """Take the initial response as it stands in the command; ``=`` is an empty one, None is none."""
         if initial is None:
             return self._step(None)
         return self._respond(b"" if initial == "=" else initial.encode("ascii"))
 
-    def take(self, line: bytes | Line) -> Challenge | Credentials | Refused:
+    def take(self, line: bytes | Line) -> Outcome:
         """Take the client's next line with its line end."""
         if isinstance(line, Line):
             return refused("auth.line_too_long", 500, "5.5.6", "The response is too long")
@@ -36,19 +39,28 @@ class Exchange:
             return refused("auth.canceled", 501, "5.7.0", "Login canceled")
         return self._respond(text)
 
-    def _respond(self, text: bytes) -> Challenge | Credentials | Refused:
+    def _respond(self, text: bytes) -> Outcome:
         response = decoded(text)
         if response is None:
             return refused("auth.malformed", 501, "5.5.2", "The response is not base64")
         return self._step(response)
 
-    def _step(self, response: bytes | None) -> Challenge | Credentials | Refused:
+    def _step(self, response: bytes | None) -> Outcome:
         step = self._mechanism.step(response)
         if isinstance(step, Prompt):
-            return Challenge(Reply(334, None, (encoded(step.octets),)))
+            return Challenge(_prompt(step))
         if isinstance(step, Malformed):
             return refused("auth.malformed", 501, "5.5.2", step.reason)
         return step
+
+
+def challenge(wanted: KeysWanted, part: ServerPart) -> Reply:
+    """The challenge with which an exchange goes on that wanted keys."""
+    return _prompt(wanted.proceed(part))
+
+
+def _prompt(prompt: Prompt) -> Reply:
+    return Reply(334, None, (encoded(prompt.octets),))
 
 
 def unavailable(auth: Auth, session: Session, parameters: ServerParameters) -> Refused | None:

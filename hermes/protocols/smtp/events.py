@@ -2,8 +2,9 @@
 What an SMTP client said, as values.
 
 The server engine yields these one at a time. Each is answered with exactly one call of ``engine.reply(...)`` (or
-``engine.replies(...)`` after an LMTP message), except :class:`MessageData`, which wants no answer. The engine changes its state
-by the answer: a positive one to :class:`MailFrom` opens the transaction, and so on.
+``engine.replies(...)`` after an LMTP message, or ``engine.challenge(...)`` for :class:`KeysWanted`), except :class:`MessageData`,
+which wants no answer. The engine changes its state by the answer: a positive one to :class:`MailFrom` opens the transaction,
+and so on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import attrs
 
 from hermes.core.envelope import BodyType, Recipient
 from hermes.core.reply import Reply
-from hermes.protocols.sasl import Credentials as Credentials  # noqa: PLC0414 (it is exported from here too)
+from hermes.protocols.sasl import Credentials as Credentials  # noqa: PLC0414 (these are exported from here too)
+from hermes.protocols.sasl import KeysWanted as KeysWanted  # noqa: PLC0414
+from hermes.protocols.sasl import Proof as Proof  # noqa: PLC0414
 
 
 class Flavor(enum.Enum):
@@ -174,7 +177,9 @@ Event = (
     Hello
     | StartTLS
     | Challenge
+    | KeysWanted
     | Credentials
+    | Proof
     | MailFrom
     | RecipientTo
     | MessageStarted

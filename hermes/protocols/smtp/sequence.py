@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from hermes.core.envelope import BodyType
-from hermes.protocols.sasl import MECHANISMS
+from hermes.protocols.sasl_mechanisms import usable
 from hermes.protocols.smtp.commands import refused
 from hermes.protocols.smtp.events import Flavor, MailFrom, Refused
 from hermes.protocols.smtp.parameters import ServerParameters
@@ -58,7 +58,7 @@ class Session:
     def mechanisms(self, parameters: ServerParameters) -> list[str]:
         """What AUTH offers now."""
         names = parameters.mechanisms if self.tls_active else parameters.mechanisms_in_clear
-        return [name for name in names if name in MECHANISMS]
+        return usable(names, tls=self.tls_active)
 
     def starttls_offered(self, parameters: ServerParameters) -> bool:
         """True when STARTTLS may be said."""

@@ -18,9 +18,11 @@ import attrs
 
 from hermes.core.envelope import BodyType
 from hermes.core.reply import Reply
+from hermes.protocols import sasl_mechanisms
 from hermes.protocols.receive_buffer import Line, ReceiveBuffer
+from hermes.protocols.sasl import ServerPart
 from hermes.protocols.smtp import commands
-from hermes.protocols.smtp.authentication import Exchange, unavailable
+from hermes.protocols.smtp.authentication import Exchange, Outcome, challenge, unavailable
 from hermes.protocols.smtp.commands import Auth, Chunk, Command, Data, refused
 from hermes.protocols.smtp.data import ChunkReader, DataReader, StoredForm, too_big
 from hermes.protocols.smtp.events import (
@@ -30,11 +32,13 @@ from hermes.protocols.smtp.events import (
     Event,
     Flavor,
     Hello,
+    KeysWanted,
     MailFrom,
     MessageData,
     MessageEnded,
     MessageFailed,
     MessageStarted,
+    Proof,
     Quit,
     RecipientTo,
     Refused,
@@ -217,7 +221,7 @@ class SMTPServer:
                 self._end_transaction()
             case Reset() if reply.is_positive:
                 self._end_transaction()
-            case Credentials() if reply.is_positive:
+            case Credentials() | Proof() if reply.is_positive:
                 self._session.authenticated = True
             case StartTLS() if reply.is_positive:
                 self._buffer.clear()
@@ -228,6 +232,15 @@ class SMTPServer:
             case Quit():
                 self._close()
         return encoded * replies_owed
+
+    def challenge(self, part: ServerPart) -> bytes:
+        """Answer KeysWanted: the exchange goes on with these."""
+        wanted = self._pending
+        if not isinstance(wanted, KeysWanted):
+            raise RuntimeError("no keys are wanted")
+        self._pending = None
+        self._read = self._read_response
+        return self._encoded(challenge(wanted, part))
 
     def replies(self, replies: Sequence[Reply]) -> bytes:
         """Answer the end of an LMTP message: one reply for each accepted recipient, in their order (RFC 2033 4.2)."""
@@ -309,7 +322,8 @@ class SMTPServer:
                 refusal = unavailable(command, self._session, self.parameters)
                 if refusal is not None:
                     return refusal
-                self._exchange = Exchange(command.mechanism)
+                offered = self._session.mechanisms(self.parameters)
+                self._exchange = Exchange(sasl_mechanisms.begin(command.mechanism, offered))
                 return self._proceed(self._exchange.begin(command.initial))
             case _:
                 return command
@@ -321,12 +335,11 @@ class SMTPServer:
         assert self._exchange is not None
         return self._proceed(self._exchange.take(line))
 
-    def _proceed(self, event: Challenge | Credentials | Refused) -> Event:
-        if isinstance(event, Challenge):
-            self._read = self._read_response
-        else:
+    def _proceed(self, event: Outcome) -> Event:
+        # Where keys are wanted the exchange is over, unless they come.
+        self._read = self._read_response if isinstance(event, Challenge) else self._read_command
+        if not isinstance(event, Challenge | KeysWanted):
             self._exchange = None
-            self._read = self._read_command
         return event
 
     def _begin_message(self, reply: Reply, encoded: bytes, *, chunking: bool) -> bytes:
