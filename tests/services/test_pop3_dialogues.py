@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client, Site
 from tests.support.pop3_engine import at_random, byte_by_byte, whole
+from tests.support.scram import MemoryKeys
 
 DIALOGUES = Path(__file__).parent.parent / "dialogues" / "pop3"
 
@@ -37,18 +38,19 @@ def turns(path: Path) -> list[tuple[bytes, bytes]]:
 class POP3DialogueTests(SynchronousTestCase):
     """One method for each file in ``tests/dialogues/pop3`` follows below."""
 
-    def connect(self) -> Client:
+    def connect(self, *, with_scram: bool) -> Client:
         """A fresh server: ada has messages, bob's mailbox is in use, carol's is empty."""
         busy = MemoryMailbox()
         busy.locked = True
         self.ada = MemoryMailbox(*MESSAGES)
-        return Site(MailboxRealm(ada=self.ada, bob=busy, carol=MemoryMailbox())).connect()
+        realm = MailboxRealm(ada=self.ada, bob=busy, carol=MemoryMailbox())
+        return Site(realm, scram=MemoryKeys(ada="secret") if with_scram else None).connect()
 
     def play(self, path: Path) -> None:
         """Play a dialogue in every way; the server says the same, and closes at the end."""
         dialogue = turns(path)
         self.assertEqual(dialogue[-1][0].upper(), b"QUIT\r\n")
-        client = self.connect()
+        client = self.connect(with_scram=path.stem == "scram")
         self.assertEqual(client.greeting, dialogue[0][1])
         for said, answered in dialogue[1:]:
             self.assertEqual(self.send(client, said), answered, f"answer to {said!r}")
@@ -56,7 +58,7 @@ class POP3DialogueTests(SynchronousTestCase):
         everything = b"".join(said for said, _ in dialogue)
         expected = b"".join(answered for _, answered in dialogue)
         for cut in (whole, byte_by_byte, at_random):
-            client = self.connect()
+            client = self.connect(with_scram=path.stem == "scram")
             heard = client.greeting + b"".join(self.send(client, piece) for piece in cut(everything))
             self.assertEqual(heard, expected, cut.__name__)
             self.check_end(client)

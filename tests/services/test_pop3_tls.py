@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from pathlib import Path
 
+from cryptography.hazmat.primitives.hashes import SHA256
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
@@ -16,9 +18,11 @@ from twisted.trial.unittest import TestCase
 
 from hermes.config.schema import POP3Settings
 from hermes.net.tls import ServerTLS
+from hermes.protocols.scram import CHANNEL_BINDINGS, TLS_EXPORTER, TLS_SERVER_END_POINT
 from tests.support.certificates import make_certificate
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Site
+from tests.support.scram import MemoryKeys, ScramClient
 
 MESSAGE = b"Subject: big\n\n" + b"0123456789\n" * 200_000
 
@@ -121,6 +125,37 @@ class TLSTests(TestCase):
         caller.transport.startTLS(CertificateOptions())  # type: ignore[union-attr]
         self.assertTrue((await caller.say("PASS secret")).startswith(b"-ERR send USER first"))
         await self.read_and_quit(caller)
+
+    async def test_scram_plus(self) -> None:
+        """A password is proved for this one connection, by either channel binding; on another the proof would be wrong."""
+        self.factory.scram = MemoryKeys(ada="secret")
+        for binding in CHANNEL_BINDINGS:
+            caller = await self.connect(implicit=True)
+            handle = caller.transport.getHandle()  # type: ignore[union-attr]
+            octets = {
+                TLS_EXPORTER: handle.export_keying_material(b"EXPORTER-Channel-Binding", 32, b""),
+                TLS_SERVER_END_POINT: handle.get_peer_certificate().to_cryptography().fingerprint(SHA256()),
+            }
+            wrong = ScramClient("ada", "secret", flag=f"p={binding}", binding=b"of another connection")
+            await self.prove(caller, wrong)
+            self.assertEqual(await caller.until(b"\r\n"), b"-ERR [AUTH] wrong name or password\r\n")
+            self.assertEqual(self.site.journal.facts("login")[-1]["reason"], "the channel binding does not fit")
+            right = ScramClient("ada", "secret", flag=f"p={binding}", binding=octets[binding])
+            await self.prove(caller, right)
+            self.assertTrue(right.trusts(b64decode((await caller.until(b"\r\n"))[2:])))
+            self.assertEqual(await caller.say(""), b"+OK mailbox open\r\n")
+            self.assertEqual(await caller.say("QUIT"), b"+OK goodbye\r\n")
+            await caller.closed
+            while self.factory.sessions:
+                # The server's end of the connection closes a moment later.
+                await deferLater(reactor, 0)  # type: ignore[arg-type]
+
+    async def prove(self, caller: Caller, scram: ScramClient) -> None:
+        """Send both messages; the answer to the second is on its way."""
+        first = b64encode(scram.first()).decode()
+        challenge = await caller.say(f"AUTH SCRAM-SHA-256-PLUS {first}")
+        assert caller.transport is not None
+        caller.transport.write(b64encode(scram.final(b64decode(challenge[2:]))) + b"\r\n")
 
     async def test_implicit(self) -> None:
         """With TLS from the first octet the greeting comes under it, and STLS is not offered."""

@@ -15,7 +15,8 @@ from hermes.net.server_gate import refusal_by
 from hermes.policy.access import Access
 from hermes.protocols.smtp.events import Flavor
 from tests.support.dialogue import Dialogue, differences, read
-from tests.support.smtp_site import Client, Site
+from tests.support.scram import MemoryKeys
+from tests.support.smtp_site import PASSWORD, Client, Site
 
 DIALOGUES = Path(__file__).parent.parent / "dialogues" / "smtp_session"
 
@@ -26,14 +27,17 @@ PATIENCE_SECONDS = 10
 def site_of(dialogue: Dialogue) -> Site:
     """The site that a transcript asks for."""
     settings = dialogue.settings
-    known = {"access", "flavor", "front_ends", "implicit_tls", "max_size", "messages", "pipelined", "room"}
+    known = {"access", "flavor", "front_ends", "implicit_tls", "max_size", "messages", "pipelined", "room", "scram"}
     if unknown := set(settings) - known:
         raise ValueError(f"{dialogue.name}: {unknown}")
     limits: dict[str, Any] = {"max_size": int(settings["max_size"])} if "max_size" in settings else {}
     if "front_ends" in settings:
         limits["front_ends"] = (ip_network(settings["front_ends"]),)
     site = Site(
-        flavor=Flavor(settings.get("flavor", "SMTP")), implicit_tls=settings.get("implicit_tls") == "yes", **limits
+        flavor=Flavor(settings.get("flavor", "SMTP")),
+        implicit_tls=settings.get("implicit_tls") == "yes",
+        scram=MemoryKeys(alice=PASSWORD) if settings.get("scram") == "yes" else None,
+        **limits,
     )
     if settings.get("access") == "refused":
         everybody = AccessSettings((AddressRange.parse("0.0.0.0/0"),), action="refuse")

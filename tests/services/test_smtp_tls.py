@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import smtplib
 import socket
 import ssl
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -21,6 +23,7 @@ from hermes.net.tls import ServerTLS
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.smtp_server import SMTPServerFactory
 from tests.support.certificates import make_certificate
+from tests.support.scram import MemoryKeys, ScramClient
 from tests.support.smtp_site import PASSWORD, Site
 
 NAME = "mail.example.org"
@@ -49,6 +52,7 @@ class TLSTests(TestCase):
             journal=self.site.journal,
             server_tls=ServerTLS(certificate, key),
             implicit_tls=implicit_tls,
+            scram=MemoryKeys(alice=PASSWORD),
         )
         # A test ends when the server has seen the end of the connection.
         left = self.site.gate.left
@@ -129,6 +133,27 @@ class TLSTests(TestCase):
         self.assertRegex(str(tls), r"\ATLSv1\.[23] [A-Z0-9_-]+\Z")
         self.assertIn(f"with ESMTPSA ({tls})", committed.text.replace("\n\t", " "))
         self.assertEqual(committed.message.origin.tls, tls)
+
+    async def test_scram_plus(self) -> None:
+        """After STARTTLS a password is proved for the server with this very certificate (RFC 5929 4)."""
+        port = await self.listen()
+
+        def client() -> list[tuple[int, bytes]]:
+            with smtplib.SMTP("127.0.0.1", port, timeout=CLIENT_TIMEOUT_SECONDS) as connection:
+                connection.starttls(context=self.context())
+                connection.ehlo("client.example.com")
+                assert isinstance(connection.sock, ssl.SSLSocket)
+                certificate = connection.sock.getpeercert(binary_form=True)
+                assert certificate is not None
+                scram = ScramClient(
+                    "alice", PASSWORD, flag="p=tls-server-end-point", binding=hashlib.sha256(certificate).digest()
+                )
+                first = connection.docmd("AUTH", f"SCRAM-SHA-256-PLUS {b64encode(scram.first()).decode()}")
+                final = connection.docmd(b64encode(scram.final(b64decode(first[1]))).decode())
+                self.assertTrue(scram.trusts(b64decode(final[1])))
+                return [first, final, connection.docmd("")]
+
+        self.assertEqual([code for code, _ in await self.run_client(client)], [334, 334, 235])
 
     async def test_large_message(self) -> None:
         """A message of some megabytes passes through TLS whole."""
