@@ -16,7 +16,7 @@ from hermes.app.circle import LOCAL_DELIVERIES, Circle
 from hermes.app.entrances import entrances
 from hermes.app.stores import Stores
 from hermes.config.loader import load
-from hermes.config.schema import POP3Settings, Settings, SMTPSettings
+from hermes.config.schema import AccountsSettings, POP3Settings, Settings, SMTPSettings
 from hermes.core.event import Event, Kind
 from hermes.core.message import Content
 from hermes.directory.sources.accounts_file import AccountsFileError
@@ -97,6 +97,22 @@ class EntranceTests(CircleTestCase):
     def test_nothing_by_default(self) -> None:
         """Without listeners nobody is let in."""
         self.assertEqual(self.entrances(Settings()), {})
+
+    def test_scram(self) -> None:
+        """SCRAM is offered only where the settings say so; keys are kept a step before that."""
+        for choice in ("no", "prepare", "yes"):
+            made = self.entrances(
+                Settings(
+                    smtp=SMTPSettings(submission=("127.0.0.1:587",)),
+                    pop3=POP3Settings(listen=("127.0.0.1:110",)),
+                    accounts=AccountsSettings(scram=choice),
+                )
+            )
+            smtp, pop3 = made["127.0.0.1:587"].factory, made["127.0.0.1:110"].factory
+            self.assertEqual("SCRAM-SHA-256" in smtp._parameters("127.0.0.1").mechanisms, choice == "yes")
+            self.assertEqual(pop3.scram is not None, choice == "yes")
+            directory = self.circle(f"[accounts]\nscram = {choice}\n").directory
+            self.assertEqual(directory._makes_scram, choice != "no")
 
     def test_each_key(self) -> None:
         """Each key makes its kind of session, and only those that say so begin with TLS."""

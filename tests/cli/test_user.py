@@ -11,6 +11,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from hermes.cli.password import generate, obtain
 from hermes.directory.passwords import MAX_PASSWORD_OCTETS
+from hermes.protocols.scram_keys import derive, parse
 from tests.support.command import CommandTestCase
 
 
@@ -38,6 +39,25 @@ class UserTests(CommandTestCase):
         self.assertNotIn("pä ss", self.accounts(config))
         mode = stat.S_IMODE((Path(config).parent / "data" / "accounts.ini").stat().st_mode)
         self.assertEqual(mode, 0o600)
+
+    def test_scram(self) -> None:
+        """Keys for SCRAM are kept where the settings want them, and go with the password in any case."""
+        for choice, kept in (("no", False), ("prepare", True), ("yes", True)):
+            config = self.site(f"[accounts]\nscram = {choice}\n")
+            self.run_hermes("user", "add", "-c", config, "bob", "--generate")
+            before = self.accounts(config)
+            self.assertEqual("\nscram = SCRAM-SHA-256$" in before, kept, choice)
+            self.run_hermes("user", "password", "-c", config, "bob", "--password-file", "-", typed="other\n")
+            after = self.accounts(config)
+            self.assertEqual(len(after.splitlines()), len(before.splitlines()))
+            self.assertFalse(set(after.splitlines()[1:]) & set(before.splitlines()[1:]))
+            self.assert_password(config, "other")
+        scram = next(line for line in after.splitlines() if line.startswith("scram"))
+        keys = parse(scram.partition(" = ")[2])
+        self.assertEqual(keys, derive(b"other", keys.salt, keys.iterations))
+        Path(config).write_text(Path(config).read_text().replace("scram = yes", "scram = no"))
+        self.run_hermes("user", "password", "-c", config, "bob", "--generate")
+        self.assertNotIn("scram", self.accounts(config))
 
     def test_add_before_the_first_start(self) -> None:
         """The data directory is made when it is missing."""

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.core.account import Account
 from hermes.directory.sources.accounts_file import AccountsFileError, parse
 from tests.support.accounts import quick_hash
+from tests.support.scram import quick_keys
 
 HASH = quick_hash("secret")
 
@@ -61,6 +62,15 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(standard["joe"]["password"], table.by_name["joe"].password_hash)
         listed = standard["joe"]["addresses"].replace(",", " ").split()
         self.assertEqual(listed, list(table.by_name["joe"].account.addresses))
+
+    def test_scram(self) -> None:
+        """Keys for SCRAM are kept as they are written; what is none is refused with its line, and not repeated."""
+        keys = str(quick_keys("secret"))
+        table = parse("a", f"[joe]\npassword = {HASH}\nscram = {keys}\n[ann]\nscram =\n")
+        self.assertEqual([keys, ""], [record.scram for record in table.by_name.values()])
+        error = self.refused("[joe]\nscram = hunter2\n")
+        self.assertEqual(2, error.line)
+        self.assertNotIn("hunter2", str(error))
 
     def test_line_ends(self) -> None:
         """A file from Windows is the same file."""

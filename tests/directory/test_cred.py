@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import attrs
 from twisted.cred.checkers import ANONYMOUS, ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.credentials import Anonymous, IAnonymous, IUsernameHashedPassword, IUsernamePassword, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
@@ -15,6 +16,7 @@ from twisted.mail.pop3 import POP3, IMailbox
 from twisted.mail.smtp import IMessageDelivery
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from hermes.core.account import Account
@@ -55,6 +57,14 @@ class PortalTestCase(SynchronousTestCase):
         return self  # type: ignore[return-value]
 
 
+@implementer(IProvedAccount)
+@attrs.frozen
+class _Proved:
+    """What a session makes of a proof."""
+
+    account: str
+
+
 class CheckerTests(PortalTestCase):
     """:class:`AccountChecker`."""
 
@@ -85,6 +95,14 @@ class CheckerTests(PortalTestCase):
             checked = AccountChecker(self.directory).requestAvatarId(UsernamePassword(name, password))
             words.add(str(self.failureResultOf(checked, UnauthorizedLogin).value))
         self.assertEqual(1, len(words))
+
+    def test_proved(self) -> None:
+        """Who has proved a password is in, without one being asked for; an account that may not log in is not."""
+        checker = AccountChecker(self.directory)
+        self.assertEqual(b"joe", self.successResultOf(checker.requestAvatarId(_Proved("joe"))))
+        self.assertEqual([], self.hashing.groups)
+        for name in ("nobody", "off", ""):
+            self.failureResultOf(checker.requestAvatarId(_Proved(name)), UnauthorizedLogin)
 
     def test_too_busy(self) -> None:
         """Being too busy is no wrong password: it passes through."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from argon2 import PasswordHasher
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
@@ -9,8 +10,10 @@ from zope.interface.verify import verifyObject
 
 from hermes.core.account import Account, Local, Remote, Resolution, Unknown
 from hermes.directory.directory import Directory
-from hermes.interfaces import IDirectory, TooBusyError
+from hermes.interfaces import IDirectory, IScramKeys, TooBusyError
+from hermes.protocols.scram_keys import ScramKeys, derive, parse
 from tests.support.accounts import MemorySource, directory_of, passwords_with, record
+from tests.support.scram import quick_keys
 from tests.support.worker import ImmediateWorker
 
 
@@ -231,6 +234,29 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(("joe", stored), (name, instead_of))
         self.assertFalse(_stronger().check_needs_rehash(new_hash))
 
+    def test_keys_are_made_at_a_login(self) -> None:
+        """Where they are wanted, an account without keys for SCRAM gets them at its login; one with keys keeps them."""
+        stored = self.source.table.by_name["joe"].password_hash
+        self.assertEqual("joe", self.verify("joe", "secret"))
+        self.assertEqual([], self.source.changed)
+        directory = Directory(self.source, ["example.org"], "", passwords_with(), makes_scram=True)
+        self.assertIsNone(self.successResultOf(directory.verify("joe", "wrong")))
+        self.assertEqual([], self.source.changed)
+        self.assertIsNotNone(self.successResultOf(directory.verify("joe", "secret")))
+        self.assertEqual([("joe", stored, stored)], self.source.changed)
+        keys = parse(self.source.scram[0])
+        self.assertEqual(derive(b"secret", keys.salt, keys.iterations), keys)
+
+    def test_renewed_hash_keeps_the_keys(self) -> None:
+        """A hash that is renewed does not cost the account its keys for SCRAM."""
+        keys = str(quick_keys("secret"))
+        source = MemorySource(attrs.evolve(record("joe", password="secret"), scram=keys))
+        for makes_scram in (False, True):
+            passwords = passwords_with(hasher=_stronger())
+            directory = Directory(source, ["example.org"], "", passwords, makes_scram=makes_scram)
+            self.assertIsNotNone(self.successResultOf(directory.verify("joe", "secret")))
+        self.assertEqual([keys, keys], source.scram)
+
     def test_a_hash_that_cannot_be_renewed(self) -> None:
         """A source that cannot be written does not keep anybody out."""
         self.source.fault = OSError("read-only")
@@ -243,6 +269,58 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual("joe", self.verify("joe", "secret"))
         self.source.table = MemorySource(record("joe", password="other")).table
         self.assertEqual((None, "joe"), (self.verify("joe", "secret"), self.verify("joe", "other")))
+
+
+class ScramKeysTests(SynchronousTestCase):
+    """:meth:`Directory.scram_keys`."""
+
+    @override
+    def setUp(self) -> None:
+        self.text = str(quick_keys("secret"))
+        self.directory = directory_of(
+            *(
+                attrs.evolve(each, scram=self.text)
+                for each in (
+                    record("joe", password="secret"),
+                    record("ann", "info@example.com", password="secret"),
+                    record("off", password="secret", disabled=True),
+                    record("mute"),
+                )
+            ),
+            record("old", password="secret"),
+            domains=("example.org", "example.com"),
+        )
+
+    def keys(self, name: str) -> tuple[ScramKeys, str]:
+        """Ask."""
+        return self.successResultOf(self.directory.scram_keys(name))
+
+    def test_interface(self) -> None:
+        """It provides what the seam asks for."""
+        verifyObject(IScramKeys, self.directory)
+
+    def test_found(self) -> None:
+        """The account's keys are found by every name that it can log in by."""
+        for name, account in (("joe", "joe"), ("JOE@Example.org", "joe"), ("ann", "ann"), ("info@example.com", "ann")):
+            self.assertEqual((parse(self.text), account), self.keys(name), name)
+
+    def test_nobody(self) -> None:
+        """A name that does not exist, may not log in, has no password or no keys: made-up keys, and no account."""
+        salts = set()
+        for name in ("nobody", "off", "mute", "old", "nobody@example.net", "joe+x", "\udcff"):
+            keys, account = self.keys(name)
+            self.assertEqual("", account, name)
+            self.assertNotIn(parse(self.text).stored_key, (keys.stored_key, keys.server_key))
+            salts.add(keys.salt)
+        self.assertEqual(7, len(salts))
+
+    def test_one_salt_for_all_forms_of_a_name(self) -> None:
+        """An account has one salt, whatever form of its name is said; so has who does not exist."""
+        for names in (
+            ("nobody", "Nobody", "nobody@example.org", "NOBODY@Example.COM"),
+            ("a@example.net", "A@example.net"),
+        ):
+            self.assertEqual(1, len({self.keys(name)[0].salt for name in names}), names)
 
 
 class _Busy:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +19,7 @@ from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.file import LOOK_SECONDS, FileSource
 from tests.support.accounts import quick_hash
 from tests.support.maildirs import Failing, calling_worker, clock_at
+from tests.support.scram import quick_keys
 
 HASH = quick_hash("secret")
 OTHER = quick_hash("other")
@@ -255,6 +257,37 @@ class EditTests(FileTestCase):
         self.assertTrue(self.read().endswith(f"[ann]\npassword = {HASH}\nquota=1G\n"))
         self.assertRaises(LookupError, self.source.set_password, "bob", HASH)
         self.assertRaises(ValueError, self.source.set_password, "joe", "secret")
+
+    def test_set_password_with_scram(self) -> None:
+        """Keys for SCRAM stand below the password; they go with it, or the old password would still be right."""
+        keys, others = str(quick_keys("secret")), str(quick_keys("other"))
+        self.source.set_password("joe", HASH, scram=keys)
+        with_keys = TEXT.replace(HASH, f"{HASH}\nscram = {keys}")
+        self.assertEqual(with_keys, self.read())
+        self.source.set_password("joe", OTHER, HASH, others)
+        self.assertEqual(with_keys.replace(HASH, OTHER).replace(keys, others), self.read())
+        self.source.set_password("joe", HASH)
+        self.assertEqual(TEXT, self.read())
+        self.source.set_password("ann", HASH, scram=keys)
+        self.assertTrue(self.read().endswith(f"[ann]\npassword = {HASH}\nscram = {keys}\nquota=1G\n"))
+        self.assertRaises(ValueError, self.source.set_password, "joe", HASH, None, "secret")
+        self.assertRaises(ValueError, self.source.add, Account("new", ()), HASH, "secret")
+        self.source.add(Account("new", ()), HASH, keys)
+        self.assertTrue(self.read().endswith(f"[new]\npassword = {HASH}\nscram = {keys}\n"))
+
+    def test_keys_that_stand_elsewhere(self) -> None:
+        """Somebody may have put the keys above the password or far below it, or have left them alone."""
+        for text in (
+            "[joe]\nscram = {keys}\n# here\npassword = {hash}\nname = Joe\n",
+            "[joe]\npassword = {hash}\n# here\nname = Joe\nscram = {keys}\n",
+            "[joe]\n# here\nname = Joe\nscram = {keys}\n",
+        ):
+            Path(self.source.path).write_text(text.format(keys=quick_keys("secret"), hash=HASH))
+            self.source.set_password("joe", OTHER)
+            self.assertEqual(
+                sorted(["[joe]", "# here", "name = Joe", f"password = {OTHER}"]), sorted(self.read().split("\n")[:-1])
+            )
+            self.assertEqual("[joe]", self.read().split("\n")[0])
 
     def test_set_password_instead_of_another(self) -> None:
         """A hash is replaced only while it is still the one that was checked."""

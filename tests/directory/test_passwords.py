@@ -19,8 +19,10 @@ from hermes.directory.passwords import (
     Verified,
     encode_password,
     hash_password,
+    make_scram_keys,
 )
 from hermes.interfaces import TooBusyError
+from hermes.protocols.scram_keys import ITERATIONS, SALT_OCTETS, derive, parse
 from tests.support.accounts import QUICK, passwords_with, quick_hash
 from tests.support.worker import ImmediateWorker
 
@@ -150,6 +152,34 @@ class VerifyTests(SynchronousTestCase):
         self.assertFalse(QUICK.check_needs_rehash(verified.new_hash))
         self.assertTrue(QUICK.verify(verified.new_hash, "secret"))
         self.assertEqual(Verified(False), self.verify("wrong", old))
+
+    def test_keys_for_scram(self) -> None:
+        """Keys are made when they are asked for, of a password that is right, in the thread."""
+        for password, wants, made in (("secret", False, False), ("wrong", True, False)):
+            verified = self.successResultOf(self.passwords.verify("joe", self.stored, password, wants_scram=wants))
+            self.assertEqual(made, verified.scram is not None)
+        verified = self.successResultOf(self.passwords.verify("ann", self.stored, "secret", wants_scram=True))
+        assert verified.scram is not None
+        keys = parse(verified.scram)
+        self.assertEqual(derive(b"secret", keys.salt), keys)
+        self.assertEqual((keys.iterations, len(keys.salt)), (ITERATIONS, SALT_OCTETS))
+
+    def test_keys_for_scram_are_of_one_form(self) -> None:
+        """They are made of the same octets as the hash, with a salt of their own each time."""
+        keys = parse(make_scram_keys("s\u00e9cret"))
+        self.assertEqual(parse(make_scram_keys("se\u0301cret")).iterations, keys.iterations)
+        self.assertEqual(derive("s\u00e9cret".encode(), keys.salt), keys)
+        self.assertNotEqual(make_scram_keys("secret"), make_scram_keys("secret"))
+        self.assertRaises(ValueError, make_scram_keys, "")
+
+    def test_keys_of_nobody(self) -> None:
+        """Made-up keys look like real ones, are always the same for a name, and others for another and elsewhere."""
+        keys = self.passwords.keys_of_nobody("nobody")
+        self.assertEqual(keys, self.passwords.keys_of_nobody("nobody"))
+        self.assertEqual((keys.iterations, len(keys.salt)), (ITERATIONS, SALT_OCTETS))
+        self.assertEqual(parse(str(keys)), keys)
+        others = (self.passwords.keys_of_nobody("nobodx"), passwords_with().keys_of_nobody("nobody"))
+        self.assertEqual(3, len({keys.salt, *(other.salt for other in others)}))
 
     def test_a_stored_hash_that_is_none(self) -> None:
         """What stands in a source and is no argon2 hash matches nothing."""
