@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from hermes.core.reply import Reply
+from hermes.protocols.sasl import ServerPart
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.server import SMTPServer
 from tests.support.engines import replay
+from tests.support.scram import quick_keys
 
 HOSTNAME = "mx.example.org"
 OK = Reply.of(250, "2.0.0", "Ok")
+
+#: What SCRAM goes on with, whoever it is; the password is ``secret``.
+SERVER_PART = ServerPart(quick_keys("secret"), "of-the-server")
 
 _ANSWERS = {
     events.StartTLS: Reply.of(220, "2.0.0", "Go ahead"),
@@ -88,6 +93,8 @@ class Owner:
             return self.engine.reply(self.refuse_hello) if self.refuse_hello else self.engine.accept_hello("greets you")
         if isinstance(event, events.XClient):
             return self.engine.accept_client("greets you")
+        if isinstance(event, events.KeysWanted):
+            return self.engine.challenge(SERVER_PART)
         reply = self._reply(event)
         if isinstance(event, events.MessageEnded) and self.engine.parameters.flavor is events.Flavor.LMTP:
             return self.engine.replies([reply] * self._recipients)
@@ -103,6 +110,8 @@ class Owner:
             case events.Credentials():
                 right = event.password == "secret"
                 return Reply.of(235, "2.7.0", "Logged in") if right else Reply.of(535, "5.7.8", "Wrong")
+            case events.Proof():
+                return Reply.of(235, "2.7.0", "Logged in") if event.matches else Reply.of(535, "5.7.8", "Wrong")
             case events.MailFrom():
                 self._recipients = 0
                 reply = self._by_address(event, event.reverse_path)

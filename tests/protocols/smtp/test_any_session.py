@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.protocols.scram import ScramServer
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.parameters import MAX_SASL_OCTETS
-from tests.support.smtp_owner import Owner
+from tests.support.scram import ScramClient
+from tests.support.smtp_owner import SERVER_PART, Owner
+
+SCRAM = ScramClient(password="secret", nonce="abc")
+PROOF = SCRAM.final(ScramServer("SCRAM-SHA-256", plus_offered=False).step(SCRAM.first()).proceed(SERVER_PART).octets)
 
 #: Commands, parts of messages, responses, and garbage, all of which may come anywhere.
 PARTS = st.sampled_from(
@@ -36,6 +43,9 @@ PARTS = st.sampled_from(
         b"NOOP\r\n",
         b"AUTH LOGIN\r\n",
         b"AUTH PLAIN AHRpbQBzZWNyZXQ=\r\n",
+        b"AUTH SCRAM-SHA-256 " + b64encode(SCRAM.first()) + b"\r\n",
+        b64encode(PROOF) + b"\r\n",
+        b"\r\n",
         b"dGlt\r\n",
         b"*\r\n",
         b"VRFY x\r\n",
@@ -63,7 +73,7 @@ class AnySessionTests(SynchronousTestCase):
         """Cutting changes nothing, every event gets one reply, and nothing is kept beyond the longest line."""
         parameters = {
             "flavor": flavor,
-            "mechanisms_in_clear": ("PLAIN", "LOGIN"),
+            "mechanisms_in_clear": ("SCRAM-SHA-256", "PLAIN", "LOGIN"),
             "max_size_octets": 20,
             "max_recipients": 2,
             "max_messages": 3,
