@@ -7,8 +7,9 @@ from typing import Any
 
 from typing_extensions import override
 
+from hermes.app.secret import kept_secret
 from hermes.app.staged import Module
-from hermes.config.places import accounts_file, spool_directory
+from hermes.config.places import accounts_file, secret_file, spool_directory
 from hermes.config.schema import Settings
 from hermes.core.event import Event
 from hermes.directory.passwords import Passwords
@@ -37,6 +38,7 @@ class Stores(Module):
         self._reactor = reactor
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
+        self._secret_file = secret_file(settings)
         self._read_worker = worker("read")
         #: Lists and clears mailboxes and reads the accounts, one at a time: a big one of these takes seconds, for which no
         #: message that is being sent or fetched shall wait.
@@ -57,6 +59,7 @@ class Stores(Module):
         self.passwords.start()
         try:
             self.source.load()
+            self.passwords.secret = kept_secret(self._secret_file)
             if self._log_settings.file:
                 self._mail_log = MailLog(self._log_settings.file, self._log_settings.format, self._reactor)
             await self.spool.open()

@@ -17,6 +17,11 @@ def accounts_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "accounts.ini")
 
 
+def secret_file(settings: Settings) -> str:
+    """What the server keeps to itself, so that answers stay the same that strangers must not tell apart."""
+    return os.path.join(settings.hermes.data, "secret")
+
+
 def control_socket(settings: Settings) -> str:
     """Where the command line reaches a running server."""
     return os.path.join(settings.hermes.data, "control.sock")

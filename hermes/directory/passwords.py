@@ -146,7 +146,8 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._dummy_hash = _hash_of_nothing(self._hasher)
         self._remembered = _Remembered(now)
-        self._secret = secrets.token_bytes(32)
+        #: What keys for names without any are made of; a server keeps one, so that they are the same after a restart.
+        self.secret = secrets.token_bytes(32)
 
     def start(self) -> None:
         """Start the threads."""
@@ -162,10 +163,10 @@ class Passwords:
         """
         Keys for SCRAM that nothing proves, for a name that has none: in all that a client sees like those of a real one.
 
-        The salt stays the same for a name, as that of an account does, for as long as this process lives.
+        The salt stays the same for a name, as that of an account does, for as long as :attr:`secret` does.
         """
         salt, stored_key, server_key = (
-            hmac.digest(self._secret, purpose + name.encode("utf-8", "surrogatepass"), "sha256")
+            hmac.digest(self.secret, purpose + name.encode("utf-8", "surrogatepass"), "sha256")
             for purpose in (b"salt:", b"stored:", b"server:")
         )
         return ScramKeys(ITERATIONS, salt[:SALT_OCTETS], stored_key, server_key)

@@ -14,14 +14,14 @@ import re
 
 import attrs
 
-#: RFC 7677 4: the least that a server may use. A client may refuse less.
+#: RFC 7677 4: the least that a server should announce. A client may refuse less.
 MIN_ITERATIONS = 4096
 
 #: A number that no client would wait for is a mistake in the file.
 MAX_ITERATIONS = 10_000_000
 
-#: A login costs the client this much work each time, the server only when a password is set: 25 to 50 ms on a desktop
-#: processor, some 300 ms on an old telephone, which is what RFC 7677 4 advises at most (0.1 s on "a modern machine").
+#: The server does this work when a password is set, in 25 ms; a client does it at each login, on a telephone in some tenths
+#: of a second. RFC 7677 4 has 0.1 s of a modern machine as its rule of thumb, and less where there are telephones.
 ITERATIONS = 100_000
 
 #: RFC 5802 leaves the length open; as much as argon2 takes.

@@ -167,8 +167,10 @@ class StoresTests(ServerTestCase):
         await stores.start()
         self.assertGreater(threading.active_count(), before)
         await stores.spool.record([Event(0.0, Kind.LOGIN, address="anna")])
+        secret = stores.passwords.secret
         await stores.stop()
         self.assertEqual(threading.active_count(), before)
+        self.assertEqual((self.data / "secret").read_bytes(), secret)
         self.assertIn("login to=<anna>", (self.data / "mail.log").read_text())
 
     async def test_no_log(self) -> None:
@@ -178,7 +180,7 @@ class StoresTests(ServerTestCase):
         await stores.spool.record([Event(0.0, Kind.LOGIN, address="anna")])
         stores.reopen_log()
         await stores.stop()
-        self.assertEqual(sorted(path.name for path in self.data.iterdir()), ["accounts.ini", "spool"])
+        self.assertEqual(sorted(path.name for path in self.data.iterdir()), ["accounts.ini", "secret", "spool"])
 
     async def test_a_big_mailbox_keeps_no_message_waiting(self) -> None:
         """While a mailbox is being listed, messages are read for whoever sends or fetches them."""

@@ -178,8 +178,11 @@ class VerifyTests(SynchronousTestCase):
         self.assertEqual(keys, self.passwords.keys_of_nobody("nobody"))
         self.assertEqual((keys.iterations, len(keys.salt)), (ITERATIONS, SALT_OCTETS))
         self.assertEqual(parse(str(keys)), keys)
-        others = (self.passwords.keys_of_nobody("nobodx"), passwords_with().keys_of_nobody("nobody"))
+        again = passwords_with()
+        others = (self.passwords.keys_of_nobody("nobodx"), again.keys_of_nobody("nobody"))
         self.assertEqual(3, len({keys.salt, *(other.salt for other in others)}))
+        again.secret = self.passwords.secret
+        self.assertEqual(keys, again.keys_of_nobody("nobody"))
 
     def test_a_stored_hash_that_is_none(self) -> None:
         """What stands in a source and is no argon2 hash matches nothing."""
