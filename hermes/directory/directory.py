@@ -121,7 +121,7 @@ class Directory:
         """The keys for SCRAM of that login, and the account's name; made-up keys and an empty name when there are none."""
         table = await self._source.current()
         record = self._login(table, name)
-        # Made in every case, so that the time tells nothing.
+        # Made in every case: the time tells nothing that could be measured from outside.
         nobody = self._passwords.keys_of_nobody(self._like_an_account(name))
         if record is None or record.account.disabled or not record.password_hash or not record.scram:
             return nobody, ""

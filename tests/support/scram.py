@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 
 from hermes.protocols.scram_keys import MIN_ITERATIONS, ScramKeys, derive
 
-#: Names, passwords and keys that a test may use.
+#: The salt of all keys here.
 SALT = b"salt of 16 octet"
 
 
