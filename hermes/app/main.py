@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
 from twisted.logger import (
     FilteringLogObserver,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     globalLogBeginner,
@@ -22,6 +24,11 @@ from hermes.config.schema import Settings
 
 #: The configuration is wrong, a port is taken, or a store cannot be opened.
 CANNOT_START = 3
+
+#: Ended without waiting, because a second signal came.
+STOPPED_TWICE = 1
+
+_log = Logger()
 
 
 #: Who tells of every port, name look-up and end of the main loop as "info"; our own modules say what matters of that.
@@ -47,14 +54,31 @@ class _Run:
     def __init__(self, path: str, settings: Settings, reactor: Any) -> None:
         self._reactor = reactor
         self._status = 0
+        self._stopping = False
         self._server = Server(path, settings, reactor, self._failed)
 
     def run(self) -> int:
         service = self._server.service
         self._reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
         self._reactor.callWhenRunning(service.startService)
+        self._reactor.callWhenRunning(self._take_signals)
         self._reactor.run()
         return self._status
+
+    def _take_signals(self) -> None:
+        # Not before the reactor runs, because it puts its own in place then, which know no second time.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: self._reactor.callFromThread(self._signaled))
+
+    def _signaled(self) -> None:
+        """The first signal stops in order. Whoever sends another does not want to wait for sessions and deliveries."""
+        if not self._stopping:
+            self._stopping = True
+            halt(self._reactor)
+            return
+        # Nothing is lost by it: what was acknowledged is on disk, and the next start goes on from there.
+        _log.warn("Told to stop again: ending at once")
+        os._exit(STOPPED_TWICE)
 
     def _failed(self, failure: Failure) -> None:
         self._status = _refuse(failure.getErrorMessage())

@@ -37,6 +37,24 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(self.site.stop(), 0)
         self.site.start()
 
+    def test_stop_at_once(self) -> None:
+        """Who sends the signal again does not wait for a session that stays, and sees no traceback."""
+        self.site.start()
+        assert self.site.process is not None
+        with smtplib.SMTP("127.0.0.1", self.site.ports["smtp"]) as client:
+            client.ehlo()
+            # A message that is coming in is waited for.
+            client.mail("s@example.net")
+            client.rcpt("joe@example.org")
+            client.docmd("DATA")
+            self.site.process.send_signal(signal.SIGTERM)
+            wait_until("the stop to begin", lambda: "Hermes stops" in self.site.log())
+            self.site.process.send_signal(signal.SIGTERM)
+            self.assertEqual(self.site.process.wait(10), 1)
+            client.close()
+        self.assertNotIn("Traceback", self.site.log())
+        self.site.start()
+
     def test_configuration_is_wrong(self) -> None:
         """The file, the line, the key and the remedy."""
         self.site.config.write_text(self.site.config.read_text().replace("submissions =", "submisions ="))
