@@ -18,8 +18,9 @@ def run(config: str) -> None:
     """
     Start the server, in the foreground.
 
-    It ends at SIGTERM or SIGINT, when sessions and deliveries have been given time to finish (a second signal ends it at
-    once, and loses nothing that was acknowledged), and takes a changed configuration at SIGHUP. Exit code 3 means that it could not start; the line above says why.
+    It ends at SIGTERM or SIGINT, when sessions and deliveries have been given time to finish; a second signal ends it at
+    once, and loses nothing that was acknowledged. It takes a changed configuration at SIGHUP. Exit code 3 means that it
+    could not start; the line above says why.
     """
     # Only here is the whole server needed: everything else starts faster without it.
     from hermes.app.main import run as run_server  # noqa: PLC0415
