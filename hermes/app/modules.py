@@ -125,8 +125,9 @@ def spare_the_collector() -> None:
     Let the garbage collector look at less, and less often.
 
     All that has been made for the start lives as long as the process and need not be looked at again. Cycles are rare in
-    a session, so what counts is not to look for them after every few commands: measured with ``make bench``, the default
-    thresholds cost a fifth of all processor time, and a full collection stopped the reactor for some tens of milliseconds.
+    a session, so what counts is not to look for them after every few commands: the default thresholds cost a fifth of all
+    processor time, and a full collection of what a start makes takes 33 ms, in which no session is answered
+    (``docs/decisions.md``).
     """
     gc.collect()
     gc.freeze()

@@ -19,8 +19,6 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.net.outlet import Outlet
-
 #: A pipelined flood of commands that can be answered at once lets the other sessions run after this many.
 EVENTS_BEFORE_YIELDING = 32
 
@@ -68,7 +66,6 @@ class Turns:
         idle_seconds: float,
     ) -> None:
         self._transport = transport
-        self._outlet = Outlet(transport)
         self._engine = engine
         self._clock = clock
         self._respond = respond
@@ -204,7 +201,7 @@ class Turns:
         if self._out:
             data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
             self._out.clear()
-            self._outlet.write(data)
+            self._transport.write(data)
 
     def _touch(self) -> None:
         if self._timer is not None and self._timer.active():
