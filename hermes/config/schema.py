@@ -13,16 +13,19 @@ file).
 
 A section that may stand there more than once, each time with a name of its own (``[access:office]``), is a field of
 :class:`Settings` with the class in its metadata; its value holds the sections by name, in the order of the file.
+
+The sections of one subject stand in a file of their own under ``hermes/config/sections``; this one has the first ones, and
+:class:`Settings`, which holds them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any
 
 import attrs
 
+from hermes.config.setting import setting
 from hermes.core.address_range import AddressRange
 
 Network = IPv4Network | IPv6Network
@@ -31,90 +34,83 @@ Network = IPv4Network | IPv6Network
 ACCESS_SERVERS = ("smtp", "pop3")
 
 
-def _setting(kind: str, default: Any, doc: str, *, choices: tuple[str, ...] = (), fixed: bool = False) -> Any:
-    """Describe a setting; a ``fixed`` one cannot be changed while the server runs."""
-    return attrs.field(default=default, metadata={"kind": kind, "doc": doc, "choices": choices, "fixed": fixed})
-
-
 @attrs.frozen
 class HermesSettings:
     """Who this server is."""
 
-    hostname: str = _setting(
+    hostname: str = setting(
         "text", "localhost", "The name under which this server greets others; it should resolve to it."
     )
-    domains: tuple[str, ...] = _setting("words", (), "The mail domains whose addresses are mailboxes here.")
-    postmaster: str = _setting(
+    domains: tuple[str, ...] = setting("words", (), "The mail domains whose addresses are mailboxes here.")
+    postmaster: str = setting(
         "text", "", "Address of the person in charge, a mailbox here; mail to postmaster goes there."
     )
-    data: str = _setting(
-        "path", "data", "Directory of everything that Hermes keeps; relative to this file.", fixed=True
-    )
+    data: str = setting("path", "data", "Directory of everything that Hermes keeps; relative to this file.", fixed=True)
 
 
 @attrs.frozen
 class TLSSettings:
     """The server's certificate."""
 
-    certificate: str = _setting("path", "", "PEM file with the certificate and its chain. Empty: no TLS is offered.")
-    key: str = _setting("path", "", "PEM file with the private key.")
+    certificate: str = setting("path", "", "PEM file with the certificate and its chain. Empty: no TLS is offered.")
+    key: str = setting("path", "", "PEM file with the private key.")
 
 
 @attrs.frozen
 class SMTPSettings:
     """Receiving mail: from other servers, from programs and from people."""
 
-    listen: tuple[str, ...] = _setting("listeners", (), "Where other servers and local programs deliver, usually *:25.")
-    submission: tuple[str, ...] = _setting(
+    listen: tuple[str, ...] = setting("listeners", (), "Where other servers and local programs deliver, usually *:25.")
+    submission: tuple[str, ...] = setting(
         "listeners", (), "Where people send mail, with STARTTLS and a login, usually *:587."
     )
-    submissions: tuple[str, ...] = _setting("listeners", (), "The same with TLS from the first octet, usually *:465.")
-    lmtp: tuple[str, ...] = _setting(
+    submissions: tuple[str, ...] = setting("listeners", (), "The same with TLS from the first octet, usually *:465.")
+    lmtp: tuple[str, ...] = setting(
         "listeners", (), "Where other programs deliver by LMTP; only loopback or unix: make sense."
     )
-    max_size: int = _setting("size", 50 * 1024**2, "Largest message accepted.")
-    relay_networks: tuple[Network, ...] = _setting(
+    max_size: int = setting("size", 50 * 1024**2, "Largest message accepted.")
+    relay_networks: tuple[Network, ...] = setting(
         "networks", (), "Clients that may send to other domains without a login. Keep it empty, or as small as can be."
     )
-    front_ends: tuple[Network, ...] = _setting(
+    front_ends: tuple[Network, ...] = setting(
         "networks",
         (),
         "Load balancers and filters that stand in front of this server and are believed when they say who their client is.",
     )
-    proxy_protocol: bool = _setting(
+    proxy_protocol: bool = setting(
         "flag",
         False,
         "Whether front ends begin every connection with a header of the PROXY protocol; without one they are not served.",
     )
-    auth_without_tls: str = _setting(
+    auth_without_tls: str = setting(
         "choice", "never", "Whether a login in the clear is allowed, and from where.", choices=("never", "loopback")
     )
-    bare_newlines: str = _setting(
+    bare_newlines: str = setting(
         "choice",
         "refuse",
         "What to do with a CR or LF that stands alone in a message: refuse it, or make it a proper line end.",
         choices=("refuse", "normalize"),
     )
-    max_recipients: int = _setting(
+    max_recipients: int = setting(
         "number", 1000, "Recipients of one message; RFC 5321 4.5.3.1.8 asks for 100 at least."
     )
-    max_errors: int = _setting("number", 20, "Refused commands after which a session is ended.")
-    max_commands: int = _setting("number", 5000, "Commands after which a session is ended.")
-    max_messages: int = _setting("number", 1000, "Messages in one session, announced by LIMITS.")
-    timeout: int = _setting("time", 300, "Silence after which a session is ended; RFC 5321 4.5.3.2.7 asks for 5m.")
-    session_time: int = _setting("time", 6 * 3600, "Longest session, however busy.")
+    max_errors: int = setting("number", 20, "Refused commands after which a session is ended.")
+    max_commands: int = setting("number", 5000, "Commands after which a session is ended.")
+    max_messages: int = setting("number", 1000, "Messages in one session, announced by LIMITS.")
+    timeout: int = setting("time", 300, "Silence after which a session is ended; RFC 5321 4.5.3.2.7 asks for 5m.")
+    session_time: int = setting("time", 6 * 3600, "Longest session, however busy.")
 
 
 @attrs.frozen
 class LimitsSettings:
     """How much one peer may ask for. Connections over a limit are told so with 421 and may come back."""
 
-    connections: int = _setting("number", 1000, "Connections at once, all servers together.")
-    per_address: int = _setting("number", 20, "Connections at once from one address (IPv6: one /64).")
-    per_network: int = _setting("number", 100, "Connections at once from one network (IPv4 /24, IPv6 /48).")
-    rate: int = _setting("number", 120, "New connections a minute from one address.")
-    login_failures: int = _setting("number", 10, "Wrong passwords within ten minutes after which an address must wait.")
-    exempt_loopback: bool = _setting("flag", True, "Whether connections from this machine are free of these limits.")
+    connections: int = setting("number", 1000, "Connections at once, all servers together.")
+    per_address: int = setting("number", 20, "Connections at once from one address (IPv6: one /64).")
+    per_network: int = setting("number", 100, "Connections at once from one network (IPv4 /24, IPv6 /48).")
+    rate: int = setting("number", 120, "New connections a minute from one address.")
+    login_failures: int = setting("number", 10, "Wrong passwords within ten minutes after which an address must wait.")
+    exempt_loopback: bool = setting("flag", True, "Whether connections from this machine are free of these limits.")
 
 
 @attrs.frozen
@@ -126,95 +122,93 @@ class AccessSettings:
     in no entry may connect like everybody. A peer at a UNIX socket has no address and is in none.
     """
 
-    addresses: tuple[AddressRange, ...] = _setting("ranges", (), "Whom the entry is about.")
-    action: str = _setting(
+    addresses: tuple[AddressRange, ...] = setting("ranges", (), "Whom the entry is about.")
+    action: str = setting(
         "choice",
         "allow",
         "Whether they may connect. To refuse a network except for some of it, write two entries.",
         choices=("allow", "refuse"),
     )
-    servers: tuple[str, ...] = _setting(
+    servers: tuple[str, ...] = setting(
         "words", (), "The servers at which the entry holds: smtp (with submission and LMTP), pop3. Empty: all of them."
     )
-    relay: bool = _setting(
+    relay: bool = setting(
         "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
     )
-    exempt: bool = _setting("flag", False, "Whether they are free of [limits].")
-    text: str = _setting("text", "", "What those who are refused are told. Empty: that they may not connect.")
+    exempt: bool = setting("flag", False, "Whether they are free of [limits].")
+    text: str = setting("text", "", "What those who are refused are told. Empty: that they may not connect.")
 
 
 @attrs.frozen
 class SmarthostSettings:
     """Sending everything that is not for us through one other server."""
 
-    host: str = _setting("text", "", "Name of the server. Empty: there is no smart host.")
-    port: int = _setting("number", 587, "Its port: 587 with starttls, 465 with implicit, 25 with none.")
-    tls: str = _setting(
+    host: str = setting("text", "", "Name of the server. Empty: there is no smart host.")
+    port: int = setting("number", 587, "Its port: 587 with starttls, 465 with implicit, 25 with none.")
+    tls: str = setting(
         "choice",
         "starttls",
         "none, starttls (required, not merely tried), or implicit (TLS from the first octet).",
         choices=("none", "starttls", "implicit"),
     )
-    verify: bool = _setting("flag", True, "Whether its certificate must be valid for its name.")
-    authority: str = _setting("path", "", "PEM file with the authority to trust instead of the system's.")
-    username: str = _setting("text", "", "Login name. Empty: no login.")
-    password: str = _setting(
+    verify: bool = setting("flag", True, "Whether its certificate must be valid for its name.")
+    authority: str = setting("path", "", "PEM file with the authority to trust instead of the system's.")
+    username: str = setting("text", "", "Login name. Empty: no login.")
+    password: str = setting(
         "secret", "", "Password. With tls = none it is allowed only when the server is this machine."
     )
-    connections: int = _setting("number", 5, "Connections to it at once.")
+    connections: int = setting("number", 5, "Connections to it at once.")
 
 
 @attrs.frozen
 class DirectSettings:
     """Delivering straight to the recipients' servers."""
 
-    enabled: bool = _setting(
-        "flag", False, "Whether to deliver directly. A smart host, when there is one, comes first."
-    )
-    nameservers: tuple[str, ...] = _setting(
+    enabled: bool = setting("flag", False, "Whether to deliver directly. A smart host, when there is one, comes first.")
+    nameservers: tuple[str, ...] = setting(
         "words", (), "Name servers as address or address:port. Empty: those of the system."
     )
-    port: int = _setting("number", 25, "Port of the recipients' servers; other than 25 only for tests.")
-    tls: str = _setting(
+    port: int = setting("number", 25, "Port of the recipients' servers; other than 25 only for tests.")
+    tls: str = setting(
         "choice",
         "opportunistic",
         "STARTTLS: never, where it is offered, or always (mail for servers that do not offer it then waits).",
         choices=("none", "opportunistic", "required"),
     )
-    connections: int = _setting("number", 50, "Connections at once, all destinations together.")
-    connections_per_destination: int = _setting("number", 5, "Connections at once to one destination.")
-    loopback: bool = _setting("flag", False, "Whether a destination on this machine may be delivered to; for tests.")
+    connections: int = setting("number", 50, "Connections at once, all destinations together.")
+    connections_per_destination: int = setting("number", 5, "Connections at once to one destination.")
+    loopback: bool = setting("flag", False, "Whether a destination on this machine may be delivered to; for tests.")
 
 
 @attrs.frozen
 class QueueSettings:
     """How long and how often delivery is tried."""
 
-    retry: tuple[int, ...] = _setting(
+    retry: tuple[int, ...] = setting(
         "times",
         (300, 600, 1200, 2400, 3600, 7200, 14400),
         "Pauses between attempts; the last one is repeated. RFC 5321 4.5.4.1 asks for 30m at least on the average.",
     )
-    expire: int = _setting("time", 5 * 86400, "Age at which a message is returned; RFC 5321 4.5.4.1 asks for 4d to 5d.")
-    delay_warning: tuple[int, ...] = _setting("times", (4 * 3600,), "Ages at which the sender is told of the delay.")
-    active: int = _setting("number", 1000, "Messages being worked on at once; the others wait on disk.", fixed=True)
-    postmaster_copy: bool = _setting("flag", False, "Whether the postmaster gets a copy of every report of failure.")
-    max_hops: int = _setting("number", 30, "Received lines above which a message is in a loop; RFC 5321 6.3.")
+    expire: int = setting("time", 5 * 86400, "Age at which a message is returned; RFC 5321 4.5.4.1 asks for 4d to 5d.")
+    delay_warning: tuple[int, ...] = setting("times", (4 * 3600,), "Ages at which the sender is told of the delay.")
+    active: int = setting("number", 1000, "Messages being worked on at once; the others wait on disk.", fixed=True)
+    postmaster_copy: bool = setting("flag", False, "Whether the postmaster gets a copy of every report of failure.")
+    max_hops: int = setting("number", 30, "Received lines above which a message is in a loop; RFC 5321 6.3.")
 
 
 @attrs.frozen
 class MailboxSettings:
     """Where mail is kept."""
 
-    directory: str = _setting("path", "mail", "Directory with one maildir for each account.")
-    quota: int = _setting("size", 0, "Size of a mailbox, unless its account says otherwise. 0: no limit.")
+    directory: str = setting("path", "mail", "Directory with one maildir for each account.")
+    quota: int = setting("size", 0, "Size of a mailbox, unless its account says otherwise. 0: no limit.")
 
 
 @attrs.frozen
 class AccountsSettings:
     """What is kept of people's passwords, and how they can log in."""
 
-    scram: str = _setting(
+    scram: str = setting(
         "choice",
         "no",
         "Whether SCRAM-SHA-256 keys of passwords are kept and logins by them are offered; prepare keeps them, and offers nothing "
@@ -227,33 +221,33 @@ class AccountsSettings:
 class POP3Settings:
     """Reading mail by POP3."""
 
-    listen: tuple[str, ...] = _setting("listeners", (), "Where POP3 with STLS is offered, usually *:110.")
-    listen_tls: tuple[str, ...] = _setting("listeners", (), "The same with TLS from the first octet, usually *:995.")
-    auth_without_tls: str = _setting(
+    listen: tuple[str, ...] = setting("listeners", (), "Where POP3 with STLS is offered, usually *:110.")
+    listen_tls: tuple[str, ...] = setting("listeners", (), "The same with TLS from the first octet, usually *:995.")
+    auth_without_tls: str = setting(
         "choice", "never", "Whether a login in the clear is allowed, and from where.", choices=("never", "loopback")
     )
-    timeout: int = _setting("time", 600, "Silence after which a session is ended; RFC 1939 3 asks for 10m at least.")
-    max_errors: int = _setting("number", 20, "Refused commands after which a session is ended.")
+    timeout: int = setting("time", 600, "Silence after which a session is ended; RFC 1939 3 asks for 10m at least.")
+    max_errors: int = setting("number", 20, "Refused commands after which a session is ended.")
 
 
 @attrs.frozen
 class TraceSettings:
     """The answer to "where is my message?"."""
 
-    keep: int = _setting("time", 30 * 86400, "How long events are kept.")
+    keep: int = setting("time", 30 * 86400, "How long events are kept.")
 
 
 @attrs.frozen
 class LogSettings:
     """The mail log: one line for each fact."""
 
-    file: str = _setting(
+    file: str = setting(
         "path", "mail.log", "The file. Empty: no mail log (the trace is kept all the same).", fixed=True
     )
-    format: str = _setting(
+    format: str = setting(
         "choice", "text", "text: key=value words; json: one object a line.", choices=("text", "json"), fixed=True
     )
-    level: str = _setting(
+    level: str = setting(
         "choice",
         "info",
         "How much the server's own log says, with hermes run; twistd logs everything.",
@@ -266,11 +260,11 @@ class LogSettings:
 class ManholeSettings:
     """A shell into the running server over SSH, for those whose keys are listed. It can do anything the server can."""
 
-    listen: tuple[str, ...] = _setting("listeners", (), "Loopback or unix: only. Empty: off.", fixed=True)
-    authorized_keys: str = _setting(
+    listen: tuple[str, ...] = setting("listeners", (), "Loopback or unix: only. Empty: off.", fixed=True)
+    authorized_keys: str = setting(
         "path", "manhole/authorized_keys", "File of public keys, as OpenSSH writes it.", fixed=True
     )
-    host_key: str = _setting(
+    host_key: str = setting(
         "path", "manhole/host_key", "The shell's own private key; made when it is missing.", fixed=True
     )
 

@@ -1,0 +1,1 @@
+"""The sections of ``config.ini``, one file for each subject."""
