@@ -17,6 +17,7 @@ from zope.interface import Attribute, Interface
 
 from hermes.core.access_entry import AccessEntry
 from hermes.core.account import Account, Resolution
+from hermes.core.dns_answer import Answer, Budget, MailExchanger
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.event import Event
 from hermes.core.message import (
@@ -332,6 +333,33 @@ class IAccess(Interface):
 
         It is asked for every connection, and takes microseconds.
         """
+
+
+class IResolver(Interface):
+    """
+    What DNS says. There is one for the whole server, and one cache.
+
+    Names may be in any case and any script; one that cannot be a name does not exist. With a ``budget`` a question that the
+    cache cannot answer is spent from it, and waited for no longer than it says: what is exhausted or late is UNAVAILABLE.
+    """
+
+    async def mail_exchangers(domain: str, budget: Budget | None = None) -> Answer[MailExchanger]:
+        """The MX records of a domain, in no order."""
+
+    async def addresses(host: str, budget: Budget | None = None) -> Answer[str]:
+        """The addresses of a host, those of IPv4 and IPv6 in turn; two questions."""
+
+    async def ipv4_addresses(host: str, budget: Budget | None = None) -> Answer[str]:
+        """The A records of a host, as ``192.0.2.1``."""
+
+    async def ipv6_addresses(host: str, budget: Budget | None = None) -> Answer[str]:
+        """The AAAA records of a host, as ``2001:db8::1``."""
+
+    async def names(address: str, budget: Budget | None = None) -> Answer[str]:
+        """The names that reverse DNS has for an IP address, in lower case without the last dot."""
+
+    async def texts(name: str, budget: Budget | None = None) -> Answer[bytes]:
+        """The TXT records of a name, the strings of each joined (RFC 7208 3.3)."""
 
 
 class IServerTLS(Interface):

@@ -20,7 +20,6 @@ from hermes.core.account import Account
 from hermes.directory.cred import make_portal
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.mailbox.delivery import LocalDelivery
-from hermes.net.resolver import Resolver
 from hermes.queue.destinations import Concurrency
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
@@ -54,7 +53,7 @@ class Circle:
         self._now = now
         self._relay = relay
         self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception)
-        resolver = Resolver(reactor, settings.direct.nameservers)
+        resolver = stores.resolvers.resolver(settings)
         self.smarthost = SmarthostAgent(reactor, settings.smarthost, hostname, stores.reader, resolver)
         self.direct = DirectAgent(
             reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=_own_addresses(settings)

@@ -41,6 +41,7 @@ from hermes.net.descriptors import allow
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
+from hermes.net.resolver import MAX_RUNNING
 from hermes.net.tls import CertificateError, ServerTLS
 from hermes.queue.relay import RelayManager
 from hermes.services.control import ControlFactory
@@ -101,6 +102,7 @@ class Server:
             "connections": self._gate.connections,
             **{f"{name}_listens": ", ".join(sorted(each.places)) for name, each in self._listening.items()},
             **{f"{name}_sessions": len(each.sessions()) for name, each in self._listening.items()},
+            **{f"dns_{name}": value for name, value in self._stores.resolvers.describe().items()},
             "outgoing_connections": self._circle.connections(),
             **{f"queue_{name}": value for name, value in self.relay.describe().items()},
         }
@@ -184,7 +186,7 @@ class Server:
         """Ask the system for as many open files as the settings let in."""
         limits, direct, smarthost = self.settings.limits, self.settings.direct, self.settings.smarthost
         # Each connection may have a message under way that is large enough to be a file.
-        wanted = 2 * limits.connections + direct.connections + smarthost.connections + DESCRIPTORS_BESIDE
+        wanted = 2 * limits.connections + direct.connections + smarthost.connections + MAX_RUNNING + DESCRIPTORS_BESIDE
         allowed = allow(wanted)
         if allowed < wanted:
             self._log.warn(

@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
 from hermes.app.staged import Module
 from hermes.config.places import accounts_file, secret_file, spool_directory
@@ -36,6 +37,7 @@ class Stores(Module):
             return GroupWorker(reactor, f"hermes-{name}", max_group)
 
         self._reactor = reactor
+        self.resolvers = Resolvers(reactor)
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
         self._secret_file = secret_file(settings)

@@ -14,6 +14,7 @@ import attrs
 
 from hermes.config.access_rules import access_findings
 from hermes.config.catalog import SECTIONS
+from hermes.config.dns_rules import dns_findings, is_address
 from hermes.config.finding import Finding
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.schema import HermesSettings, Settings
@@ -48,7 +49,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from access_findings(settings)
     yield from _front_ends(settings)
     yield from _smarthost(settings)
-    yield from _nameservers(settings)
+    yield from dns_findings(settings)
     yield from _queue(settings)
 
 
@@ -102,7 +103,7 @@ def _names(settings: Settings) -> Iterator[Finding]:
         if fault := domain_fault(domain):
             yield Finding((("hermes", "domains"),), fault)
     host = settings.smarthost.host
-    if host and not _is_address(host) and (fault := domain_fault(host.rstrip("."))):
+    if host and not is_address(host) and (fault := domain_fault(host.rstrip("."))):
         yield Finding((("smarthost", "host"),), fault)
 
 
@@ -204,27 +205,6 @@ def _smarthost(settings: Settings) -> Iterator[Finding]:
         yield Finding((("smarthost", "tls"), password, ("smarthost", "host")), text)
 
 
-def _nameservers(settings: Settings) -> Iterator[Finding]:
-    for text in settings.direct.nameservers:
-        if _is_address(text):
-            continue
-        try:
-            listener = parse_listener(text)
-        except ValueError:
-            listener = None
-        if listener is None or listener.kind != "tcp" or listener.host == "*" or not listener.port:
-            about = (("direct", "nameservers"),)
-            yield Finding(about, f"{text!r} is not a name server: write an address, or 192.0.2.53:5353 or [::1]:5353")
-
-
 def _queue(settings: Settings) -> Iterator[Finding]:
     if not settings.queue.retry:
         yield Finding((("queue", "retry"),), "the list is empty: write at least one time, like 10m")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

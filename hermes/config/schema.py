@@ -25,6 +25,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 import attrs
 
+from hermes.config.sections.dns import DNSSettings
 from hermes.config.setting import setting
 from hermes.core.address_range import AddressRange
 
@@ -166,7 +167,7 @@ class DirectSettings:
 
     enabled: bool = setting("flag", False, "Whether to deliver directly. A smart host, when there is one, comes first.")
     nameservers: tuple[str, ...] = setting(
-        "words", (), "Name servers as address or address:port. Empty: those of the system."
+        "words", (), "Name servers, as in dns.nameservers, which is the place for them now."
     )
     port: int = setting("number", 25, "Port of the recipients' servers; other than 25 only for tests.")
     tls: str = setting(
@@ -280,6 +281,7 @@ class Settings:
     access: Mapping[str, AccessSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": AccessSettings})
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
     direct: DirectSettings = attrs.field(factory=DirectSettings)
+    dns: DNSSettings = attrs.field(factory=DNSSettings)
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)

@@ -1,30 +1,29 @@
 """
-What DNS says about mail: exchangers and addresses, with a bounded cache (RFC 1035, 2308, 5321 5.1, 7505).
+The one resolver: what DNS says about destinations and about senders, with a bounded cache (RFC 1035, 2308, 5321 5.1, 7505).
 
 An answer is a value: found, not there, or not to be had now. Answers that say "no" are kept as long as the zone allows, like
-the others; those that could not be had are not kept.
+the others; those that could not be had are not kept. The same question of several is asked once.
 """
 
 from __future__ import annotations
 
-import enum
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-import attrs
 import idna
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.names import dns
 from twisted.names.hosts import searchFileForAll
 from twisted.python.filepath import FilePath
+from zope.interface import implementer
 
+from hermes.core.dns_answer import Answer, Budget, MailExchanger, Status
+from hermes.interfaces import IResolver
+from hermes.net.dns_cache import MAX_CACHED, AnswerCache, Key
 from hermes.net.dns_query import NameServers, Unanswered
 from hermes.net.peer import normal
-
-#: Answers kept: some megabytes at most, and more destinations than a site writes to in an hour.
-MAX_CACHED = 5000
 
 #: Longest time an answer is kept, whatever its TTL: a mistake somewhere in DNS is over after an hour.
 MAX_TTL_SECONDS = 3600
@@ -37,6 +36,11 @@ MAX_RECORDS = 256
 
 #: CNAMEs followed in one look-up: a chain that is longer is a loop or a fault.
 MAX_ALIASES = 8
+
+#: Questions on their way at once, each with a socket of its own, and those that may wait for their turn. A thousand clients
+#: who come at once, each with a handful of lists, find room; more than that are told that DNS is not available.
+MAX_RUNNING = 100
+MAX_WAITING = 5000
 
 #: RFC 1035 2.3.4
 _MAX_NAME_OCTETS = 253
@@ -52,47 +56,62 @@ _HOSTS_FILE = 0
 
 T = TypeVar("T")
 
-
-class Status(enum.Enum):
-    """How a look-up ended."""
-
-    FOUND = "found"
-    NO_DATA = "no such record"  #: the name exists, without records of this kind
-    NO_NAME = "no such name"
-    UNAVAILABLE = "not available"  #: it may work later
+_EXHAUSTED: Answer[Any] = Answer(Status.UNAVAILABLE, reason="this message has caused as many look-ups as it may")
 
 
-@attrs.frozen
-class Answer(Generic[T]):
-    """The end of a look-up: ``values`` when found, ``reason`` for people otherwise."""
-
-    status: Status
-    values: tuple[T, ...] = ()
-    reason: str = ""
-
-
-@attrs.frozen
-class MailExchanger:
-    """An MX record; ``host`` in lower case without the last dot, and empty in a null MX (RFC 7505)."""
-
-    preference: int
-    host: str
-
-
+@implementer(IResolver)
 class Resolver:
-    """Looks names up. ``name_servers`` is asked when the cache does not know."""
+    """Looks names up; the name servers are asked when the cache does not know."""
 
-    def __init__(self, reactor: Any, nameservers: Sequence[str] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        nameservers: Sequence[str] = (),
+        *,
+        max_cached: int = MAX_CACHED,
+        **options: Any,
+    ) -> None:
         self._clock = reactor
         self._name_servers = NameServers(reactor, nameservers, **options)
-        self._cache: OrderedDict[tuple[bytes, int], tuple[float, Answer[Any]]] = OrderedDict()
-        self._running: dict[tuple[bytes, int], list[Deferred[Answer[Any]]]] = {}
+        self._cache = AnswerCache(reactor.seconds, max_cached)
+        self._running: dict[Key, list[Deferred[Answer[Any]]]] = {}
+        self._asking = 0
+        self._turns: deque[Deferred[None]] = deque()
+        self._questions = 0
+        self._unanswered = 0
 
-    async def mail_exchangers(self, domain: str) -> Answer[MailExchanger]:
+    def describe(self) -> dict[str, int]:
+        """Counters, for the administrator."""
+        return {
+            "questions": self._questions,
+            "unanswered": self._unanswered,
+            "running": len(self._running),
+            "kept": len(self._cache),
+        }
+
+    async def mail_exchangers(self, domain: str, budget: Budget | None = None) -> Answer[MailExchanger]:
         """The MX records of a domain, in no order."""
-        return await self._look_up(domain, dns.MX, lambda record: MailExchanger(record.preference, _text(record.name)))
+        return await self._look_up(domain, dns.MX, _exchanger, budget)
 
-    async def addresses(self, host: str) -> Answer[str]:
+    async def ipv4_addresses(self, host: str, budget: Budget | None = None) -> Answer[str]:
+        """The A records of a host."""
+        return await self._look_up(host, dns.A, _ipv4, budget)
+
+    async def ipv6_addresses(self, host: str, budget: Budget | None = None) -> Answer[str]:
+        """The AAAA records of a host."""
+        return await self._look_up(host, dns.AAAA, _ipv6, budget)
+
+    async def names(self, address: str, budget: Budget | None = None) -> Answer[str]:
+        """The names that reverse DNS has for an address (RFC 1035 3.5, RFC 3596 2.5)."""
+        return await self._look_up(
+            ip_address(address).reverse_pointer, dns.PTR, lambda record: _text(record.name), budget
+        )
+
+    async def texts(self, name: str, budget: Budget | None = None) -> Answer[bytes]:
+        """The TXT records of a name; the strings of one record are joined (RFC 7208 3.3)."""
+        return await self._look_up(name, dns.TXT, lambda record: b"".join(record.data), budget)
+
+    async def addresses(self, host: str, budget: Budget | None = None) -> Answer[str]:
         """
         The addresses of a host, those of IPv4 and IPv6 in turn.
 
@@ -100,14 +119,16 @@ class Resolver:
         """
         found = await gatherResults(
             [
-                Deferred.fromCoroutine(self._look_up(host, dns.A, lambda record: str(record.dottedQuad()))),
-                Deferred.fromCoroutine(self._look_up(host, dns.AAAA, lambda record: normal(_ipv6(record)))),
+                Deferred.fromCoroutine(self.ipv4_addresses(host, budget)),
+                Deferred.fromCoroutine(self.ipv6_addresses(host, budget)),
             ],
             consumeErrors=True,
         )
         four, six = found
         longest = max(len(four.values), len(six.values))
-        mixed = [answer.values[turn] for turn in range(longest) for answer in found if turn < len(answer.values)]
+        mixed = [
+            normal(answer.values[turn]) for turn in range(longest) for answer in found if turn < len(answer.values)
+        ]
         if mixed:
             return Answer(Status.FOUND, tuple(dict.fromkeys(mixed)))
         # Neither has any. One that could not be asked may have some.
@@ -116,21 +137,25 @@ class Resolver:
     async def host_addresses(self, host: str, hosts_file: str = HOSTS_FILE) -> Answer[str]:
         """The addresses of a host that the administrator has named: it may be an address, or stand in the hosts file."""
         key = (host.encode("utf-8", "replace").lower(), _HOSTS_FILE)
-        answer = self._kept(key)
+        answer = self._cache.get(key)
         if answer is None:
             answer = self._keep(key, HOSTS_FILE_SECONDS, _listed(host, key[0], hosts_file))
         return answer if answer.status is Status.FOUND else await self.addresses(host)
 
-    async def _look_up(self, host: str, record_type: int, read: Callable[[Any], T]) -> Answer[T]:
+    async def _look_up(
+        self, host: str, record_type: int, read: Callable[[Any], T], budget: Budget | None = None
+    ) -> Answer[T]:
         try:
             name = encode_name(host)
         except ValueError as error:
             return Answer(Status.NO_NAME, reason=f"{host!r} is not a domain name: {error}")
         key = (name, record_type)
-        kept = self._kept(key)
+        kept = self._cache.get(key)
         if kept is not None:
             return kept
         waiting = self._running.get(key)
+        if waiting is None and budget is not None and not budget.spend():
+            return _EXHAUSTED
         mine: Deferred[Answer[T]] = Deferred()
         if waiting is not None:
             waiting.append(mine)
@@ -138,23 +163,31 @@ class Resolver:
             # The question is asked by itself, so that whoever gives up waiting does not take it away from the others.
             self._running[key] = [mine]
             _ = Deferred.fromCoroutine(self._find(key, read)).addBoth(self._tell, key)
-        return await mine
+        return await mine if budget is None else await self._in_time(mine, name, budget.timeout_seconds)
 
-    def _kept(self, key: tuple[bytes, int]) -> Answer[Any] | None:
-        kept = self._cache.get(key)
-        return kept[1] if kept is not None and kept[0] > self._clock.seconds() else None
+    async def _in_time(self, answer: Deferred[Answer[T]], name: bytes, seconds: float) -> Answer[T]:
+        """A client waits for this one, so it does not wait for the last try of the last name server."""
+        reason = f"DNS gave no answer about {_text(name)} within {seconds:g} s"
+        late: Answer[T] = Answer(Status.UNAVAILABLE, reason=reason)
+        # Whoever tells the answer afterwards passes over those who have one.
+        timer = self._clock.callLater(seconds, answer.callback, late)
+        try:
+            return await answer
+        finally:
+            if timer.active():
+                timer.cancel()
 
-    def _tell(self, result: Any, key: tuple[bytes, int]) -> None:
+    def _tell(self, result: Any, key: Key) -> None:
         for waiting in self._running.pop(key):
             if not waiting.called:
                 # A Failure goes to whoever waits: it is a fault of ours.
                 waiting.callback(result)
 
-    async def _find(self, key: tuple[bytes, int], read: Callable[[Any], T]) -> Answer[T]:
+    async def _find(self, key: Key, read: Callable[[Any], T]) -> Answer[T]:
         name, record_type = key
         ttl = MAX_TTL_SECONDS
         for _ in range(MAX_ALIASES):
-            message = await self._name_servers.ask(name, record_type)
+            message = await self._ask(key, name)
             if isinstance(message, Unanswered):
                 return Answer(Status.UNAVAILABLE, reason=message.reason)
             name, ttl = _follow(name, message.answers, ttl)
@@ -168,7 +201,31 @@ class Resolver:
                 return self._absent(key, ttl, message)
         return Answer(Status.UNAVAILABLE, reason=f"the aliases of {_text(key[0])} lead nowhere")
 
-    def _absent(self, key: tuple[bytes, int], ttl: int, message: dns.Message) -> Answer[Any]:
+    async def _ask(self, key: Key, name: bytes) -> dns.Message | Unanswered:
+        """Ask the name servers, when it is our turn."""
+        if self._asking < MAX_RUNNING:
+            self._asking += 1
+        elif len(self._turns) >= MAX_WAITING:
+            return Unanswered("too many look-ups are waiting already")
+        else:
+            turn: Deferred[None] = Deferred()
+            self._turns.append(turn)
+            await turn
+        try:
+            if all(waiting.called for waiting in self._running[key]):
+                return Unanswered("nobody waits for it any more")
+            self._questions += 1
+            message = await self._name_servers.ask(name, key[1])
+            self._unanswered += isinstance(message, Unanswered)
+            return message
+        finally:
+            if self._turns:
+                # Not at once: servers that fail at once would call one look-up out of the other, thousands deep.
+                self._clock.callLater(0, self._turns.popleft().callback, None)
+            else:
+                self._asking -= 1
+
+    def _absent(self, key: Key, ttl: int, message: dns.Message) -> Answer[Any]:
         if message.rCode == dns.ENAME:
             answer: Answer[Any] = Answer(Status.NO_NAME, reason=f"{_text(key[0])} does not exist in DNS")
         else:
@@ -179,12 +236,8 @@ class Resolver:
         negative = [min(zone.ttl, zone.payload.minimum) for zone in zones]
         return self._keep(key, min(ttl, MAX_NEGATIVE_TTL_SECONDS, *negative) if negative else 0, answer)
 
-    def _keep(self, key: tuple[bytes, int], ttl: int, answer: Answer[Any]) -> Answer[Any]:
-        if ttl > 0:
-            self._cache[key] = (self._clock.seconds() + ttl, answer)
-            self._cache.move_to_end(key)
-            if len(self._cache) > MAX_CACHED:
-                self._cache.popitem(last=False)
+    def _keep(self, key: Key, ttl: int, answer: Answer[T]) -> Answer[T]:
+        self._cache.put(key, ttl, answer)
         return answer
 
 
@@ -211,6 +264,14 @@ def _follow(name: bytes, answers: Sequence[Any], ttl: int) -> tuple[bytes, int]:
 
 def _owner(record: dns.RRHeader) -> bytes:
     return bytes(record.name.name).lower()
+
+
+def _exchanger(record: Any) -> MailExchanger:
+    return MailExchanger(record.preference, _text(record.name))
+
+
+def _ipv4(record: Any) -> str:
+    return str(record.dottedQuad())
 
 
 def _ipv6(record: Any) -> str:

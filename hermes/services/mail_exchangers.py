@@ -14,9 +14,10 @@ from itertools import groupby
 import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
+from hermes.core.dns_answer import Answer, MailExchanger, Status
 from hermes.core.outcome import Outcome
 from hermes.net.peer import normal
-from hermes.net.resolver import Answer, MailExchanger, Resolver, Status
+from hermes.net.resolver import Resolver
 
 #: Hosts whose addresses are looked up. More than a handful is never tried, and a zone may list hundreds to keep us busy.
 MAX_HOSTS = 10

@@ -16,13 +16,14 @@ from twisted.internet.defer import DeferredSemaphore
 from zope.interface import implementer
 
 from hermes.config.schema import SmarthostSettings
+from hermes.core.dns_answer import Status
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IContentReader, IDeliveryAgent
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
-from hermes.net.resolver import Resolver, Status
+from hermes.net.resolver import Resolver
 from hermes.protocols.sasl_client import Login
 from hermes.protocols.smtp.client_events import Stage
 from hermes.services.connection_cache import ConnectionCache

@@ -124,6 +124,24 @@ class RulesTests(SynchronousTestCase):
         for place in ("dns.test", "192.0.2.53:0", "*:53", "unix:/x"):
             self.refused(f"[direct]\nnameservers = {place}\n", ":2: [direct] nameservers:", repr(place))
 
+    def test_one_resolver(self) -> None:
+        """Name servers stand in [dns] or in [direct]; in both only when they are the same."""
+        self.accepted("[dns]\nnameservers = 192.0.2.53\n[direct]\nnameservers = 192.0.2.53\n")
+        self.refused("[dns]\nnameservers = dns.test\n", ":2: [dns] nameservers:", "'dns.test'")
+        self.refused(
+            "[dns]\nnameservers = 192.0.2.53\n[direct]\nnameservers = 192.0.2.54\n",
+            ":4: [direct] nameservers:",
+            "remove one of the two",
+        )
+
+    def test_cost_of_dns(self) -> None:
+        """What DNS may cost has a least and a most."""
+        for key, least, most, unit in (("timeout", 1, 60, "s"), ("lookups", 1, 500, ""), ("cache", 1, 200_000, "")):
+            for value in (least, most):
+                self.accepted(f"[dns]\n{key} = {value}{unit}\n")
+            self.refused(f"[dns]\n{key} = {most + 1}{unit}\n", f":2: [dns] {key}:", str(most))
+            self.refused(f"[dns]\n{key} = {least - 1}{unit}\n", f":2: [dns] {key}:")
+
     def test_least_numbers(self) -> None:
         """Counts and times are at least 1, ports go from 1 to 65535, sizes of mailboxes may be 0."""
         self.refused("[smtp]\nmax_recipients = 0\n", ":2: [smtp] max_recipients:", "1 or more")

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from hermes.core.dns_answer import Answer, Budget, MailExchanger, Status
 from hermes.net import resolver as resolver_module
+from hermes.net.dns_cache import AnswerCache
 from hermes.net.dns_query import parse_server, read_resolv_conf
-from hermes.net.resolver import Answer, MailExchanger, Resolver, Status, encode_name
+from hermes.net.resolver import Resolver, encode_name
 from tests.support import dns_server
-from tests.support.dns_server import NameServer, a, aaaa, cname, mx
+from tests.support.dns_server import NameServer, a, aaaa, cname, mx, ptr, reverse, txt
 
 #: Long enough for a busy machine: servers on it answer at once.
 TIMEOUTS = (20.0, 20.0)
@@ -218,10 +220,10 @@ class ResolverTests(TestCase):
 
     async def test_bounded(self) -> None:
         """The cache forgets the oldest answers when it is full."""
-        self.patch(resolver_module, "MAX_CACHED", 2)
+        self.resolver = Resolver(self.time, [self.server.address], timeouts_seconds=TIMEOUTS, max_cached=2)
         for name in ("example.com", "null.example", "plain.example"):
             await self.resolver.mail_exchangers(name)
-        self.assertEqual(len(self.resolver._cache), 2)
+        self.assertEqual(self.resolver.describe()["kept"], 2)
         await self.resolver.mail_exchangers("plain.example")
         self.assertEqual(len(self.server.asked), 3)
         await self.resolver.mail_exchangers("example.com")
@@ -257,6 +259,146 @@ class ResolverTests(TestCase):
             self.time.clock.rightNow = float(moment)
             self.assertEqual((await self.resolver.host_addresses("relay.lan", str(hosts))).values, (expected,))
             hosts.write_text("192.0.2.78 relay.lan\n")
+
+
+class SenderTests(TestCase):
+    """What is asked about a sender, and what it may cost."""
+
+    async def setUp(self) -> None:
+        """A zone with reverse names and texts."""
+        self.server = NameServer(
+            {
+                reverse("192.0.2.1"): [ptr("Mail.Example.COM"), ptr("other.example.com")],
+                reverse("2001:db8::1"): [ptr("six.example.com")],
+                "example.com": [txt("v=spf1 ", "-all"), txt("another"), a("192.0.2.1"), aaaa("2001:db8::1")],
+                "big.example": [txt(*["x" * 250] * 200)],
+            }
+        )
+        self.server.start(reactor)
+        self.time = Timed()
+        self.resolver = Resolver(self.time, [self.server.address], timeouts_seconds=TIMEOUTS)
+
+    async def tearDown(self) -> None:
+        """Nothing stays open."""
+        await self.server.stop()
+
+    async def test_reverse_names(self) -> None:
+        """PTR records of both families (RFC 1035 3.5, RFC 3596 2.5), in lower case."""
+        self.assertEqual((await self.resolver.names("192.0.2.1")).values, ("mail.example.com", "other.example.com"))
+        self.assertEqual((await self.resolver.names("2001:db8::1")).values, ("six.example.com",))
+        answer = await self.resolver.names("192.0.2.2")
+        self.assertEqual((answer.status, answer.absent), (Status.NO_NAME, True))
+
+    async def test_texts(self) -> None:
+        """The strings of one TXT record belong together (RFC 7208 3.3)."""
+        self.assertEqual(sorted((await self.resolver.texts("example.com")).values), [b"another", b"v=spf1 -all"])
+
+    async def test_one_family(self) -> None:
+        """A and AAAA alone, one question each."""
+        self.assertEqual((await self.resolver.ipv4_addresses("example.com")).values, ("192.0.2.1",))
+        self.assertEqual((await self.resolver.ipv6_addresses("example.com")).values, ("2001:db8::1",))
+        self.assertEqual([kind for _, kind, _ in self.server.asked], ["A", "AAAA"])
+
+    async def test_budget(self) -> None:
+        """Questions are counted and what the cache knows is free; beyond the budget nobody is asked."""
+        budget = Budget(3)
+        for name in ("example.com", "example.com", "EXAMPLE.com"):
+            self.assertIs((await self.resolver.addresses(name, budget)).status, Status.FOUND)
+        self.assertEqual(budget.left, 1)
+        self.assertIs((await self.resolver.texts("example.com", budget)).status, Status.FOUND)
+        answer = await self.resolver.mail_exchangers("example.com", budget)
+        self.assertEqual((answer.status, answer.absent), (Status.UNAVAILABLE, False))
+        self.assertIn("as many look-ups as it may", answer.reason)
+        self.assertEqual(len(self.server.asked), 3)
+        self.assertIs((await self.resolver.ipv4_addresses("example.com", budget)).status, Status.FOUND)
+
+    async def test_late(self) -> None:
+        """Whoever has a budget waits no longer than it says; the answer is kept when it comes."""
+        self.server.behaviors["example.com"] = dns_server.SILENCE
+        resolver = Resolver(reactor, [self.server.address], timeouts_seconds=(0.2,))
+        patient = Deferred.fromCoroutine(resolver.texts("example.com"))
+        answer = await resolver.texts("example.com", Budget(1, 0.01))
+        self.assertEqual(
+            (answer.status, answer.reason),
+            (Status.UNAVAILABLE, "DNS gave no answer about example.com within 0.01 s"),
+        )
+        self.assertFalse(patient.called)
+        self.assertIn("does not answer", (await patient).reason)
+        self.assertEqual(resolver.describe(), {"questions": 1, "unanswered": 1, "running": 0, "kept": 0})
+
+    async def test_turns(self) -> None:
+        """No more than so many questions are on their way at once, and the others wait for their turn."""
+        self.patch(resolver_module, "MAX_RUNNING", 2)
+        names = [f"n{number}.example" for number in range(7)]
+        self.server.zone |= {name: [a("192.0.2.9")] for name in names}
+        answers = await gatherResults([Deferred.fromCoroutine(self.resolver.ipv4_addresses(name)) for name in names])
+        self.assertEqual([answer.values for answer in answers], [("192.0.2.9",)] * 7)
+        self.assertEqual(self.resolver._asking, 0)
+
+    async def test_too_many_wait(self) -> None:
+        """When as many wait as may, one more is told that DNS is not available."""
+        self.patch(resolver_module, "MAX_RUNNING", 1)
+        self.patch(resolver_module, "MAX_WAITING", 1)
+        looking = [Deferred.fromCoroutine(self.resolver.texts(name)) for name in ("example.com", "two.example")]
+        answer = await self.resolver.texts("three.example")
+        self.assertEqual((answer.status, answer.reason), (Status.UNAVAILABLE, "too many look-ups are waiting already"))
+        self.assertEqual([each.status for each in await gatherResults(looking)], [Status.FOUND, Status.NO_NAME])
+
+    async def test_nobody_waits(self) -> None:
+        """A question that nobody waits for any more, when its turn comes, is not asked."""
+        self.patch(resolver_module, "MAX_RUNNING", 1)
+        first = Deferred.fromCoroutine(self.resolver.texts("example.com"))
+        given_up = Deferred.fromCoroutine(self.resolver.texts("two.example"))
+        third = Deferred.fromCoroutine(self.resolver.texts("three.example"))
+        given_up.cancel()
+        await self.assertFailure(given_up, CancelledError)
+        await first
+        await third
+        self.assertEqual([name for name, _, _ in self.server.asked], ["example.com", "three.example"])
+
+    async def test_big_answers(self) -> None:
+        """An answer of 50 KB comes by TCP; it counts for what it is in the cache."""
+        answer = await self.resolver.texts("big.example")
+        self.assertEqual(len(answer.values[0]), 50_000)
+        self.assertGreater(self.resolver._cache.octets, 50_000)
+
+
+class CacheTests(SynchronousTestCase):
+    """The room that answers take."""
+
+    def setUp(self) -> None:
+        """A cache of three answers and 2000 octets."""
+        self.clock = Clock()
+        self.cache = AnswerCache(self.clock.seconds, 3, 2000)
+
+    def test_time(self) -> None:
+        """An answer holds for its time and is forgotten then; none is kept for no time."""
+        self.cache.put((b"a", 1), 10, Answer(Status.FOUND, ("192.0.2.1",)))
+        self.cache.put((b"b", 1), 0, Answer(Status.FOUND, ("192.0.2.1",)))
+        self.assertIsNone(self.cache.get((b"b", 1)))
+        self.clock.advance(9.9)
+        self.assertIsNotNone(self.cache.get((b"a", 1)))
+        self.clock.advance(0.1)
+        self.assertIsNone(self.cache.get((b"a", 1)))
+        self.assertEqual((len(self.cache), self.cache.octets), (0, 0))
+
+    def test_number(self) -> None:
+        """With one more than the number, the first one goes; the same one again takes no more room."""
+        for name in (b"a", b"b", b"c", b"a"):
+            self.cache.put((name, 1), 10, Answer(Status.NO_NAME))
+        self.assertEqual(len(self.cache), 3)
+        self.cache.put((b"d", 1), 10, Answer(Status.FOUND, (MailExchanger(1, "mx.example"),)))
+        self.assertIsNone(self.cache.get((b"b", 1)))
+        self.assertEqual(len(self.cache), 3)
+
+    def test_octets(self) -> None:
+        """Large answers go when there is no room for them, and one that is larger than the room is not kept at all."""
+        for name in (b"a", b"b", b"c"):
+            self.cache.put((name, 16), 10, Answer(Status.FOUND, (b"x" * 600,)))
+        self.assertEqual(len(self.cache), 2)
+        self.assertLessEqual(self.cache.octets, 2000)
+        self.cache.put((b"d", 16), 10, Answer(Status.FOUND, (b"x" * 2000,)))
+        self.assertEqual((len(self.cache), self.cache.octets), (0, 0))
 
 
 class ServerListTests(SynchronousTestCase):

@@ -8,8 +8,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.core.dns_answer import MailExchanger
 from hermes.core.outcome import Outcome, Result
-from hermes.net.resolver import MailExchanger
 from hermes.services.mail_exchangers import MAX_HOSTS, MailExchangers, Stop
 from tests.support.outgoing import Names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -94,7 +95,7 @@ class NameServer:
             protocol.writeMessage(answer, address)
 
     def _answer(self, number: int, question: dns.Query, name: str, behavior: str | None, udp: bool) -> dns.Message:
-        answer = dns.Message(number, answer=1, recDes=1, recAv=1)
+        answer = dns.Message(number, answer=1, recDes=1, recAv=1, maxSize=512 if udp else 0)
         answer.queries = [dns.Query(b"other.example", question.type) if behavior == WRONG_QUESTION else question]
         answer.rCode = _CODES.get(behavior or "", dns.OK)
         if udp and behavior in (TRUNCATED, CUT_BY_TCP):
@@ -144,3 +145,18 @@ def aaaa(address: str, ttl: int = 300) -> dns.Record_AAAA:
 def cname(target: str, ttl: int = 300) -> dns.Record_CNAME:
     """A CNAME record."""
     return dns.Record_CNAME(target.encode("ascii"), ttl=ttl)
+
+
+def ptr(name: str, ttl: int = 300) -> dns.Record_PTR:
+    """A PTR record."""
+    return dns.Record_PTR(name.encode("ascii"), ttl=ttl)
+
+
+def txt(*strings: str, ttl: int = 300) -> dns.Record_TXT:
+    """A TXT record of one string or of several."""
+    return dns.Record_TXT(*[string.encode() for string in strings], ttl=ttl)
+
+
+def reverse(address: str) -> str:
+    """The name under which the PTR records of an address are."""
+    return ip_address(address).reverse_pointer

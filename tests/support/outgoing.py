@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError
 from twisted.python.failure import Failure
 
+from hermes.core.dns_answer import Answer, MailExchanger, Status
 from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient
-from hermes.net.resolver import Answer, MailExchanger, Status
 
 PREFIX = b"Return-Path: <sender@example.org>\n"
 
