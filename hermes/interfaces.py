@@ -7,7 +7,7 @@ an exception is a fault, and whoever meets one answers "try later".
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twisted.cred.credentials import ICredentials
@@ -28,6 +28,7 @@ from hermes.core.message import (
     Settlement,
 )
 from hermes.core.outcome import Outcome, Verdict
+from hermes.core.policy import Case, Stage
 from hermes.core.transaction import Transaction
 from hermes.protocols.scram_keys import ScramKeys
 
@@ -369,6 +370,39 @@ class IServerTLS(Interface):
         """What ``transport.startTLS`` and ``TLSMemoryBIOFactory`` take."""
 
 
+class ICheck(Interface):
+    """
+    One rule about what clients do at the SMTP server; each is a small module of its own, and they are asked in order.
+
+    It decides by a refusal, notes what it found (:class:`hermes.core.findings.Findings`), or asks for measures
+    (:class:`hermes.core.visit.Measures`). It spares whom it should spare by itself: ``case.visit.trusted``, or an entry of
+    connection control.
+    """
+
+    name = Attribute("What it is called; the rules in its verdicts begin with it: ``dnsbl``, ``filter``.")
+    stages = Attribute("The stages at which it wants to judge: a collection of :class:`hermes.core.policy.Stage`.")
+    momentary = Attribute(
+        "True when its answer depends on the moment: on the network, on counters. ``hermes explain`` then does not ask it."
+    )
+
+    def judge(case: Case) -> Verdict | Awaitable[Verdict]:
+        """
+        Judge a case: PASS, or a refusal. Only a check that has to wait returns an awaitable, and never at CONNECT and REFUSED.
+
+        What it raises is a fault of ours: the client is told to try again later.
+        """
+
+
+class IPolicy(Interface):
+    """The checks in their order, as one."""
+
+    def wanted(stage: Stage) -> bool:
+        """True when there are checks at that stage: without them no case need be made."""
+
+    def judge(case: Case) -> Verdict | Awaitable[Verdict]:
+        """Ask one check after the other until one refuses."""
+
+
 class IRelayPolicy(Interface):
     """Who may send where."""
 
@@ -422,10 +456,10 @@ class IReception(Interface):
 
     account = Attribute("The account that authenticated, or None.")
 
-    async def sender(transaction: Transaction) -> Verdict:
-        """Judge the reverse-path."""
+    async def sender(transaction: Transaction, command: str = "") -> Verdict:
+        """Judge the reverse-path; ``command`` is the command line, for the checks."""
 
-    async def recipient(transaction: Transaction, recipient: Recipient) -> tuple[Verdict, str]:
+    async def recipient(transaction: Transaction, recipient: Recipient, command: str = "") -> tuple[Verdict, str]:
         """Judge a recipient, and say to which destination its mail goes when it is accepted."""
 
     async def begin(transaction: Transaction) -> IIncomingMessage | Verdict:

@@ -48,6 +48,8 @@ class Circle:
         self.directory = rulebook.directory
         self.router = rulebook.router
         self.access = rulebook.access
+        self.checks = rulebook.checks
+        self.visit_of = rulebook.visit_of
         self._policy = rulebook.policy
         self._stores = stores
         self._now = now
@@ -89,7 +91,7 @@ class Circle:
         # Not before it is needed: the relay manager is made with the agents of the first circle.
         settings = self.settings
         writing = Writing(settings.hermes.hostname, settings.queue.max_hops, self._now, self._relay())
-        return Premises(self._stores.spool, self.directory, self._policy, writing, settings.smtp.max_size)
+        return Premises(self._stores.spool, self.directory, self._policy, self.checks, writing, settings.smtp.max_size)
 
 
 def _own_addresses(settings: Settings) -> set[str]:

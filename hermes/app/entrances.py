@@ -53,6 +53,8 @@ def entrances(
             server_tls=tls,
             implicit_tls=implicit_tls,
             scram=scram,
+            policy=circle.checks,
+            visit_of=circle.visit_of,
         )
 
     def pop3(place: str, implicit_tls: bool) -> POP3ServerFactory:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hermes.app.checks import checks
 from hermes.config.schema import Settings
+from hermes.core.visit import Visit
 from hermes.directory.directory import AccountSource, Directory
 from hermes.directory.passwords import Passwords
 from hermes.interfaces import IGroupWorker
 from hermes.mailbox.store import Mailboxes
 from hermes.policy.access import Access
+from hermes.policy.pipeline import Pipeline
 from hermes.policy.relay import RelayPolicy
 from hermes.queue.router import Router
 
@@ -52,3 +55,8 @@ class Rulebook:
             postmaster=hermes.postmaster,
         )
         self.policy = RelayPolicy(self.directory, self.router, self.mailboxes, self.access, settings)
+        self.checks = Pipeline(checks(settings))
+
+    def visit_of(self, peer: str) -> Visit:
+        """What the checks of the SMTP server are told of a peer."""
+        return Visit(peer, entry=self.access.entry(peer, "smtp"), relays=self.policy.relay_right(peer))

@@ -49,18 +49,31 @@ class Outcome:
         return cls(Result.FAILED, reason, status, **more)  # type: ignore[arg-type]
 
 
+class Then(enum.Enum):
+    """What becomes of the session after a refusal."""
+
+    GO_ON = "go on"  #: the client may try something else
+    ONLY_QUIT = "only quit"  #: everything else is refused in the same words
+    CLOSE = "close"  #: the refusal is the last word
+    VANISH = "vanish"  #: the connection ends without a word
+
+
 @attrs.frozen
 class Verdict:
     """
     What a policy decided at one stage.
 
     ``reply`` is None when the stage is passed, else the refusal; ``rule`` names what decided (``relay.denied``); ``reason``
-    is for the log and the trace and never goes over the wire.
+    is for the log and the trace and never goes over the wire. ``then`` says what becomes of the session, and ``delay_seconds``
+    how long the client waits for the refusal. ``place`` is the file and line of the rule, where that is not ``config.ini``.
     """
 
     reply: Reply | None
     rule: str
     reason: str = ""
+    then: Then = Then.GO_ON
+    delay_seconds: float = 0.0
+    place: str = ""
 
     @property
     def accepted(self) -> bool:

@@ -6,6 +6,8 @@ import attrs
 
 from hermes.core import address
 from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
+from hermes.core.findings import Findings
+from hermes.core.visit import Measures, Visit
 
 
 @attrs.define
@@ -18,6 +20,8 @@ class Transaction:
     accepted, in the order of the commands, and ``destinations`` the router's word for each address. ``limited`` has those
     addresses whose mailbox has a quota. ``replies_for_each`` says that after the message the client hears about each
     recipient (RFC 2033 4.2), and not about all in one reply. ``via`` is the front end that said who the peer is, or empty.
+    ``visit`` is the session, ``findings`` what the checks have found out about the message, ``measures`` what is to be done
+    with it.
     """
 
     origin: Origin
@@ -34,6 +38,9 @@ class Transaction:
     limited: list[str] = attrs.field(factory=list)
     replies_for_each: bool = False
     via: str = ""
+    visit: Visit = attrs.field(default=attrs.Factory(lambda self: Visit(self.origin.peer), takes_self=True))
+    findings: Findings = attrs.field(default=attrs.Factory(lambda self: Findings(self.visit.findings), takes_self=True))
+    measures: Measures = attrs.field(factory=Measures)
 
     def envelope(self) -> Envelope:
         """The envelope as it stands; a recipient who was named twice is in it once."""

@@ -16,10 +16,12 @@ from hermes.core import address
 from hermes.core.account import Account, Local
 from hermes.core.envelope import Origin, Recipient
 from hermes.core.outcome import FITS, PASS, Verdict
+from hermes.core.policy import Stage
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
-from hermes.interfaces import IDirectory, IIncomingMessage, IReception, IRelayPolicy, ISpool
+from hermes.interfaces import IDirectory, IIncomingMessage, IPolicy, IReception, IRelayPolicy, ISpool
 from hermes.services.incoming import SpooledMessage, Writing
+from hermes.services.session_checks import judged
 from hermes.services.stock_message import MessageFactory, StockMessage
 
 _NOT_YOURS = Reply.of(553, "5.7.1", "That address is not yours to send from")
@@ -32,6 +34,7 @@ class Premises:
     spool: ISpool
     directory: IDirectory
     policy: IRelayPolicy
+    checks: IPolicy
     writing: Writing
     max_size_octets: int
 
@@ -44,7 +47,14 @@ class Reception:
         self.account = account
         self._premises = premises
 
-    async def sender(self, transaction: Transaction) -> Verdict:
+    async def sender(self, transaction: Transaction, command: str = "") -> Verdict:
+        """Judge the reverse-path: whether it is the client's to use, then by the checks."""
+        verdict = await self._own_sender(transaction)
+        if not verdict.accepted:
+            return verdict
+        return await judged(self._premises.checks, Stage.SENDER, transaction.visit, command, transaction)
+
+    async def _own_sender(self, transaction: Transaction) -> Verdict:
         """
         An account sends as itself (RFC 6409 6.1), or with the null reverse-path, as reports and receipts must.
 
@@ -63,8 +73,8 @@ class Reception:
         resolution = await self._premises.directory.resolve(reverse_path)
         return isinstance(resolution, Local) and resolution.account.name == account.name
 
-    async def recipient(self, transaction: Transaction, recipient: Recipient) -> tuple[Verdict, str]:
-        """Judge a recipient by the relay policy; whose mailbox has a quota is noted, for the end of the message."""
+    async def recipient(self, transaction: Transaction, recipient: Recipient, command: str = "") -> tuple[Verdict, str]:
+        """Judge a recipient by the relay policy and the checks; whose mailbox has a quota is noted for the message's end."""
         verdict, destination = await self._premises.policy.recipient(
             recipient.address,
             peer=transaction.origin.peer,
@@ -72,6 +82,12 @@ class Reception:
             authentication_required=transaction.submission,
             octets=transaction.size_octets,
         )
+        if verdict.accepted:
+            said = await judged(
+                self._premises.checks, Stage.RECIPIENT, transaction.visit, command, transaction, recipient=recipient
+            )
+            if not said.accepted:
+                return said, ""
         if verdict is FITS:
             transaction.limited.append(recipient.address)
         return verdict, destination

@@ -23,9 +23,10 @@ from typing_extensions import override
 
 from hermes.config.schema import SMTPSettings
 from hermes.core.event import Event, Kind
-from hermes.core.outcome import Verdict
+from hermes.core.outcome import Then, Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IGate, IJournal, IScramKeys, IServerTLS
+from hermes.core.visit import Visit
+from hermes.interfaces import IGate, IJournal, IPolicy, IScramKeys, IServerTLS
 from hermes.net.peer import UNKNOWN_PEER, normal, peer_of, within
 from hermes.net.turns import Stream, Turns
 from hermes.protocols.proxy import Header
@@ -34,6 +35,7 @@ from hermes.protocols.smtp.barred import Barred
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.server import SMTPServer
 from hermes.services.front_end import Introduction
+from hermes.services.session_checks import SessionChecks
 from hermes.services.smtp_intake import Intake
 from hermes.services.smtp_login import Login
 from hermes.services.turned_away import TurnedAway
@@ -54,7 +56,8 @@ MAX_RECORDED_RECIPIENTS = 20
 #: What the session begins with, behind our name.
 GREETING = "ESMTP Hermes"
 
-_TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors: goodbye")
+#: What a session ends with in which too much was refused.
+TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors: goodbye")
 _TOO_LONG = Verdict(Reply.of(421, "4.7.0", "The session has lasted too long: goodbye"), "session.session_time")
 _TOO_SLOW = Verdict(Reply.of(421, "4.4.2", "Nothing was heard for too long: goodbye"), "session.timeout")
 _SHUTTING_DOWN = Reply.of(421, "4.3.2", "The server is shutting down: come again later")
@@ -81,7 +84,8 @@ class SessionContext:
 
     ``listener`` is its name in the trace; ``parameters`` gives the engine's parameters for a peer; ``sessions`` holds those
     that are connected, and ``turned_away`` counts those that were not let in; with ``implicit_tls`` TLS comes before
-    everything else (RFC 8314 3); ``scram`` has the keys for SCRAM, where that is offered.
+    everything else (RFC 8314 3); ``policy`` has the checks, and ``visit_of`` makes what they know of a peer; ``scram`` has the
+    keys for SCRAM, where that is offered.
     """
 
     settings: SMTPSettings
@@ -97,6 +101,8 @@ class SessionContext:
     implicit_tls: bool
     sessions: set[SMTPConnection]
     turned_away: TurnedAway
+    policy: IPolicy
+    visit_of: Callable[[str], Visit]
     scram: IScramKeys | None = None
 
     def believes(self, peer: str) -> bool:
@@ -133,6 +139,10 @@ class SMTPConnection(smtp.ESMTP):
         self._closing = False
         self._lingers = False
         self._goodbye: Reply | None = None
+        # The last refusal, while what follows from it has not been done, and the one that is said until QUIT.
+        self._refused_by: Verdict | None = None
+        self._shunned: Reply | None = None
+        self._last_word = False
         self._timer: IDelayedCall | None = None
         # Set once the gate has let the peer in; what is received without it is not looked at.
         self._turns: Turns | None = None
@@ -176,11 +186,10 @@ class SMTPConnection(smtp.ESMTP):
         context = self._context
         if context.implicit_tls and context.server_tls is not None:
             self.transport.startTLS(context.server_tls.context_factory())
-        verdict = context.gate.admit(self.peer)
+        verdict = self._admit()
         if verdict.reply is not None:
             self._turn_away(verdict)
             return
-        self._counted = True
         context.sessions.add(self)
         self._front_end = context.believes(self.peer)
         self._login = self._new_login()
@@ -200,6 +209,21 @@ class SMTPConnection(smtp.ESMTP):
         self._timer = self._clock.callLater(context.settings.session_time, self._expired)
         self._turns.write(self._engine.greeting(GREETING))
 
+    def _admit(self) -> Verdict:
+        """Ask the gate, and then the checks; who passes is counted, and its visit begins."""
+        context = self._context
+        verdict = context.gate.admit(self.peer)
+        if verdict.accepted:
+            visit = context.visit_of(self.peer)
+            visit.via, visit.listener = self.via, context.listener
+            visit.submission = context.flavor is events.Flavor.SUBMISSION
+            self._checks = SessionChecks(context.policy, visit)
+            verdict = self._checks.connect()
+            self._counted = verdict.accepted
+            if not verdict.accepted:
+                context.gate.left(self.peer)
+        return verdict
+
     def _new_login(self) -> Login:
         context = self._context
         return Login(self.portal, context.gate, context.journal, self._clock, self, self.peer, self.via, context.scram)
@@ -218,18 +242,20 @@ class SMTPConnection(smtp.ESMTP):
         self._login = self._new_login()
         # What others did wrong through the same connection was not this client's doing.
         self._errors = 0
-        verdict = gate.admit(self.peer)
-        self._counted = verdict.accepted
-        return verdict
+        return self._admit()
 
     def _turn_away(self, verdict: Verdict, *, tls_begun: bool = True) -> None:
         """Say why nothing is done for the peer; under implicit TLS that can be said only once TLS has begun."""
         reply = verdict.reply
         assert reply is not None
         turned_away, implicit_tls = self._context.turned_away, self._context.implicit_tls
+        vanish = verdict.then is Then.VANISH
         unrecorded = turned_away.record(self._clock.seconds())
         if unrecorded is not None:
-            self._record(verdict, reply, "connect", unrecorded=unrecorded)
+            self._record(verdict, None if vanish else reply, "connect", unrecorded=unrecorded)
+        if vanish:
+            self.transport.abortConnection()
+            return
         if implicit_tls or reply.is_permanent:
             # Before TLS a word would only look like broken TLS.
             self._lingers = tls_begun and turned_away.may_linger()
@@ -296,9 +322,11 @@ class SMTPConnection(smtp.ESMTP):
     ) -> Reply:
         """Record a refusal and count it; the reply, which is the last one when there have been too many."""
         self._errors += 1
+        verdict = self._checks.refused(verdict, self._engine.command, self._intake.transaction)
+        self._refused_by = verdict
         reply = verdict.reply or _BROKEN.reply
         if self._errors >= self._context.settings.max_errors:
-            reply = _TOO_MANY_ERRORS
+            reply = TOO_MANY_ERRORS
         assert reply is not None
         self._record(verdict, reply, command, addresses, reverse_path, own=own)
         return reply
@@ -337,6 +365,13 @@ class SMTPConnection(smtp.ESMTP):
         transaction = self._intake.transaction
         if transaction is not None:
             reverse_path = transaction.reverse_path
+        if self._turns is not None:
+            found = transaction.findings if transaction is not None else self._checks.visit.findings
+            summary = found.summary()
+            if summary:
+                facts["checks"] = summary
+        if verdict.place:
+            facts["place"] = verdict.place
         now, queue_id = self._clock.seconds(), self._intake.queue_id
         if len(addresses) > MAX_RECORDED_RECIPIENTS:
             facts["recipients"] = len(addresses)
@@ -388,6 +423,14 @@ class SMTPConnection(smtp.ESMTP):
         if not self._closing and self._turns is not None:
             self._turns.write(self._engine.reply(reply))
             self._leave()
+
+    def _vanish(self) -> None:
+        """End the connection without a word."""
+        if not self._closing and self._turns is not None:
+            self._closing = True
+            self._turns.finish()
+            self._intake.drop()
+            self.transport.abortConnection()
 
     def _leave(self) -> None:
         """Close; the last word has been said."""

@@ -54,21 +54,21 @@ class Intake:
         """True when :meth:`drained` should be awaited before more is read."""
         return self._message is not None and self._message.congested
 
-    async def sender(self, reception: IReception, transaction: Transaction) -> Verdict:
+    async def sender(self, reception: IReception, transaction: Transaction, command: str = "") -> Verdict:
         """MAIL: open a transaction if the reverse-path is acceptable."""
         self.drop()
-        verdict = await reception.sender(transaction)
+        verdict = await reception.sender(transaction, command)
         if verdict.accepted:
             self._reception = reception
             self.transaction = transaction
         return verdict
 
-    async def recipient(self, recipient: Recipient) -> Verdict:
+    async def recipient(self, recipient: Recipient, command: str = "") -> Verdict:
         """RCPT: add a recipient if it is acceptable."""
         reception, transaction = self._reception, self.transaction
         if reception is None or transaction is None:
             return _NO_TRANSACTION
-        verdict, destination = await reception.recipient(transaction, recipient)
+        verdict, destination = await reception.recipient(transaction, recipient, command)
         if verdict.accepted:
             transaction.recipients.append(recipient)
             transaction.destinations[recipient.address] = destination

@@ -6,6 +6,8 @@ One factory stands behind each listener; its sessions are :class:`hermes.service
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -13,11 +15,13 @@ from twisted.internet.protocol import ServerFactory
 from typing_extensions import override
 
 from hermes.config.schema import SMTPSettings
-from hermes.interfaces import IGate, IJournal, IScramKeys, IServerTLS
+from hermes.core.visit import Visit
+from hermes.interfaces import IGate, IJournal, IPolicy, IScramKeys, IServerTLS
 from hermes.net.peer import is_loopback
 from hermes.protocols.sasl_mechanisms import WITH_KEYS, WITH_PASSWORD
 from hermes.protocols.smtp.events import Flavor
 from hermes.protocols.smtp.parameters import ServerParameters
+from hermes.services.session_checks import Unchecked
 from hermes.services.smtp_connection import SessionContext, SMTPConnection
 from hermes.services.smtp_session import SMTPSession
 from hermes.services.turned_away import TurnedAway
@@ -46,7 +50,8 @@ class SMTPServerFactory(ServerFactory):
     """
     Makes the sessions of one listener.
 
-    ``sessions`` holds those that are connected. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether
+    ``sessions`` holds those that are connected. ``policy`` has the checks (none without it), and ``visit_of`` makes what they
+    are told of a peer. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether
     STARTTLS is; with ``implicit_tls`` a session begins with TLS. ``scram`` has the keys for SCRAM; without it SCRAM is not
     offered. Other settings are another factory's.
     """
@@ -67,6 +72,8 @@ class SMTPServerFactory(ServerFactory):
         server_tls: IServerTLS | None = None,
         implicit_tls: bool = False,
         scram: IScramKeys | None = None,
+        policy: IPolicy | None = None,
+        visit_of: Callable[[str], Visit] = Visit,
     ) -> None:
         if implicit_tls and server_tls is None:
             raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
@@ -95,6 +102,8 @@ class SMTPServerFactory(ServerFactory):
             implicit_tls,
             self.sessions,
             TurnedAway(),
+            policy or Unchecked(),
+            visit_of,
             scram,
         )
 

@@ -11,16 +11,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.task import deferLater
 from typing_extensions import override
 
 from hermes.core.envelope import Origin
-from hermes.core.outcome import Verdict
+from hermes.core.outcome import Then, Verdict
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
 from hermes.interfaces import IReception
 from hermes.net import tls
 from hermes.protocols.smtp import events
-from hermes.services.smtp_connection import GREETING, SMTPConnection
+from hermes.services.smtp_connection import GREETING, TOO_MANY_ERRORS, SMTPConnection
 from hermes.services.smtp_intake import FAULT
 
 _OK = Reply.of(250, "2.0.0", "Ok")
@@ -37,6 +38,7 @@ _HELP_WITH_LMTP = Reply.of(214, "2.0.0", f"Commands: LHLO {_COMMANDS}\nSee RFC 2
 # code is not 2.1.5, which would say that the address is valid (RFC 3463 3.2).
 _NOT_TOLD = Reply.of(252, "2.0.0", "That is not told here: send the mail and see")
 _NO_TLS = Verdict(Reply.of(454, "4.7.0", "TLS is not available now"), "tls.unavailable")
+_TOO_MANY_REFUSALS = Verdict(TOO_MANY_ERRORS, "session.max_errors")
 _TOO_MANY_COMMANDS = Verdict(Reply.of(421, "4.7.0", "Too many commands: goodbye"), "session.max_commands")
 
 
@@ -58,6 +60,9 @@ class SMTPSession(SMTPConnection):
         if self._commands > self._context.settings.max_commands:
             self._end(_TOO_MANY_COMMANDS)
             return
+        if self._shunned is not None and type(event) is not events.Quit:
+            self._shun(self._shunned)
+            return
         try:
             reply = await _ANSWERS[type(event)](self, event)
         except CancelledError:
@@ -65,13 +70,37 @@ class SMTPSession(SMTPConnection):
         except Exception:
             self._log.failure("{command} of {peer} could not be answered", command=type(event).__name__, peer=self.peer)
             reply = FAULT.reply
+        if self._refused_by is not None and await self._suffer(self._refused_by):
+            return
         if reply is not None:
-            if reply.code == 421:
+            if reply.code == 421 or self._last_word:
                 self._close(reply)
                 return
             self._write(self._engine.reply(reply))
         if self._goodbye is not None and not self._intake.receiving:
             self._close(self._goodbye)
+
+    async def _suffer(self, verdict: Verdict) -> bool:
+        """Let what a refusal asks for happen; True when there is nothing left to say."""
+        self._refused_by = None
+        if verdict.delay_seconds:
+            await deferLater(self._clock, verdict.delay_seconds)
+        if verdict.then is Then.VANISH:
+            self._vanish()
+            return True
+        if verdict.then is Then.ONLY_QUIT:
+            self._shunned = verdict.reply
+        self._last_word = verdict.then is Then.CLOSE
+        return False
+
+    def _shun(self, reply: Reply) -> None:
+        """Say the refusal again that left the client nothing but QUIT; too often is too often."""
+        self._intake.drop()
+        self._errors += 1
+        if self._errors >= self._context.settings.max_errors:
+            self._end(_TOO_MANY_REFUSALS)
+        else:
+            self._write(self._engine.reply(reply))
 
     def _write(self, data: bytes) -> None:
         assert self._turns is not None
@@ -83,6 +112,9 @@ class SMTPSession(SMTPConnection):
         self._intake.drop()
         # The handshake is over by now, whichever way TLS was begun.
         self._tls = tls.describe(self.transport) if self._engine.tls_active else None
+        verdict = await self._checks.hello(event.name, self._engine.command, self._tls)
+        if verdict.reply is not None:
+            return self._refuse(verdict, event.verb)
         self._write(self._engine.accept_hello(f"Hello {event.name}"))
         return None
 
@@ -98,6 +130,7 @@ class SMTPSession(SMTPConnection):
         self._engine.discard_input()
         self._intake.drop()
         self._login.detach()
+        self._checks.visit.account = None
         self._write(self._engine.reply(_GO_AHEAD))
         await self._turns.written()
         self.transport.startTLS(context_factory)
@@ -128,6 +161,8 @@ class SMTPSession(SMTPConnection):
 
     async def _credentials(self, event: events.Credentials | events.Proof) -> Reply | None:
         verdict = await self._login.log_in(event, self._tls)
+        reception = self._login.reception
+        self._checks.visit.account = reception.account if verdict.accepted and reception is not None else None
         return _LOGGED_IN if verdict.reply is None else self._refuse(verdict, "AUTH")
 
     async def _challenge(self, event: events.Challenge) -> Reply | None:
@@ -180,8 +215,9 @@ class SMTPSession(SMTPConnection):
             event.envid,
             replies_for_each=context.flavor is events.Flavor.LMTP,
             via=self.via,
+            visit=self._checks.visit,
         )
-        verdict = await self._intake.sender(reception, transaction)
+        verdict = await self._intake.sender(reception, transaction, engine.command)
         return _SENDER_OK if verdict.reply is None else self._refuse(verdict, "MAIL", reverse_path=event.reverse_path)
 
     async def _anonymous(self) -> IReception | Verdict:
@@ -192,7 +228,7 @@ class SMTPSession(SMTPConnection):
         return self._login.reception or verdict
 
     async def _recipient(self, event: events.RecipientTo) -> Reply | None:
-        verdict = await self._intake.recipient(event.recipient)
+        verdict = await self._intake.recipient(event.recipient, self._engine.command)
         return _RECIPIENT_OK if verdict.reply is None else self._refuse(verdict, "RCPT", [event.recipient.address])
 
     async def _message_started(self, event: events.MessageStarted) -> Reply | None:

@@ -45,7 +45,7 @@ class TwistedDelivery:
         self._origin: smtp.Address = smtp.Address(b"<>")
         self._accepted: list[tuple[smtp.User, Callable[[], Any]]] = []
 
-    async def sender(self, transaction: Transaction) -> Verdict:
+    async def sender(self, transaction: Transaction, command: str = "") -> Verdict:
         """Call ``validateFrom``."""
         if transaction.body is BodyType.BINARY:
             return _BINARY
@@ -61,7 +61,7 @@ class TwistedDelivery:
             return _verdict(error)
         return PASS
 
-    async def recipient(self, transaction: Transaction, recipient: Recipient) -> tuple[Verdict, str]:
+    async def recipient(self, transaction: Transaction, recipient: Recipient, command: str = "") -> tuple[Verdict, str]:
         """Call ``validateTo``."""
         try:
             target = path(recipient.address).encode("utf-8", "replace")

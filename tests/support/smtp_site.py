@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -27,8 +27,10 @@ from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
 from hermes.core.outcome import FITS, PASS, Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IMailboxes, IProvedAccount, IScramKeys, TooBusyError
+from hermes.core.visit import Visit
+from hermes.interfaces import ICheck, IMailboxes, IProvedAccount, IScramKeys, TooBusyError
 from hermes.policy.access import Access
+from hermes.policy.pipeline import Pipeline
 from hermes.policy.relay import RelayPolicy
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.incoming import Writing
@@ -319,6 +321,8 @@ class Site:
         access: Mapping[str, AccessSettings] | None = None,
         mailboxes: IMailboxes | None = None,
         scram: IScramKeys | None = None,
+        checks: Sequence[ICheck] = (),
+        visit_of: Callable[[str], Visit] = Visit,
         **smtp_settings: Any,
     ) -> None:
         self.clock = Clock()
@@ -339,7 +343,10 @@ class Site:
             self.directory, router, mailboxes or self.mailboxes, Access(self.settings.access), self.settings
         )
         writing = Writing(HOSTNAME, max_hops, self.clock.seconds, self.relay_manager)
-        self.premises = Premises(self.spool, self.directory, self.policy, writing, self.settings.smtp.max_size)
+        self.checks = Pipeline(checks)
+        self.premises = Premises(
+            self.spool, self.directory, self.policy, self.checks, writing, self.settings.smtp.max_size
+        )
         self.checker = Checker(self.directory)
         self.realm = Realm(self.directory, self.premises)
         self.portal = portal or Portal(self.realm, [self.checker, AllowAnonymousAccess()])
@@ -355,6 +362,8 @@ class Site:
             server_tls=NoTLS() if tls else None,
             implicit_tls=implicit_tls,
             scram=scram,
+            policy=self.checks,
+            visit_of=visit_of,
         )
 
     def connect(self, peer: str = "192.0.2.7", greet: str | None = "EHLO client.example.com") -> Client:

@@ -69,6 +69,7 @@ class SMTPServer:
         self._session = Session()
         self._first = True
         self._verb = ""
+        self._line = b""
         self._read: Callable[[], Event | None] = self._read_command
         self._pending: Event | None = None
         self._replies_owed = 1
@@ -94,6 +95,11 @@ class SMTPServer:
     def verb(self) -> str:
         """The verb of the last command line, in upper case; empty when it is not one of ours."""
         return self._verb
+
+    @property
+    def command(self) -> str:
+        """The last command line as the client wrote it, without its end; of AUTH only the verb, for the rest is a secret."""
+        return "AUTH" if self._line[:4].upper() == b"AUTH" else self._line.rstrip(b"\r\n").decode("utf-8", "replace")
 
     @property
     def in_transaction(self) -> bool:
@@ -289,6 +295,7 @@ class SMTPServer:
             return None
         first, self._first = self._first, False
         self._verb = ""
+        self._line = b"" if line is Line.TOO_LONG else line
         if line is Line.TOO_LONG or (len(line) > MAX_COMMAND_OCTETS and line[:5].upper() != b"AUTH "):
             return refused("protocol.line_too_long", 500, "5.5.2", f"A line has at most {MAX_COMMAND_OCTETS} octets")
         found = commands.split(line, first=first)
