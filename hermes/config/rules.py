@@ -18,6 +18,7 @@ from hermes.config.dns_rules import dns_findings, is_address
 from hermes.config.finding import Finding
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.schema import HermesSettings, Settings
+from hermes.config.smarthost_rules import smarthost_findings
 
 # sub-domain = Let-dig [Ldh-str]   (RFC 5321 4.1.2); a label has 63 octets at most (RFC 1035 2.3.4)
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.IGNORECASE | re.ASCII)
@@ -49,6 +50,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from access_findings(settings)
     yield from _front_ends(settings)
     yield from _smarthost(settings)
+    yield from smarthost_findings(settings)
     yield from dns_findings(settings)
     yield from _queue(settings)
 

@@ -26,6 +26,7 @@ from ipaddress import IPv4Network, IPv6Network
 import attrs
 
 from hermes.config.sections.dns import DNSSettings
+from hermes.config.sections.smarthost import SmarthostSettings
 from hermes.config.setting import setting
 from hermes.core.address_range import AddressRange
 
@@ -138,27 +139,6 @@ class AccessSettings:
     )
     exempt: bool = setting("flag", False, "Whether they are free of [limits].")
     text: str = setting("text", "", "What those who are refused are told. Empty: that they may not connect.")
-
-
-@attrs.frozen
-class SmarthostSettings:
-    """Sending everything that is not for us through one other server."""
-
-    host: str = setting("text", "", "Name of the server. Empty: there is no smart host.")
-    port: int = setting("number", 587, "Its port: 587 with starttls, 465 with implicit, 25 with none.")
-    tls: str = setting(
-        "choice",
-        "starttls",
-        "none, starttls (required, not merely tried), or implicit (TLS from the first octet).",
-        choices=("none", "starttls", "implicit"),
-    )
-    verify: bool = setting("flag", True, "Whether its certificate must be valid for its name.")
-    authority: str = setting("path", "", "PEM file with the authority to trust instead of the system's.")
-    username: str = setting("text", "", "Login name. Empty: no login.")
-    password: str = setting(
-        "secret", "", "Password. With tls = none it is allowed only when the server is this machine."
-    )
-    connections: int = setting("number", 5, "Connections to it at once.")
 
 
 @attrs.frozen

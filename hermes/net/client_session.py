@@ -22,7 +22,7 @@ from typing_extensions import override
 from zope.interface import implementer
 
 from hermes.net.client_tls import TLSAttempt
-from hermes.protocols.sasl_client import Exchange
+from hermes.protocols.sasl_login import Exchange
 from hermes.protocols.smtp.capabilities import Capabilities
 from hermes.protocols.smtp.client import ClientEngine
 from hermes.protocols.smtp.client_events import (
@@ -91,6 +91,8 @@ class ClientSession(Protocol):
         self._flowing = True
         self._connected = False
         self._lost_because = ""
+        #: TLS as it was agreed upon; None in the clear.
+        self.tls: TLSAttempt | None = None
         #: Called once when the session ends while nothing was asked of it.
         self.when_left: Callable[[], None] | None = None
         self.opened_at = clock.seconds()
@@ -149,6 +151,7 @@ class ClientSession(Protocol):
         if failure is not None:
             self.abort()
             return failure
+        self.tls = attempt
         self._engine.tls_started(attempt.description, implicit=implicit)
         return None if implicit else self._setback(await self._event())
 

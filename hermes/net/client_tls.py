@@ -19,6 +19,8 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from hermes.net.resolver import encode_name
+from hermes.net.tls import binding_of
+from hermes.protocols.scram import CHANNEL_BINDINGS
 
 _CODES = SSL.X509VerificationCodes
 
@@ -102,6 +104,20 @@ class TLSAttempt:
         except (VerificationError, CertificateError):
             self.problem = f"it is for {_names(connection)}"
         return self.problem is None
+
+    def binding(self) -> tuple[str, bytes]:
+        """
+        The name and the octets of what only the two ends of this connection know, after its handshake; empty without any.
+
+        RFC 9266 2: tls-exporter with TLS 1.3; before it, the server's certificate (RFC 5929 4).
+        """
+        connection = self._connection
+        if connection is not None:
+            for name in CHANNEL_BINDINGS:
+                octets = binding_of(connection, connection.get_peer_certificate(), name)
+                if octets is not None:
+                    return name, octets
+        return "", b""
 
     @property
     def description(self) -> str:

@@ -7,6 +7,8 @@ RFC 5321 3.1, 3207 (STARTTLS), 8314 (implicit TLS), 4954 (AUTH).
 from __future__ import annotations
 
 import enum
+import secrets
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -19,7 +21,7 @@ from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import TLSAttempt
 from hermes.net.peer import is_loopback
 from hermes.protocols import sasl_client
-from hermes.protocols.sasl_client import Login
+from hermes.protocols.sasl_login import Channel, Login
 from hermes.protocols.smtp.client_events import Ended, Peer, Refused, Stage
 
 #: RFC 1123 5.3.2 and 5321 4.5.3.2 leave it open; the kernel alone would try for two minutes.
@@ -49,12 +51,17 @@ class TLSMode(enum.Enum):
     IMPLICIT = "implicit"
 
 
+def _fresh_nonce() -> str:
+    """What nobody can foresee: 24 octets, where RFC 5802's own examples have 18."""
+    return secrets.token_urlsafe(24)
+
+
 @attrs.frozen
 class Approach:
     """
     How to open sessions: ``hostname`` is our name; ``context`` is needed unless ``tls`` is NONE.
 
-    ``verify`` wants the certificate to be valid for the host's name.
+    ``verify`` wants the certificate to be valid for the host's name; ``nonce`` makes one for SCRAM.
     """
 
     hostname: str
@@ -62,6 +69,7 @@ class Approach:
     context: SSL.Context | None = None
     verify: bool = False
     login: Login | None = None
+    nonce: Callable[[], str] = _fresh_nonce
 
 
 class _SessionFactory(Factory):
@@ -132,7 +140,7 @@ async def _prepare(session: ClientSession, target: Target, approach: Approach) -
     if setback is None and context is not None and approach.tls in (TLSMode.STARTTLS, TLSMode.OPPORTUNISTIC):
         setback = await _start_tls(session, target, approach, context)
     if setback is None and approach.login is not None:
-        setback = await _log_in(session, target, approach.login)
+        setback = await _log_in(session, target, approach, approach.login)
     return setback
 
 
@@ -155,19 +163,25 @@ async def _start_tls(
     return setback
 
 
-async def _log_in(session: ClientSession, target: Target, login: Login) -> Setback | None:
-    private = session.peer.tls is not None or is_loopback(target.address)
-    mechanisms = sasl_client.choose(session.capabilities.mechanisms, private=private)
+async def _log_in(session: ClientSession, target: Target, approach: Approach, login: Login) -> Setback | None:
+    channel = _channel(session, target, approach)
+    offered = session.capabilities.mechanisms
     setback: Setback | None = None
-    for mechanism in mechanisms:
-        setback = await session.log_in(sasl_client.begin(mechanism, login))
+    for mechanism in sasl_client.choose(offered, login, channel):
+        setback = await session.log_in(sasl_client.begin(mechanism, login, channel, offered))
         # 504 (RFC 4954 4) says that only the mechanism is wrong, though it was offered. After 535 nothing else is tried:
-        # each attempt counts towards a lock of the account.
+        # each attempt counts towards a lock of the account, and a weaker mechanism would be what an attacker wants.
         if not isinstance(setback, Refused) or setback.outcome.reply is None or setback.outcome.reply.code != 504:
             return setback
     if setback is None:
-        offered = " ".join(session.capabilities.mechanisms) or "none"
-        without = "" if private else " that is safe without TLS"
-        reason = f"{target.host} offers no login{without} that can be used here (offered: {offered})"
+        without = "" if channel.private else " that is safe without TLS"
+        only = f", allowed: {' '.join(login.mechanisms)}" if login.mechanisms else ""
+        reason = f"{target.host} offers no login{without} that can be used here (offered: {' '.join(offered) or 'none'}{only})"
         setback = Refused(Stage.LOGIN, session.peer.deferred(reason, "4.7.4"))
     return setback
+
+
+def _channel(session: ClientSession, target: Target, approach: Approach) -> Channel:
+    binding, bound = session.tls.binding() if session.tls is not None else ("", b"")
+    private = session.tls is not None or is_loopback(target.address)
+    return Channel(private, binding, bound, target.host, target.port, approach.nonce())

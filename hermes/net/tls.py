@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, ISSLTransport
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
@@ -145,10 +146,17 @@ def channel_binding(transport: Any, name: str) -> bytes | None:
     binding.
     """
     connection = _connection_of(transport)
-    if connection is None or not connection.get_cipher_name():
+    if connection is None:
+        return None
+    return binding_of(connection, connection.get_certificate(), name)
+
+
+def binding_of(connection: SSL.Connection, server: X509 | None, name: str) -> bytes | None:
+    """The same of a connection itself, at either end; ``server`` is the certificate of the one that is the server."""
+    if not connection.get_cipher_name():
         return None
     if name == TLS_SERVER_END_POINT:
-        return _end_point(connection)
+        return _end_point(server)
     # RFC 9266 3: TLS 1.2 would want the extended master secret, and OpenSSL does not say here whether it was agreed upon.
     if name != TLS_EXPORTER or connection.get_protocol_version() != SSL.TLS1_3_VERSION:
         return None
@@ -156,11 +164,10 @@ def channel_binding(transport: Any, name: str) -> bytes | None:
     return octets
 
 
-def _end_point(connection: SSL.Connection) -> bytes | None:
-    own = connection.get_certificate()
-    if own is None:
+def _end_point(server: X509 | None) -> bytes | None:
+    if server is None:
         return None
-    certificate = own.to_cryptography()
+    certificate = server.to_cryptography()
     algorithm = certificate.signature_hash_algorithm
     if algorithm is None:
         # RFC 5929 4.1: of a signature without a hash (Ed25519) it is not defined.

@@ -15,7 +15,7 @@ from OpenSSL import SSL
 from twisted.internet.defer import DeferredSemaphore
 from zope.interface import implementer
 
-from hermes.config.schema import SmarthostSettings
+from hermes.config.sections.smarthost import SmarthostSettings
 from hermes.core.dns_answer import Status
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
@@ -24,7 +24,7 @@ from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
 from hermes.net.resolver import Resolver
-from hermes.protocols.sasl_client import Login
+from hermes.protocols.sasl_login import Login
 from hermes.protocols.smtp.client_events import Stage
 from hermes.services.connection_cache import ConnectionCache
 from hermes.services.transfer import Consignment, Transfer
@@ -47,7 +47,8 @@ class SmarthostAgent:
         self._settings = settings
         self._resolver = resolver
         mode = TLSMode(settings.tls)
-        login = Login(settings.username, settings.password) if settings.username else None
+        mechanisms = tuple(name.upper() for name in settings.auth)
+        login = Login(settings.username, settings.password, mechanisms=mechanisms) if settings.username else None
         self._approach = Approach(hostname, mode, self._context(mode, settings), settings.verify, login)
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)

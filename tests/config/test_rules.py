@@ -7,6 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 from hermes.config.rules import domain_fault
+from hermes.config.sections.smarthost import AUTH_NAMES
+from hermes.protocols.sasl_client import MECHANISMS
 from tests.support.configuration import write_config
 
 _TLS = "[tls]\ncertificate = c.pem\nkey = k.pem\n"
@@ -116,6 +118,16 @@ class RulesTests(SynchronousTestCase):
         for host in ("127.0.0.1", "::1", "localhost", "Localhost."):
             self.accepted(text.format(host))
         self.accepted("[smarthost]\nhost = r.test\ntls = none\n")
+
+    def test_smarthost_auth(self) -> None:
+        """The ways of logging in are known by name, in any case of letters."""
+        self.refused("[smarthost]\nauth = plain, cram-md4\n", ":2: [smarthost] auth:", "did you mean cram-md5?")
+        self.refused("[smarthost]\nauth = gssapi-krb\n", ":2: [smarthost] auth:", "there are scram-sha-256-plus, ")
+        self.accepted("[smarthost]\nauth = SCRAM-SHA-256, plain, Login, xoauth2\n")
+
+    def test_auth_names(self) -> None:
+        """What may be named is what there is."""
+        self.assertEqual({name.upper() for name in AUTH_NAMES}, set(MECHANISMS))
 
     def test_nameservers(self) -> None:
         """Name servers are addresses, with a port or without."""

@@ -153,6 +153,22 @@ class ChainTests(SynchronousTestCase):
             self.assertTrue(message.endswith(b"\n\n.dot\n"))
             self.assertRegex(message, rb"with ESMTPSA\b")
 
+    def test_scram(self) -> None:
+        """SCRAM-SHA-256, bound to the connection and not: both ends prove themselves, and the mail arrives."""
+        for mechanism in ("scram-sha-256-plus", "scram-sha-256"):
+            provider, site = self.chain("starttls", "submission")
+            for each in (provider, site):
+                each.stop()
+                text = each.config.read_text().replace("verify = yes", f"verify = no\nauth = {mechanism}")
+                each.config.write_text(text)
+            provider.config.write_text(provider.config.read_text() + "[accounts]\nscram = yes\n")
+            words = ("user", "password", "-c", str(provider.config), USER, "--password-file", "-")
+            provider.hermes(*words, stdin=PASSWORD)
+            provider.start()
+            site.start()
+            self.send(site)
+            provider.wait_for_messages(1)
+
     def test_wrong_password(self) -> None:
         """A wrong password bounces nothing: the mail waits until the configuration is mended, and the queue says why."""
         _, site = self.chain("starttls", "submission", "wrong")

@@ -23,7 +23,7 @@ from hermes.net.client_session import (
     ClientSession,
 )
 from hermes.net.client_tls import TLSAttempt, opportunistic_context
-from hermes.protocols.sasl_client import Login, begin
+from hermes.protocols.sasl_client import Channel, Login, begin
 from hermes.protocols.smtp.client_events import Ended, Peer, Stage, TransactionDone
 from tests.support.smtp_engine import parcel
 
@@ -362,7 +362,7 @@ class EndTests(SessionCase):
     def test_login(self) -> None:
         """A login is a wait like the others."""
         self.greet("AUTH PLAIN")
-        login = Deferred.fromCoroutine(self.session.log_in(begin("PLAIN", Login("a", "b"))))
+        login = Deferred.fromCoroutine(self.session.log_in(begin("PLAIN", Login("a", "b"), Channel())))
         self.say(b"235 welcome\r\n")
         self.assertIsNone(self.successResultOf(login))
 

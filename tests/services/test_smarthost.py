@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from hermes.config.schema import SmarthostSettings
+from hermes.config.sections.smarthost import SmarthostSettings
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent
 from hermes.net import outgoing
@@ -320,6 +320,26 @@ class LoginTests(SmarthostCase):
             (outcome,) = await self.send(self.agent(peer, tls="implicit", verify=False, **self.CREDENTIALS))
             self.assertIs(outcome.result, Result.RELAYED)
             self.assertEqual(peer.lines[1], command)
+
+    async def test_restricted(self) -> None:
+        """What `auth` does not name is not used, however safe; and nothing is said to a server that offers nothing else."""
+        peer = self.peer(Script(extensions=["AUTH PLAIN CRAM-MD5"]))
+        (outcome,) = await self.send(self.agent(peer, auth=("Plain", "login"), **self.CREDENTIALS))
+        self.assertIs(outcome.result, Result.RELAYED)
+        self.assertIn("AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm", peer.lines)
+        peer = self.peer(Script(extensions=["AUTH CRAM-MD5"]))
+        (outcome,) = await self.send(self.agent(peer, auth=("plain", "login"), **self.CREDENTIALS))
+        self.assertEqual((outcome.result, outcome.status), (Result.DEFERRED, "4.7.4"))
+        self.assertIn("(offered: CRAM-MD5, allowed: PLAIN LOGIN)", outcome.reason)
+        self.assertNotIn("AUTH", peer.verbs)
+
+    async def test_server_that_only_plays_scram(self) -> None:
+        """A server that lets us in by SCRAM without its proof gets no mail, and no other mechanism is tried with it."""
+        peer = self.peer(Script(extensions=["AUTH SCRAM-SHA-256 PLAIN"]))
+        (outcome,) = await self.send(self.agent(peer, **self.CREDENTIALS))
+        self.assertEqual((outcome.result, outcome.status), (Result.DEFERRED, "4.7.0"))
+        self.assertIn("without proving", outcome.reason)
+        self.assertEqual(peer.verbs, ["EHLO", "AUTH"])
 
     async def test_loopback_is_private(self) -> None:
         """To this machine a password may go without TLS: nobody can listen."""

@@ -20,7 +20,7 @@ import attrs
 
 from hermes.core.outcome import Outcome
 from hermes.core.reply import Reply
-from hermes.protocols.sasl_client import Exchange
+from hermes.protocols.sasl_login import Exchange
 from hermes.protocols.smtp import client_commands
 from hermes.protocols.smtp.capabilities import Capabilities, parse_capabilities
 from hermes.protocols.smtp.client_events import (
@@ -38,6 +38,10 @@ from hermes.protocols.smtp.client_events import (
 from hermes.protocols.smtp.replies import ReplyFault, ReplyReader
 from hermes.protocols.smtp.transaction import Parcel, Transaction
 from hermes.protocols.wire import WireEncoder
+
+#: RFC 4954 4 leaves AUTH the length of every command (RFC 5321 4.5.3.1.4: 512 octets); this is without the space and the line's
+#: end. An OAuth token is longer, and goes as the answer to a challenge, which has no such limit.
+MAX_AUTH_OCTETS = 512 - 3
 
 
 class ClientEngine:
@@ -62,6 +66,8 @@ class ClientEngine:
         #: Between the 220 to STARTTLS and the first octet inside TLS nothing that comes means anything.
         self._deaf = False
         self._exchange: Exchange | None = None
+        #: An initial response that is too long for the command's line.
+        self._withheld: bytes | None = None
         self._cancelled: Outcome | None = None
         self._transaction: Transaction | None = None
         self._encoder: WireEncoder | None = None
@@ -141,10 +147,15 @@ class ClientEngine:
         self._exchange = exchange
         self._cancelled = None
         initial = exchange.initial()
+        self._withheld = None
         command = f"AUTH {exchange.mechanism}".encode("ascii")
         if initial is not None:
             # RFC 4954 4: an empty initial response is written as "=".
-            command += b" " + (base64.b64encode(initial) or b"=")
+            encoded = base64.b64encode(initial) or b"="
+            if len(command) + len(encoded) > MAX_AUTH_OCTETS:
+                self._withheld = encoded
+            else:
+                command += b" " + encoded
         self._command(Stage.LOGIN, command + b"\r\n")
 
     def begin(self, parcel: Parcel) -> None:
@@ -283,16 +294,34 @@ class ClientEngine:
         elif reply.is_intermediate:
             self._odd(Stage.LOGIN, reply)
         elif reply.is_positive and exchange is not None:
-            self._events.append(LoggedIn())
+            self._logged_in(exchange, reply)
         elif self._cancelled is not None:
             self._events.append(Refused(Stage.LOGIN, self._cancelled))
         else:
             # A wrong password is a fault of the configuration, which can be mended: no message is returned because of it.
             status = "4" + reply.enhanced[1:] if reply.enhanced else "4.7.8"
-            outcome = self.peer.deferred(f"{self.peer.host} refused the login: {reply}", status, reply)
+            remark = f" ({exchange.remark})" if exchange is not None and exchange.remark else ""
+            outcome = self.peer.deferred(f"{self.peer.host} refused the login: {reply}{remark}", status, reply)
             self._events.append(Refused(Stage.LOGIN, outcome))
 
+    def _logged_in(self, exchange: Exchange, reply: Reply) -> None:
+        if exchange.satisfied:
+            self._events.append(LoggedIn())
+            return
+        # RFC 5802 3: a server that leaves its proof out may be anybody. Nothing more is said to it.
+        reason = f"{self.peer.host} let us in by {exchange.mechanism} without proving that it knows the password"
+        self._expected.appendleft(Stage.LOGIN)
+        self._end(reason, "4.7.0", reply)
+
     def _challenge(self, exchange: Exchange, reply: Reply) -> None:
+        if self._withheld is not None:
+            # RFC 4954 4: this challenge is empty, and asks for the initial response.
+            answer, self._withheld = self._withheld, None
+            self._command(Stage.LOGIN, answer + b"\r\n")
+            return
+        self._answer(exchange, reply)
+
+    def _answer(self, exchange: Exchange, reply: Reply) -> None:
         try:
             answer = exchange.respond(base64.b64decode(reply.lines[-1], validate=True))
         except (binascii.Error, ValueError):
@@ -301,6 +330,8 @@ class ClientEngine:
             # RFC 4954 4: "*" calls the exchange off; the server answers 501.
             self._exchange = None
             reason = f"{self.peer.host} asked for something that AUTH {exchange.mechanism} does not know"
+            if exchange.remark:
+                reason = f"AUTH {exchange.mechanism} with {self.peer.host} was called off: {exchange.remark}"
             self._cancelled = self.peer.deferred(reason, "4.5.0", reply)
             self._command(Stage.LOGIN, b"*\r\n")
         else:

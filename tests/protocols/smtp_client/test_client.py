@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.envelope import BodyType
 from hermes.core.outcome import Result
 from hermes.core.reply import Reply
-from hermes.protocols.sasl_client import Login, begin
+from hermes.protocols.sasl_client import Channel, Login, begin
 from hermes.protocols.smtp.capabilities import Capabilities
 from hermes.protocols.smtp.client import ClientEngine
 from hermes.protocols.smtp.client_commands import UnsafeError
@@ -32,6 +34,13 @@ from tests.support.smtp_engine import (
     parcel,
     whole,
 )
+
+#: The example of RFC 7677 3.
+SERVER_FIRST = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+CLIENT_FINAL = (
+    b"c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+)
+SERVER_FINAL = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
 
 class OpeningTests(SynchronousTestCase):
@@ -167,7 +176,7 @@ class LoginTests(SynchronousTestCase):
         """A conversation in which AUTH has just been sent."""
         talk = Conversation(cut)
         talk.open("AUTH " + mechanism)
-        talk.engine.log_in(begin(mechanism, Login("tim", "tanstaaftanstaaf")))
+        talk.engine.log_in(begin(mechanism, Login("tim", "tanstaaftanstaaf"), Channel()))
         return talk
 
     @every_cut
@@ -238,6 +247,8 @@ class LoginTests(SynchronousTestCase):
 
         class Empty:
             mechanism = "EXTERNAL"
+            satisfied = True
+            remark = ""
 
             def initial(self) -> bytes:
                 return b""
@@ -249,6 +260,92 @@ class LoginTests(SynchronousTestCase):
         talk.open()
         talk.engine.log_in(Empty())
         self.assertEqual(talk.sent(), b"AUTH EXTERNAL =\r\n")
+
+    def scram(self, cut: Cut) -> Conversation:
+        """A conversation in which SCRAM has been begun with the example of RFC 7677 3."""
+        talk = Conversation(cut)
+        talk.open("AUTH SCRAM-SHA-256")
+        channel = Channel(nonce="rOprNGfwEbeRWgbNEkqO")
+        talk.engine.log_in(begin("SCRAM-SHA-256", Login("user", "pencil"), channel))
+        self.assertEqual(talk.sent(), b"AUTH SCRAM-SHA-256 " + b64encode(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO") + b"\r\n")
+        return talk
+
+    @every_cut
+    def test_scram(self, cut: Cut) -> None:
+        """SCRAM goes through three answers, and ends with an empty one to the server's proof (RFC 4954 4)."""
+        talk = self.scram(cut)
+        talk.server(b"334 " + b64encode(SERVER_FIRST) + b"\r\n")
+        self.assertEqual(talk.sent(), b64encode(CLIENT_FINAL) + b"\r\n")
+        talk.server(b"334 " + b64encode(SERVER_FINAL) + b"\r\n")
+        self.assertEqual(talk.sent(), b"\r\n")
+        self.assertEqual(talk.server(b"235 welcome\r\n"), [LoggedIn()])
+
+    @every_cut
+    def test_server_without_proof(self, cut: Cut) -> None:
+        """A server that says yes before it has proved itself is not believed, at any point: the session ends, the mail waits."""
+        for challenges in ((), (SERVER_FIRST,)):
+            talk = self.scram(cut)
+            for challenge in challenges:
+                talk.server(b"334 " + b64encode(challenge) + b"\r\n")
+            (event,) = talk.server(b"235 welcome\r\n")
+            self.assertIsInstance(event, Ended)
+            self.assertEqual((event.stage, event.outcome.result), (Stage.LOGIN, Result.DEFERRED))
+            self.assertIn("without proving", event.outcome.reason)
+            self.assertTrue(talk.engine.ended)
+
+    def test_server_with_a_wrong_proof(self) -> None:
+        """A wrong proof calls the exchange off, and the reason says what that may mean."""
+        talk = self.scram(whole)
+        talk.server(b"334 " + b64encode(SERVER_FIRST) + b"\r\n")
+        talk.sent()
+        talk.server(b"334 " + b64encode(b"v=" + b64encode(bytes(32))) + b"\r\n")
+        self.assertEqual(talk.sent(), b"*\r\n")
+        (event,) = talk.server(b"235 welcome all the same\r\n")
+        self.assertIsInstance(event, Refused)
+        self.assertIn("could not prove", event.outcome.reason)
+
+    def token(self, length: int, cut: Cut = whole) -> Conversation:
+        """A conversation that logs in with a token of so many octets."""
+        talk = Conversation(cut)
+        talk.open("AUTH XOAUTH2")
+        talk.engine.log_in(begin("XOAUTH2", Login("joe", token="t" * length), Channel()))
+        return talk
+
+    @every_cut
+    def test_refused_token(self, cut: Cut) -> None:
+        """The JSON of a refusal is acknowledged with an empty line, and its status stands in the reason."""
+        talk = self.token(20, cut)
+        talk.sent()
+        talk.server(b"334 " + b64encode(b'{"status":"401","schemes":"bearer"}') + b"\r\n")
+        self.assertEqual(talk.sent(), b"\r\n")
+        (event,) = talk.server(b"535 5.7.8 no\r\n")
+        self.assertIsInstance(event, Refused)
+        self.assertIn("535 5.7.8 no (the token was refused with status 401)", event.outcome.reason)
+
+    def test_long_initial_response(self) -> None:
+        """What does not fit into a command of 512 octets is the answer to an empty challenge (RFC 4954 4)."""
+        message = b"user=joe\x01auth=Bearer %s\x01\x01"
+        # "AUTH XOAUTH2 ", the response and CRLF: 12 + 1 + 496 + 2 = 511, which base64 makes of 372 octets.
+        fits = 372 - len(message % b"")
+        talk = self.token(fits)
+        self.assertEqual(talk.sent(), b"AUTH XOAUTH2 " + b64encode(message % (b"t" * fits)) + b"\r\n")
+        for length in (fits + 1, 4000):
+            talk = self.token(length)
+            self.assertEqual(talk.sent(), b"AUTH XOAUTH2\r\n")
+            talk.server(b"334 \r\n")
+            self.assertEqual(talk.sent(), b64encode(message % (b"t" * length)) + b"\r\n")
+            self.assertEqual(talk.server(b"235 welcome\r\n"), [LoggedIn()])
+
+    def test_long_initial_response_that_was_not_asked_for(self) -> None:
+        """A server that lets us in, or refuses, before it has seen the token; the next login begins anew."""
+        talk = self.token(4000)
+        talk.sent()
+        (event,) = talk.server(b"535 no\r\n")
+        self.assertIsInstance(event, Refused)
+        talk.engine.log_in(begin("PLAIN", Login("tim", "x"), Channel()))
+        talk.sent()
+        talk.server(b"334 AAAA\r\n")
+        self.assertEqual(talk.sent(), b"*\r\n")
 
 
 class SendingTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.envelope import Recipient
 from hermes.core.outcome import Outcome, Result
-from hermes.protocols.sasl_client import Login, begin
+from hermes.protocols.sasl_client import Channel, Login, begin
 from hermes.protocols.smtp.client_events import ContentWanted, Ended, Stage, TransactionDone
 from hermes.protocols.smtp.replies import MAX_LINES
 from tests.support.smtp_engine import GREETING, Conversation, Cut, every_cut, parcel, whole
@@ -239,7 +239,7 @@ class EndTests(SynchronousTestCase):
         if way == [b"STARTTLS"]:
             talk.engine.start_tls()
         elif way == [b"AUTH"]:
-            talk.engine.log_in(begin("PLAIN", Login("a", "b")))
+            talk.engine.log_in(begin("PLAIN", Login("a", "b"), Channel()))
         elif way == [b"SECOND"]:
             self.go(talk, b"MAIL 250 250 354 dot 250".split())
             talk.engine.begin(parcel("a@example.com"))
