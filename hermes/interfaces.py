@@ -318,6 +318,15 @@ class IGate(Interface):
     def left(peer: str) -> None:
         """A connection that was admitted is gone."""
 
+    def expect() -> Verdict:
+        """
+        Count a connection of a front end while its client is not known (then :meth:`expected` must follow), or refuse it when
+        there are too many connections altogether.
+        """
+
+    def expected() -> None:
+        """The client of such a connection is known now, and is judged like any other; or the connection is gone."""
+
     def login_failed(peer: str) -> None:
         """Remember a wrong password."""
 

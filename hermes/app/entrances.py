@@ -9,12 +9,14 @@ import attrs
 
 from hermes.app.circle import Circle
 from hermes.app.stores import Stores
+from hermes.config.greeting import greeting_lines
 from hermes.config.schema import Settings
 from hermes.interfaces import IServerTLS
 from hermes.net.gate import Gate
 from hermes.net.server_gate import ServerGate
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.pop3_server import POP3ServerFactory
+from hermes.services.smtp_context import GREETING
 from hermes.services.smtp_server import SMTPServerFactory
 
 
@@ -36,7 +38,12 @@ class Entrance:
 def entrances(
     settings: Settings, circle: Circle, stores: Stores, clock: Any, gate: Gate, tls: IServerTLS | None
 ) -> Iterator[Entrance]:
-    """All listeners of mail protocols that the settings ask for; all go through the one gate."""
+    """
+    All listeners of mail protocols that the settings ask for; all go through the one gate.
+
+    Raises ValueError, with a text for the administrator, when the greeting file cannot be used.
+    """
+    greeting = "\n".join((GREETING, *greeting_lines(settings)))
     smtp_gate, pop3_gate = (ServerGate(gate, circle.access, server) for server in ("smtp", "pop3"))
     scram = circle.directory if settings.accounts.scram == "yes" else None
 
@@ -55,6 +62,7 @@ def entrances(
             scram=scram,
             policy=circle.checks,
             visit_of=circle.visit_of,
+            greeting=greeting,
         )
 
     def pop3(place: str, implicit_tls: bool) -> POP3ServerFactory:

@@ -19,6 +19,7 @@ import attrs
 from cryptography import x509
 
 from hermes.config.catalog import SECTIONS
+from hermes.config.greeting import greeting_lines
 from hermes.config.listener import parse_listener
 from hermes.config.places import accounts_file, control_socket, spool_directory
 from hermes.config.schema import Settings
@@ -61,6 +62,7 @@ def inspect(settings: Settings) -> Iterator[Finding]:
     yield from _manhole(settings)
     yield from _services(settings)
     yield from _sending(settings)
+    yield from _greeting(settings)
 
 
 def _ok(about: str, text: str) -> Finding:
@@ -252,6 +254,16 @@ def _sending(settings: Settings) -> Iterator[Finding]:
         yield _ok("sending", "mail for others goes straight to their servers")
     else:
         yield _warn("sending", "mail for others cannot leave: set host in [smarthost], or enabled = yes in [direct]")
+
+
+def _greeting(settings: Settings) -> Iterator[Finding]:
+    if settings.smtp.greeting_file:
+        try:
+            lines = greeting_lines(settings)
+        except ValueError as error:
+            yield _fail("greeting", str(error))
+        else:
+            yield _ok("greeting", f"{settings.smtp.greeting_file} says: {lines[0]}")
 
 
 def _will_be_made(about: str, path: str) -> Iterator[Finding]:

@@ -38,15 +38,19 @@ def _alone(section: str, entry: AccessSettings) -> Iterator[Finding]:
             close = difflib.get_close_matches(server, ACCESS_SERVERS, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"there are {' and '.join(ACCESS_SERVERS)}"
             yield Finding((servers,), f"{server!r} is not a server: {remedy}")
-    for key in ("relay", "exempt"):
+    for key in ("relay", "exempt", "unfiltered"):
         if entry.action == "refuse" and getattr(entry, key):
             yield Finding(((section, key), action), "who is refused has no rights: write no, or action = allow")
+    if entry.action == "refuse" and entry.log:
+        yield Finding(((section, "log"), action), "who is refused has no session that could be written down: write no")
     if entry.text and entry.action != "refuse":
         yield Finding(((section, "text"), action), "is said to those who are refused: write action = refuse as well")
     if not _TEXT.match(entry.text) or len(entry.text) > MAX_TEXT_OCTETS:
         yield Finding(((section, "text"),), f"is said in a reply: write ASCII, {MAX_TEXT_OCTETS} characters at most")
     if entry.relay and "smtp" not in servers_of(entry):
         yield Finding(((section, "relay"), servers), "relaying is a matter of smtp: name it in servers")
+    if entry.unfiltered and "smtp" not in servers_of(entry):
+        yield Finding(((section, "unfiltered"), servers), "filters are a matter of smtp: name it in servers")
     for each in entry.addresses:
         if entry.relay and each.is_half_the_world:
             yield Finding(((section, "relay"), addresses), f"{each} is everybody: name the networks that are yours")
@@ -70,5 +74,5 @@ def _contradictions(access: Mapping[str, AccessSettings]) -> Iterator[Finding]:
                 yield Finding(about, text)
 
 
-def _consequences(entry: AccessSettings) -> tuple[str, bool, bool, str]:
-    return entry.action, entry.relay, entry.exempt, entry.text
+def _consequences(entry: AccessSettings) -> tuple[object, ...]:
+    return entry.action, entry.relay, entry.exempt, entry.unfiltered, entry.log, entry.text

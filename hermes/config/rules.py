@@ -183,16 +183,20 @@ def _relaying(settings: Settings) -> Iterator[Finding]:
 
 
 def _front_ends(settings: Settings) -> Iterator[Finding]:
-    front_ends, proxy_protocol = ("smtp", "front_ends"), ("smtp", "proxy_protocol")
-    for network in settings.smtp.front_ends:
-        if network.prefixlen == 0:
-            # Everybody could call itself anybody, and so relay and guess passwords without limit.
-            yield Finding(
-                (front_ends,), f"{network} is everybody: name the machines that stand in front of this server"
-            )
-    if settings.smtp.proxy_protocol and not settings.smtp.front_ends:
-        text = "there are no front ends that would use it: name them in front_ends, or write no"
-        yield Finding((proxy_protocol, front_ends), text)
+    for section, server in (("smtp", settings.smtp), ("pop3", settings.pop3)):
+        front_ends, proxy_protocol = (section, "front_ends"), (section, "proxy_protocol")
+        for network in server.front_ends:
+            if network.prefixlen == 0:
+                # Everybody could call itself anybody, and so relay and guess passwords without limit.
+                yield Finding(
+                    (front_ends,), f"{network} is everybody: name the machines that stand in front of this server"
+                )
+        if server.proxy_protocol and not server.front_ends:
+            text = "there are no front ends that would use it: name them in front_ends, or write no"
+            yield Finding((proxy_protocol, front_ends), text)
+    if settings.pop3.front_ends and not settings.pop3.proxy_protocol:
+        text = "POP3 has no other way to say who a client is: write proxy_protocol = yes, or remove them"
+        yield Finding((("pop3", "front_ends"), ("pop3", "proxy_protocol")), text)
 
 
 def _smarthost(settings: Settings) -> Iterator[Finding]:

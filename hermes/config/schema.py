@@ -93,6 +93,11 @@ class SMTPSettings:
         "What to do with a CR or LF that stands alone in a message: refuse it, or make it a proper line end.",
         choices=("refuse", "normalize"),
     )
+    greeting_file: str = setting(
+        "path",
+        "",
+        "File with further lines for the greeting, like Mercury's GREETING.MER: 512 characters of ASCII at most.",
+    )
     max_recipients: int = setting(
         "number", 1000, "Recipients of one message; RFC 5321 4.5.3.1.8 asks for 100 at least."
     )
@@ -138,6 +143,8 @@ class AccessSettings:
         "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
     )
     exempt: bool = setting("flag", False, "Whether they are free of [limits].")
+    unfiltered: bool = setting("flag", False, "Whether their mail is free of filters.")
+    log: bool = setting("flag", False, "Whether a transcript of each of their sessions is kept, see [transcripts].")
     text: str = setting("text", "", "What those who are refused are told. Empty: that they may not connect.")
 
 
@@ -206,6 +213,16 @@ class POP3Settings:
     listen_tls: tuple[str, ...] = setting("listeners", (), "The same with TLS from the first octet, usually *:995.")
     auth_without_tls: str = setting(
         "choice", "never", "Whether a login in the clear is allowed, and from where.", choices=("never", "loopback")
+    )
+    front_ends: tuple[Network, ...] = setting(
+        "networks",
+        (),
+        "Load balancers that stand in front of this server and are believed when they say who their client is.",
+    )
+    proxy_protocol: bool = setting(
+        "flag",
+        False,
+        "Whether front ends begin every connection with a header of the PROXY protocol; without one they are not served.",
     )
     timeout: int = setting("time", 600, "Silence after which a session is ended; RFC 1939 3 asks for 10m at least.")
     max_errors: int = setting("number", 20, "Refused commands after which a session is ended.")

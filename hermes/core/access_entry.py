@@ -8,7 +8,8 @@ import attrs
 @attrs.frozen
 class AccessEntry:
     """
-    One ``[access:NAME]``: whether its peers are refused, may relay, and are exempt from limits.
+    One ``[access:NAME]``: whether its peers are refused, may relay, are exempt from limits, and from filters (``unfiltered``);
+    and whether their sessions are written down (``log``).
 
     ``text`` is what those who are refused are told; empty for the usual words.
     """
@@ -18,6 +19,8 @@ class AccessEntry:
     relay: bool = False
     exempt: bool = False
     text: str = ""
+    unfiltered: bool = False
+    log: bool = False
 
     @property
     def rule(self) -> str:

@@ -99,6 +99,21 @@ class Gate:
         _decrease(self._addresses, host_of(peer))
         _decrease(self._networks, network_of(peer))
 
+    def expect(self) -> Verdict:
+        """
+        Count a connection of a front end whose client is not known yet; only the number of all connections is judged.
+
+        Counted for the front end's own address, it would soon have more than its share: everybody comes through it.
+        """
+        if self._total >= self.settings.connections:
+            return self._full()
+        self._total += 1
+        return PASS
+
+    def expected(self) -> None:
+        """The client is known now, and is judged like any other; or the connection is gone."""
+        self._total -= 1
+
     def login_failed(self, peer: str, *, exempt: bool = False) -> None:
         """Remember a wrong password."""
         if not (exempt or self._exempt(peer)):
@@ -123,7 +138,7 @@ class Gate:
     def _refusal(self, address: str, network: str) -> Verdict | None:
         settings = self.settings
         if self._total >= settings.connections:
-            return _busy("limits.connections", f"{self._total} connections, all servers together")
+            return self._full()
         if self._addresses.get(address, 0) >= settings.per_address:
             return _busy("limits.per_address", f"{settings.per_address} connections from {address}")
         if self._networks.get(network, 0) >= settings.per_network:
@@ -134,6 +149,9 @@ class Gate:
             return _busy("limits.rate", f"more than {settings.rate} connections a minute from {address}")
         bucket.level += 1
         return None
+
+    def _full(self) -> Verdict:
+        return _busy("limits.connections", f"{self._total} connections, all servers together")
 
     def _exempt(self, peer: str) -> bool:
         return self.settings.exempt_loopback and is_loopback(peer)

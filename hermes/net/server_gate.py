@@ -39,6 +39,14 @@ class ServerGate:
         """A connection that was admitted is gone."""
         self._gate.left(peer)
 
+    def expect(self) -> Verdict:
+        """Count a connection whose client is not known yet, or refuse it (then :meth:`expected` must follow)."""
+        return self._gate.expect()
+
+    def expected(self) -> None:
+        """The client is known now, or the connection is gone."""
+        self._gate.expected()
+
     def login_failed(self, peer: str) -> None:
         """Remember a wrong password."""
         self._gate.login_failed(peer, exempt=self._exempt(peer))

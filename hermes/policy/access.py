@@ -81,7 +81,15 @@ def _ranges(
     for name, settings in entries.items():
         if settings.servers and server not in settings.servers:
             continue
-        entry = AccessEntry(name, settings.action == "refuse", settings.relay, settings.exempt, settings.text)
+        entry = AccessEntry(
+            name,
+            settings.action == "refuse",
+            settings.relay,
+            settings.exempt,
+            settings.text,
+            settings.unfiltered,
+            settings.log,
+        )
         for each in settings.addresses:
             if each.version == version:
                 yield each, entry

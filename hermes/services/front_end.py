@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
+from hermes.interfaces import IGate
 from hermes.protocols.proxy import Header, HeaderReader, MalformedHeaderError
 
 #: A front end sends its header with the first octets, so the time is that of a lost segment which is sent again.
@@ -24,19 +25,33 @@ _TOO_LATE = Verdict(_NO_HEADER, "proxy.timeout", f"no header has come within {HE
 
 class Introduction:
     """
-    Waits for the header of one connection.
+    Waits for the header of one connection, which meanwhile counts among all connections.
 
     ``introduced`` is called once with the header, or ``failed`` once with a verdict, and then it is over. :meth:`stop` ends it
     before.
     """
 
     def __init__(
-        self, clock: IReactorTime, introduced: Callable[[Header], None], failed: Callable[[Verdict], None]
+        self,
+        clock: IReactorTime,
+        gate: IGate,
+        introduced: Callable[[Header], None],
+        failed: Callable[[Verdict], None],
     ) -> None:
+        self._clock = clock
+        self._gate = gate
         self._reader = HeaderReader()
         self._introduced = introduced
         self._failed = failed
-        self._timer = clock.callLater(HEADER_SECONDS, failed, _TOO_LATE)
+        self._timer: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Begin to wait, if there is room for one more connection."""
+        verdict = self._gate.expect()
+        if not verdict.accepted:
+            self._failed(verdict)
+            return
+        self._timer = self._clock.callLater(HEADER_SECONDS, self._too_late)
 
     def received(self, data: bytes) -> None:
         """Take octets from the front end."""
@@ -52,4 +67,12 @@ class Introduction:
 
     def stop(self) -> None:
         """Wait no longer."""
-        self._timer.cancel()
+        if self._timer is not None:
+            if self._timer.active():
+                self._timer.cancel()
+            self._timer = None
+            self._gate.expected()
+
+    def _too_late(self) -> None:
+        self.stop()
+        self._failed(_TOO_LATE)

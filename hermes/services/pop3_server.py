@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from hermes.config.schema import POP3Settings
 from hermes.interfaces import IContentReader, IGate, IJournal, IScramKeys, IServerTLS
+from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_session import POP3Session
 from hermes.services.turned_away import TurnedAway
 
@@ -58,7 +59,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         self.tls = tls
         self.implicit_tls = implicit_tls
         self.scram = scram
-        self.sessions: set[POP3Session] = set()
+        self.sessions: set[POP3Connection] = set()
         self.turned_away = TurnedAway()
 
     @override

@@ -17,20 +17,23 @@ RECORDS_BEFORE_YIELDING = 500
 
 
 class SessionTrace:
-    """Records the facts of the session of ``peer``; a fault in it harms nobody's mail."""
+    """Records the facts of the session of ``peer``, for whom ``via`` speaks, if anybody; a fault in it harms nobody's mail."""
 
     _log = Logger()
 
-    def __init__(self, journal: IJournal, clock: IReactorTime, peer: str) -> None:
+    def __init__(self, journal: IJournal, clock: IReactorTime, peer: str, via: str = "") -> None:
         self._journal = journal
         self._clock = clock
         self._peer = peer
+        self._via = via
 
     def record(
         self, kind: Kind, *, queue_id: str = "", address: str = "", **facts: str | int | float | bool | None
     ) -> None:
         """Record one fact."""
         facts = {"service": "pop3", "peer": self._peer, **facts}
+        if self._via:
+            facts["via"] = self._via
         self._journal.record(Event(self._clock.seconds(), kind, queue_id, address, facts=facts))
 
     def retrieved(self, maildrop: Maildrop, number: int) -> None:

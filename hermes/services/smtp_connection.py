@@ -8,27 +8,23 @@ own: octets go to the sans-IO engine, whose events are answered one at a time, i
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import attrs
 from twisted.cred.portal import Portal
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IDelayedCall, IOpenSSLServerConnectionCreator, IProtocol, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.mail import smtp
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from hermes.config.schema import SMTPSettings
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Then, Verdict
 from hermes.core.reply import Reply
-from hermes.core.visit import Visit
-from hermes.interfaces import IGate, IJournal, IPolicy, IScramKeys, IServerTLS
-from hermes.net.peer import UNKNOWN_PEER, normal, peer_of, within
-from hermes.net.turns import Stream, Turns
+from hermes.net.peer import UNKNOWN_PEER, normal, peer_of
+from hermes.net.turns import Turns
 from hermes.protocols.proxy import Header
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.barred import Barred
@@ -36,9 +32,9 @@ from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.server import SMTPServer
 from hermes.services.front_end import Introduction
 from hermes.services.session_checks import SessionChecks
+from hermes.services.smtp_context import SessionContext, TLSStream
 from hermes.services.smtp_intake import Intake
 from hermes.services.smtp_login import Login
-from hermes.services.turned_away import TurnedAway
 
 #: A peer that does not take its last reply is not waited for longer than this.
 LINGER_SECONDS = 30
@@ -53,9 +49,6 @@ EXPIRED_SECONDS = 1
 #: fill the trace with thirty times the octets that they cost the client.
 MAX_RECORDED_RECIPIENTS = 20
 
-#: What the session begins with, behind our name.
-GREETING = "ESMTP Hermes"
-
 #: What a session ends with in which too much was refused.
 TOO_MANY_ERRORS = Reply.of(421, "4.7.0", "Too many errors: goodbye")
 _TOO_LONG = Verdict(Reply.of(421, "4.7.0", "The session has lasted too long: goodbye"), "session.session_time")
@@ -63,52 +56,6 @@ _TOO_SLOW = Verdict(Reply.of(421, "4.4.2", "Nothing was heard for too long: good
 _SHUTTING_DOWN = Reply.of(421, "4.3.2", "The server is shutting down: come again later")
 _BROKEN = Verdict(Reply.of(421, "4.3.0", "Something went wrong here: come again later"), "fault.session")
 _LOST = Verdict(None, "session.lost", "the connection was lost before the message was whole")
-
-
-class TLSStream(Stream, Protocol):
-    """
-    What a transport must offer: those of Twisted for TCP and UNIX sockets do.
-
-    ``protocol`` is what it gives octets to: the session, or TLS once that has begun.
-    """
-
-    protocol: IProtocol
-
-    def startTLS(self, contextFactory: IOpenSSLServerConnectionCreator) -> None: ...  # noqa: D102, N802, N803
-
-
-@attrs.frozen
-class SessionContext:
-    """
-    What the sessions of one listener share.
-
-    ``listener`` is its name in the trace; ``parameters`` gives the engine's parameters for a peer; ``sessions`` holds those
-    that are connected, and ``turned_away`` counts those that were not let in; with ``implicit_tls`` TLS comes before
-    everything else (RFC 8314 3); ``policy`` has the checks, and ``visit_of`` makes what they know of a peer; ``scram`` has the
-    keys for SCRAM, where that is offered.
-    """
-
-    settings: SMTPSettings
-    hostname: str
-    listener: str
-    flavor: events.Flavor
-    parameters: Callable[[str], ServerParameters]
-    clock: IReactorTime
-    portal: Portal | None
-    gate: IGate
-    journal: IJournal
-    server_tls: IServerTLS | None
-    implicit_tls: bool
-    sessions: set[SMTPConnection]
-    turned_away: TurnedAway
-    policy: IPolicy
-    visit_of: Callable[[str], Visit]
-    scram: IScramKeys | None = None
-
-    def believes(self, peer: str) -> bool:
-        """True for a front end, which may say who its client is. LMTP has none: it is for programs on this machine."""
-        front_ends = self.settings.front_ends
-        return bool(front_ends) and self.flavor is not events.Flavor.LMTP and within(peer, front_ends)
 
 
 class SMTPConnection(smtp.ESMTP):
@@ -162,7 +109,8 @@ class SMTPConnection(smtp.ESMTP):
         self._since = self._clock.seconds()
         if context.settings.proxy_protocol and context.believes(self.peer):
             context.sessions.add(self)
-            self._introduction = Introduction(self._clock, self._introduced, self._not_introduced)
+            self._introduction = Introduction(self._clock, context.gate, self._introduced, self._not_introduced)
+            self._introduction.start()
         else:
             self._begin()
 
@@ -207,7 +155,7 @@ class SMTPConnection(smtp.ESMTP):
         )
         self._turns.start()
         self._timer = self._clock.callLater(context.settings.session_time, self._expired)
-        self._turns.write(self._engine.greeting(GREETING))
+        self._turns.write(self._engine.greeting(context.greeting))
 
     def _admit(self) -> Verdict:
         """Ask the gate, and then the checks; who passes is counted, and its visit begins."""

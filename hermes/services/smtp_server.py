@@ -22,7 +22,8 @@ from hermes.protocols.sasl_mechanisms import WITH_KEYS, WITH_PASSWORD
 from hermes.protocols.smtp.events import Flavor
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.services.session_checks import Unchecked
-from hermes.services.smtp_connection import SessionContext, SMTPConnection
+from hermes.services.smtp_connection import SMTPConnection
+from hermes.services.smtp_context import GREETING, SessionContext
 from hermes.services.smtp_session import SMTPSession
 from hermes.services.turned_away import TurnedAway
 
@@ -53,7 +54,7 @@ class SMTPServerFactory(ServerFactory):
     ``sessions`` holds those that are connected. ``policy`` has the checks (none without it), and ``visit_of`` makes what they
     are told of a peer. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether
     STARTTLS is; with ``implicit_tls`` a session begins with TLS. ``scram`` has the keys for SCRAM; without it SCRAM is not
-    offered. Other settings are another factory's.
+    offered. ``greeting`` is what sessions begin with, behind the host's name. Other settings are another factory's.
     """
 
     noisy = False
@@ -74,6 +75,7 @@ class SMTPServerFactory(ServerFactory):
         scram: IScramKeys | None = None,
         policy: IPolicy | None = None,
         visit_of: Callable[[str], Visit] = Visit,
+        greeting: str = GREETING,
     ) -> None:
         if implicit_tls and server_tls is None:
             raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
@@ -105,6 +107,7 @@ class SMTPServerFactory(ServerFactory):
             policy or Unchecked(),
             visit_of,
             scram,
+            greeting,
         )
 
     def _parameters(self, peer: str) -> ServerParameters:

@@ -21,7 +21,7 @@ from hermes.core.transaction import Transaction
 from hermes.interfaces import IReception
 from hermes.net import tls
 from hermes.protocols.smtp import events
-from hermes.services.smtp_connection import GREETING, TOO_MANY_ERRORS, SMTPConnection
+from hermes.services.smtp_connection import TOO_MANY_ERRORS, SMTPConnection
 from hermes.services.smtp_intake import FAULT
 
 _OK = Reply.of(250, "2.0.0", "Ok")
@@ -148,7 +148,7 @@ class SMTPSession(SMTPConnection):
                 self._close(self._refuse(verdict, "XCLIENT"))
                 return None
             self._engine.parameters = self._parameters()
-        self._write(self._engine.accept_client(GREETING))
+        self._write(self._engine.accept_client(self._context.greeting))
         return None
 
     async def _keys_wanted(self, event: events.KeysWanted) -> Reply | None:

@@ -59,6 +59,21 @@ class InForceTests(ReloadTestCase):
         self.assertEqual(server.settings.hermes.hostname, "mx.example.org")
         self.assertEqual(server.status()["hostname"], "mx.example.org")
 
+    async def test_greeting_file(self) -> None:
+        """The greeting file is read again; one that cannot be used is named, and then everything stays as it was."""
+        server = await self.running()
+        file = Path(server.settings.hermes.data) / "greeting.txt"
+        file.write_text("No spam here\n")
+        await self.reload(self.listen + "greeting_file = greeting.txt\n")
+        talk = await deferToThread(Talk, self.place)
+        self.assertEqual(talk.greeting, "220-mail.example.org ESMTP Hermes")
+        self.assertEqual(await deferToThread(talk.line), "220 No spam here")
+        talk.close()
+        file.write_text("x" * 513)
+        with self.assertRaises(ValueError) as caught:
+            await self.server.reload()
+        self.assertIn(f"[smtp] greeting_file: {file}: it has more than 512 characters", str(caught.exception))
+
     async def test_sessions_go_on(self) -> None:
         """A session goes on as it began, and is listed and counted through any number of reloads."""
         other = free_port()

@@ -40,6 +40,16 @@ class CheckTests(CommandTestCase):
         self.run_hermes("user", "add", "-c", config, "anna", "--generate")
         return config
 
+    def test_greeting(self) -> None:
+        """A greeting file that cannot be used is found, before a server refuses to start with it."""
+        config = self.complete_site("[smtp]\ngreeting_file = greeting.txt\n")
+        self.assert_finding(config, "greeting", "fail", "No such file")
+        file = Path(config).parent / "data" / "greeting.txt"
+        file.write_text("x" * 513)
+        self.assert_finding(config, "greeting", "fail", "more than 512")
+        file.write_text("Welcome\n")
+        self.assert_finding(config, "greeting", "ok", "Welcome")
+
     def certificate(self, config: str, name: str, days: int) -> None:
         """Write a certificate for a name that is valid for so many days, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())

@@ -105,6 +105,13 @@ class RulesTests(SynchronousTestCase):
         self.refused("[smtp]\nproxy_protocol = yes\n", ":2: [smtp] proxy_protocol:", "no front ends")
         self.accepted("[smtp]\nfront_ends = 192.0.2.0/24, ::1\nproxy_protocol = yes\n")
 
+    def test_front_ends_of_pop3(self) -> None:
+        """The same at POP3, where front ends have no way but the PROXY protocol."""
+        self.refused("[pop3]\nfront_ends = ::/0\nproxy_protocol = yes\n", ":2: [pop3] front_ends:", "is everybody")
+        self.refused("[pop3]\nproxy_protocol = yes\n", ":2: [pop3] proxy_protocol:", "no front ends")
+        self.refused("[pop3]\nfront_ends = ::1\n", ":2: [pop3] front_ends:", "proxy_protocol = yes")
+        self.accepted("[pop3]\nfront_ends = 192.0.2.0/24, ::1\nproxy_protocol = yes\n")
+
     def test_smarthost_login(self) -> None:
         """User name and password come together."""
         self.refused("[smarthost]\nhost = r.test\nusername = u\n", ":1: [smarthost] password:")

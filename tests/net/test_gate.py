@@ -88,6 +88,16 @@ class GateTests(SynchronousTestCase):
         self.assertEqual(self.admitted(gate, ["127.0.0.1", "127.0.0.1"]), ["", "limits.per_address"])
         self.assertEqual(self.admitted(gate, ["unix", "unix"]), ["", "limits.per_address"])
 
+    def test_expected(self) -> None:
+        """Connections whose client is not known yet have their place among all, and no share of an address."""
+        gate = self.gate(connections=2, per_address=1, rate=1)
+        self.assertEqual([gate.expect().rule for _ in range(3)], ["default", "default", "limits.connections"])
+        self.assertEqual(gate.connections, 2)
+        self.assertEqual(self.admitted(gate, ["192.0.2.1"]), ["limits.connections"])
+        gate.expected()
+        self.assertTrue(gate.admit("192.0.2.1").accepted)
+        self.assertEqual(gate.connections, 2)
+
     def test_counts_go_down_to_nothing(self) -> None:
         """What has left leaves nothing behind."""
         gate = self.gate()

@@ -57,6 +57,13 @@ class ServerGateTests(SynchronousTestCase):
         for peer in (GUEST, STRANGER):
             self.assertEqual([self.smtp.admit(peer).rule for _ in range(2)], ["default", "limits.per_address"], peer)
 
+    def test_expected(self) -> None:
+        """A connection whose client is not known yet counts in the gate that all servers share."""
+        self.assertTrue(self.smtp.expect().accepted)
+        self.assertEqual(self.gate.connections, 1)
+        self.smtp.expected()
+        self.assertEqual(self.gate.connections, 0)
+
     def test_exempt(self) -> None:
         """Who is exempt is counted and never held up, at the servers where the entry holds."""
         for _ in range(3):

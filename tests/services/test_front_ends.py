@@ -160,6 +160,38 @@ class ProxyTests(FrontEndTests):
         self.assertEqual(codes(client.send(HEADER + b"QUIT\r\n")), ["554", "221"])
         self.over(client)
 
+    def test_counted_while_waiting(self) -> None:
+        """A connection whose header has not come is counted as one; then its client is, and never both."""
+        site = self.site()
+        client = site.connect(FRONT_END, None)
+        self.assertEqual((site.gate.nameless, site.gate.present), (1, []))
+        client.send(HEADER)
+        self.assertEqual((site.gate.nameless, site.gate.present), (0, [CLIENT]))
+        self.over(client)
+
+    def test_counted_until_it_fails(self) -> None:
+        """Nothing stays counted of a connection whose header is wrong, late, or never comes."""
+        for end in (
+            lambda client: client.send(b"EHLO x\r\n"),
+            lambda client: client.site.clock.advance(HEADER_SECONDS),
+            lambda client: client.leave(),
+        ):
+            client = self.site().connect(FRONT_END, None)
+            self.assertEqual(client.site.gate.nameless, 1)
+            end(client)
+            self.assertEqual(client.site.gate.nameless, 0)
+
+    def test_no_room_for_one_more(self) -> None:
+        """When there are too many connections altogether, a front end hears so before it has sent its header."""
+        site = self.site()
+        site.gate.expectation = BUSY
+        client = site.connect(FRONT_END, None)
+        self.assertEqual(client.heard(), ["421 4.7.0 Too many"])
+        self.assertTrue(client.wire.disconnecting)
+        self.assertEqual(client.send(HEADER + b"EHLO x\r\n"), [])
+        self.assertEqual(site.gate.nameless, 0)
+        self.over(client)
+
     def test_gone_before_the_header(self) -> None:
         """A front end that leaves leaves nothing."""
         client = self.site().connect(FRONT_END, None)

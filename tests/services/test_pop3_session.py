@@ -115,6 +115,7 @@ class ConnectionTests(SessionTestCase):
         expected = {
             "service": "pop3",
             "peer": "127.0.0.1",
+            "via": None,
             "listener": "pop3",
             "account": "",
             "tls": None,

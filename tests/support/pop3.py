@@ -32,6 +32,8 @@ class OpenGate:
         self.login: Verdict = PASS
         self.inside = 0
         self.failures: list[str] = []
+        self.nameless = 0
+        self.expectation: Verdict = PASS
 
     def admit(self, peer: str) -> Verdict:
         """Judge and count."""
@@ -41,6 +43,16 @@ class OpenGate:
     def left(self, peer: str) -> None:
         """Count."""
         self.inside -= 1
+
+    def expect(self) -> Verdict:
+        """Count one that has no name yet."""
+        if self.expectation.accepted:
+            self.nameless += 1
+        return self.expectation
+
+    def expected(self) -> None:
+        """It has one now, or is gone."""
+        self.nameless -= 1
 
     def login_failed(self, peer: str) -> None:
         """Remember."""

@@ -123,6 +123,8 @@ class OpenGate:
     def __init__(self) -> None:
         self.present: list[str] = []
         self.failures: list[str] = []
+        self.nameless = 0
+        self.expectation: Verdict = PASS
         self.admission = PASS
         self.logins = PASS
 
@@ -135,6 +137,16 @@ class OpenGate:
     def left(self, peer: str) -> None:
         """A connection is gone."""
         self.present.remove(peer)
+
+    def expect(self) -> Verdict:
+        """Count one that has no name yet."""
+        if self.expectation.accepted:
+            self.nameless += 1
+        return self.expectation
+
+    def expected(self) -> None:
+        """It has one now, or is gone."""
+        self.nameless -= 1
 
     def login_failed(self, peer: str) -> None:
         """Remember a wrong password."""

@@ -164,8 +164,8 @@ class SMTPServer:
     # Answers.
 
     def greeting(self, text: str) -> bytes:
-        """The first line of the session: our name, then the text (RFC 5321 4.2, 4.3.1)."""
-        return f"220 {self.parameters.hostname} {text}\r\n".encode("ascii", "replace")
+        """What the session begins with: our name, then the text, whose lines go into lines (RFC 5321 4.2, 4.2.1, 4.3.1)."""
+        return Reply.of(220, None, f"{self.parameters.hostname} {text}").encode().decode().encode("ascii", "replace")
 
     def accept_hello(self, text: str) -> bytes:
         """Accept the greeting: our name and the text, and for EHLO and LHLO what we offer now (RFC 5321 4.1.1.1)."""

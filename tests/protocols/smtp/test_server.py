@@ -27,6 +27,13 @@ class GreetingTests(SynchronousTestCase):
         """The greeting begins with our name (RFC 5321 4.2)."""
         self.assertEqual(Owner().engine.greeting("ESMTP Hermes"), b"220 mx.example.org ESMTP Hermes\r\n")
 
+    def test_greeting_of_several_lines(self) -> None:
+        """All but the last line have a hyphen behind the code, and our name stands in the first (RFC 5321 4.2, 4.2.1)."""
+        self.assertEqual(
+            Owner().engine.greeting("ESMTP Hermes\nWelcome\n\nNo spam"),
+            b"220-mx.example.org ESMTP Hermes\r\n220-Welcome\r\n220-\r\n220 No spam\r\n",
+        )
+
     def test_ehlo(self) -> None:
         """EHLO is answered with what is offered, one extension a line."""
         owner = Owner(max_size_octets=1000, max_messages=5, max_recipients=7)

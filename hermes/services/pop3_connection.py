@@ -1,0 +1,276 @@
+"""
+A POP3 connection as such: how it begins, what limits it, how it ends. What is said on it is in ``pop3_session``.
+
+A front end may stand before it and say by the PROXY protocol whose connection it is (:mod:`hermes.services.front_end`).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.mail import pop3
+from twisted.python.failure import Failure
+from typing_extensions import override
+
+from hermes.core.event import Kind
+from hermes.core.outcome import Verdict
+from hermes.net import tls
+from hermes.net.peer import is_loopback, normal, peer_of, within
+from hermes.net.shielded import shielded
+from hermes.net.turns import Turns
+from hermes.protocols.pop3 import events
+from hermes.protocols.pop3.events import refused
+from hermes.protocols.pop3.parameters import ServerParameters
+from hermes.protocols.pop3.server import POP3Server
+from hermes.protocols.proxy import Header
+from hermes.protocols.sasl_mechanisms import WITH_KEYS, WITH_PASSWORD
+from hermes.services.front_end import Introduction
+from hermes.services.pop3_maildrop import Maildrop
+from hermes.services.pop3_trace import SessionTrace
+from hermes.services.pop3_transaction import Transaction
+from hermes.services.scram_login import ScramLogin
+
+if TYPE_CHECKING:
+    from hermes.services.pop3_server import POP3ServerFactory
+
+#: A client that does not take the last words, or does not close, is not waited for longer than this.
+LINGER_SECONDS = 30.0
+
+_T = TypeVar("_T")
+
+
+class POP3Connection(pop3.POP3):
+    """One connection, from its first octet to its last; ``factory`` holds what all sessions share."""
+
+    _log = Logger()
+    _engine: POP3Server
+    _turns: Turns
+    # A stream transport, with or without TLS: no one interface of Twisted says so.
+    transport: Any
+
+    def __init__(self, factory: POP3ServerFactory) -> None:
+        # Twisted's class has these two as None and says no more of them.
+        self.factory = factory  # type: ignore[assignment]
+        self.portal = factory.portal  # type: ignore[assignment]
+        self._server = factory
+        self.peer = ""
+        #: The front end that said who the peer is; empty when nobody has.
+        self.via = ""
+        self._clock = factory.clock
+        self._introduction: Introduction | None = None
+        self._admitted = False
+        self._lingers = False
+        self._scram = ScramLogin(factory.scram)
+        self._maildrop: Maildrop | None = None
+        self._transaction: Transaction | None = None
+        self._since = 0.0
+        self._commands = 0
+        self._errors = 0
+        self._leaving = False
+        self._connected = True
+        self._unfinished = 0
+        self._ending: Deferred[None] | None = None
+        self._timer: IDelayedCall | None = None
+
+    @abstractmethod
+    async def _respond(self, event: events.Event) -> None:
+        """Answer one event of the engine."""
+
+    # The connection.
+
+    @override
+    def connectionMade(self) -> None:
+        settings = self._server.settings
+        self.peer = peer_of(self.transport)
+        self._since = self._clock.seconds()
+        if settings.proxy_protocol and within(self.peer, settings.front_ends):
+            self._server.sessions.add(self)
+            self._introduction = Introduction(self._clock, self._server.gate, self._introduced, self._not_introduced)
+            self._introduction.start()
+        else:
+            self._begin()
+
+    def _introduced(self, header: Header) -> None:
+        """The header of a front end has come: from here on the connection is that of its client."""
+        self._introduction = None
+        self._server.sessions.discard(self)
+        if header.client is not None:
+            self.via, self.peer = self.peer, normal(header.client)
+        self._begin()
+        if header.behind:
+            # TLS may have begun meanwhile, and then they are its.
+            self.transport.protocol.dataReceived(header.behind)
+
+    def _not_introduced(self, verdict: Verdict) -> None:
+        self._introduction = None
+        self._server.sessions.discard(self)
+        assert verdict.reply is not None
+        self._trace = SessionTrace(self._server.journal, self._clock, self.peer)
+        self._turn_away(verdict, refused(verdict.reply.text, "SYS/TEMP").encode(), tls_begun=False)
+
+    def _begin(self) -> None:
+        factory = self._server
+        settings = factory.settings
+        self._trace = SessionTrace(factory.journal, self._clock, self.peer, self.via)
+        if factory.implicit_tls and factory.tls is not None and tls.describe(self.transport) is None:
+            # The listener has not put it there: nothing is ever said in the clear where TLS comes first (RFC 8314 3).
+            self.transport.startTLS(factory.tls.context_factory())
+        verdict = factory.gate.admit(self.peer)
+        if verdict.reply is not None:
+            # RFC 3206 4: whether it is worth trying again.
+            code = "SYS/PERM" if verdict.reply.is_permanent else "SYS/TEMP"
+            self._turn_away(verdict, refused(verdict.reply.text, code).encode())
+            return
+        self._admitted = True
+        factory.sessions.add(self)
+        parameters = ServerParameters(
+            hostname=factory.hostname,
+            stls=factory.tls is not None,
+            mechanisms=(*(WITH_KEYS if factory.scram is not None else ()), *WITH_PASSWORD),
+            login_in_clear=settings.auth_without_tls == "loopback" and is_loopback(self.peer),
+        )
+        self._engine = POP3Server(parameters, tls=factory.implicit_tls)
+        self._turns = Turns(
+            self.transport,
+            self._engine,
+            self._clock,
+            respond=self._respond,
+            failed=self._failed,
+            timed_out=self.timeoutConnection,
+            idle_seconds=settings.timeout,
+        )
+        self._turns.start()
+        # RFC 1939 3 speaks of silence. Who talks that long without logging in is not going to.
+        self._timer = self._clock.callLater(settings.timeout, self.timeoutConnection)
+        self._turns.write(self._engine.greeting())
+
+    def _turn_away(self, verdict: Verdict, last_words: bytes, *, tls_begun: bool = True) -> None:
+        unrecorded = self._server.turned_away.record(self._clock.seconds())
+        if unrecorded is not None:
+            self._trace.record(
+                Kind.REFUSED,
+                rule=verdict.rule,
+                reason=verdict.reason or None,
+                reply=last_words.decode("ascii").strip(),
+                command="connect",
+                listener=self._server.listener,
+                unrecorded=unrecorded or None,
+            )
+        if self._server.implicit_tls:
+            # Before TLS a word would only look like broken TLS.
+            self._lingers = tls_begun and self._server.turned_away.may_linger()
+            if not self._lingers:
+                self.transport.abortConnection()
+                return
+        self.transport.write(last_words)
+        self._lose_connection()
+
+    @override
+    def dataReceived(self, data: bytes) -> None:
+        if self._admitted:
+            self._turns.received(data)
+        elif self._introduction is not None:
+            self._introduction.received(data)
+
+    @override
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._connected = False
+        self._stop_timer()
+        if self._introduction is not None:
+            self._introduction.stop()
+            self._introduction = None
+            self._forget()
+        if self._admitted:
+            self._turns.stop()
+            self._release()
+            self._server.gate.left(self.peer)
+        elif self._lingers:
+            self._server.turned_away.gone()
+
+    @override
+    def timeoutConnection(self) -> None:
+        """Close without an answer and without deleting anything (RFC 1939 3)."""
+        self._turns.stop()
+        self._lose_connection()
+
+    def shut_down(self) -> None:
+        """
+        End the session now, or when the answer that is on its way has been given; nothing is deleted.
+
+        There are no words for it: a client takes whatever comes for the answer to its next command.
+        """
+        self._leaving = True
+        if self._introduction is not None:
+            self.transport.abortConnection()
+        elif self._turns.idle and not self._turns.stopped:
+            self._close()
+
+    def describe(self) -> dict[str, object]:
+        """What the session is doing, for the administrator; ``since`` is in seconds since the epoch."""
+        return {
+            "service": "pop3",
+            "peer": self.peer,
+            "via": self.via or None,
+            "listener": self._server.listener,
+            "account": self._maildrop.account if self._maildrop is not None else "",
+            "tls": tls.describe(self.transport),
+            "state": self._state(),
+            "since": self._since,
+            "commands": self._commands,
+        }
+
+    def _state(self) -> str:
+        if self._introduction is not None:
+            return "header"
+        return "closing" if self._turns.stopped else self._engine.state.value
+
+    def _close(self) -> None:
+        """Send what there is to send and close."""
+        self._turns.finish()
+        self._lose_connection()
+
+    def _lose_connection(self) -> None:
+        self._stop_timer()
+        self._release()
+        self._timer = self._clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        # Under TLS the end is a dialogue; a connection that is not read would never come to it.
+        self.transport.resumeProducing()
+        self.transport.loseConnection()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    # The mailbox is given back, whatever happens.
+
+    def _release(self) -> None:
+        maildrop, self._maildrop = self._maildrop, None
+        if maildrop is not None:
+            self._ending = shielded(self._counted(maildrop.release()), "giving a mailbox back")
+        self._forget()
+
+    async def _counted(self, work: Coroutine[Deferred[Any], Any, _T]) -> _T:
+        """Keep the session among those of the factory, which are waited for when the server stops, until work is done."""
+        self._unfinished += 1
+        try:
+            return await work
+        finally:
+            self._unfinished -= 1
+            self._forget()
+
+    def _forget(self) -> None:
+        if not self._connected and not self._unfinished:
+            self._server.sessions.discard(self)
+
+    # Faults.
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("The session of {peer} failed", failure, peer=self.peer)
+        self._turns.finish()
+        self.transport.abortConnection()
