@@ -78,6 +78,12 @@ class ISpoolWriter(Interface):
     async def drained() -> None:
         """Return when writing has caught up; raise SpoolFullError when the disk is full."""
 
+    async def content() -> Content:
+        """Where the octets are that have been written so far, with ``data`` or ``path`` set, to be read before commit."""
+
+    async def insert(offset: int, octets: bytes) -> None:
+        """Put octets between those that have been written; nothing may be written afterwards. Raises SpoolFullError."""
+
     async def commit(
         envelope: Envelope,
         origin: Origin,

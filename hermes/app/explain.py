@@ -17,8 +17,11 @@ from hermes.app.reasons import Reasons
 from hermes.app.rulebook import Rulebook
 from hermes.config.schema import ACCESS_SERVERS, Settings
 from hermes.core.account import Local
+from hermes.core.envelope import Origin, Recipient
 from hermes.core.outcome import Verdict
+from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
+from hermes.core.transaction import Transaction
 from hermes.net.server_gate import refusal_by
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.server import SMTPServer
@@ -30,6 +33,7 @@ SERVERS = (*FLAVORS, *(server for server in ACCESS_SERVERS if server not in FLAV
 
 _LET_IN = Reply.of(220, None, "Connection accepted")
 _OK = Reply.of(250, "2.0.0", "Ok")
+_NO = Reply.of(550, None, "")
 
 
 @attrs.frozen
@@ -76,8 +80,13 @@ class Explanation:
         self._question = question
         self._rulebook = rulebook
         self._reasons = reasons
+        # What depends on the moment, or asks others, only the server can tell.
+        self._checks = rulebook.checks.lasting()
+        self._visit = rulebook.visit_of(question.peer)
+        self._transaction: Transaction | None = None
         flavor = FLAVORS.get(question.server, events.Flavor.SMTP)
         self._submission = flavor is events.Flavor.SUBMISSION
+        self._visit.submission = self._submission
         self._verb = "LHLO" if flavor is events.Flavor.LMTP else "EHLO"
         # Whether TLS is on makes no difference to who may send where; that a submission wants a login does.
         self._engine = SMTPServer(
@@ -88,6 +97,8 @@ class Explanation:
         """Each stage, as far as the session would come; a refused recipient does not end it."""
         question = self._question
         step = self._connect()
+        if step.accepted and question.server in FLAVORS:
+            step = await self._checked(Stage.CONNECT, "connect", question.peer) or step
         yield step
         if not step.accepted or question.server not in FLAVORS:
             return
@@ -136,15 +147,48 @@ class Explanation:
                 self._engine.reply(event.reply)
                 return Step(stage, said, False, str(event.reply), event.rule, because=self._reasons.of(event.rule))
             case events.Hello():
+                self._visit.hello = event.name
+                refused = await self._checked(Stage.HELLO, stage, said)
+                if refused is not None:
+                    self._engine.reply(_NO)
+                    return refused
                 self._engine.accept_hello("")
                 return Step(stage, said, True, str(Reply.of(250, None, f"Hello {event.name}")), "default")
             case events.RecipientTo():
                 step = await self._recipient(said, event.recipient.address)
-                self._engine.reply(_OK if step.accepted else Reply.of(550, None, ""))
+                if step.accepted:
+                    step = await self._checked(Stage.RECIPIENT, stage, said, event.recipient) or step
+                self._engine.reply(_OK if step.accepted else _NO)
                 return step
+            case events.MailFrom():
+                origin = Origin(self._engine.protocol_keyword, self._visit.peer, self._engine.hello_name)
+                self._transaction = Transaction(
+                    origin,
+                    "",
+                    self._submission,
+                    event.reverse_path,
+                    event.size_octets,
+                    event.body,
+                    event.smtputf8,
+                    visit=self._visit,
+                )
+                refused = await self._checked(Stage.SENDER, stage, said)
+                self._engine.reply(_OK if refused is None else _NO)
+                if refused is not None:
+                    return refused
             case _:
                 self._engine.reply(_OK)
         return Step(stage, said, True, str(_OK), "default")
+
+    async def _checked(self, asked: Stage, stage: str, said: str, recipient: Recipient | None = None) -> Step | None:
+        """What the checks say that can be asked here; None when they let it pass."""
+        case = Case(asked, self._visit, self._engine.command, self._transaction, recipient)
+        answer = self._checks.judge(case)
+        verdict = answer if isinstance(answer, Verdict) else await answer
+        if verdict.reply is None:
+            return None
+        because = (verdict.place,) if verdict.place else self._reasons.of(verdict.rule)
+        return Step(stage, said, False, str(verdict.reply), verdict.rule, verdict.reason, because)
 
     async def _recipient(self, said: str, address: str) -> Step:
         question, rulebook = self._question, self._rulebook

@@ -22,6 +22,7 @@ _WORDS = {
     Kind.FAILED: "failed for good",
     Kind.EXPIRED: "given up, its time is over",
     Kind.RETURNED: "a report went back to the sender",
+    Kind.DISCARDED: "thrown away by a rule",
     Kind.RETRIEVED: "fetched by a reader",
     Kind.DELETED: "deleted by a reader",
     Kind.HELD: "held",

@@ -16,6 +16,7 @@ class Result(enum.Enum):
     RELAYED = "relayed"  #: another server has taken responsibility
     DEFERRED = "deferred"  #: to be tried again
     FAILED = "failed"  #: it will not work
+    DISCARDED = "discarded"  #: a rule of ours lets nobody have it
 
 
 @attrs.frozen

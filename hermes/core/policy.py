@@ -35,7 +35,9 @@ class Stage(enum.Enum):
 class Arrived(Protocol):
     """A message that is whole and not yet accepted."""
 
-    size_octets: int
+    @property
+    def size_octets(self) -> int:
+        """Its octets, our own lines included."""
 
     async def content(self) -> Content:
         """Where its octets are, with ``data`` or ``path`` set, our own lines at their head (``prefix_octets``)."""

@@ -23,6 +23,7 @@ from hermes.core.outcome import Outcome
 from hermes.interfaces import IDeliveryAgent, IRouter, ISpool
 from hermes.queue.active import ActiveMessage, ActiveSet, Delivery
 from hermes.queue.destinations import Concurrency, Destinations
+from hermes.queue.discard import DISCARD, Discard
 from hermes.queue.due import DueWatch
 from hermes.queue.router import NO_WAY, UNROUTED, NoWay
 from hermes.queue.settle import Settler
@@ -67,7 +68,7 @@ class Dispatcher:
         self._spool = spool
         self._router = router
         self._agents = agents
-        self._own_agents = {NO_WAY: NoWay(), UNROUTED.partition(":")[0]: NoWay()}
+        self._own_agents = {NO_WAY: NoWay(), DISCARD: Discard(), UNROUTED.partition(":")[0]: NoWay()}
         self._settler = settler
         self._most = most
         self._clock = clock

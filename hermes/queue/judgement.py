@@ -24,6 +24,7 @@ _KINDS = {
     Result.RELAYED: Kind.RELAYED,
     Result.DEFERRED: Kind.DEFERRED,
     Result.FAILED: Kind.FAILED,
+    Result.DISCARDED: Kind.DISCARDED,
 }
 
 
@@ -69,7 +70,12 @@ class Judge:
                 judgement.events.append(_event(_KINDS[outcome.result], message, recipient, outcome, now))
                 if outcome.result is Result.FAILED:
                     _failed(judgement, message, recipient, outcome)
-                elif recipient.notify is not None and "SUCCESS" in recipient.notify:
+                elif (
+                    recipient.notify is not None
+                    and "SUCCESS" in recipient.notify
+                    # A report of success would lie, and there is no other for it (RFC 3464 2.3.3).
+                    and outcome.result is not Result.DISCARDED
+                ):
                     _succeeded(judgement, message, recipient, outcome)
         return judgement
 
@@ -83,7 +89,7 @@ class Judge:
         """
         judgement = Judgement()
         for recipient, outcome in zip(recipients, outcomes, strict=True):
-            if outcome.result in {Result.DELIVERED, Result.RELAYED}:
+            if outcome.result in {Result.DELIVERED, Result.RELAYED, Result.DISCARDED}:
                 judgement.settlements.append(Finished(recipient.ordinal))
                 judgement.events.append(_event(_KINDS[outcome.result], message, recipient, outcome, now))
             else:

@@ -7,26 +7,47 @@ In front of the client's octets go ``Return-Path:`` and ``Received:`` (RFC 5321 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutine
 
 import attrs
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.core import received
-from hermes.core.envelope import BodyType, Envelope
+from hermes.core.envelope import BodyType, Envelope, Recipient
+from hermes.core.header import Header
 from hermes.core.header_facts import MAX_HEADER_OCTETS, HeaderFacts, header_end, look
-from hermes.core.message import QueuedMessage
+from hermes.core.message import Content, QueuedMessage
 from hermes.core.outcome import PASS, Verdict
+from hermes.core.policy import Case, Stage
+from hermes.core.printable import one_line
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
-from hermes.interfaces import IIncomingMessage, IRelayManager, IRelayPolicy, ISpoolWriter, SpoolFullError
+from hermes.interfaces import (
+    IIncomingMessage,
+    IPolicy,
+    IRelayManager,
+    IRelayPolicy,
+    ISpoolWriter,
+    SpoolFullError,
+)
 from hermes.services.room import judge_room
+from hermes.services.session_checks import judged
 
 #: RFC 5321 4.2.3: 452, insufficient system storage.
 SPOOL_FULL = Verdict(Reply.of(452, "4.3.1", "There is no room for mail here now: try again later"), "spool.full")
 
+_NO_TARGET = Reply.of(451, "4.3.5", "The message cannot be taken as things are set up here: try again later")
+
 _LOOP = Reply.of(554, "5.4.6", "The message has been through too many servers: it goes round in a loop")
+
+
+_NO_FACTS = HeaderFacts(0, has_date=True, has_message_id=True, message_id="", begins_with_text=False)
+
+
+#: A line that a check puts in front of a message. RFC 5322 2.1.1 allows 998 octets; what checks say is much shorter.
+MAX_TAG_CHARACTERS = 240
 
 
 @attrs.frozen
@@ -52,6 +73,7 @@ class SpooledMessage:
         writer: ISpoolWriter,
         writing: Writing,
         policy: IRelayPolicy,
+        checks: IPolicy,
     ) -> None:
         self.queue_id: str = writer.queue_id
         self._transaction = transaction
@@ -59,15 +81,24 @@ class SpooledMessage:
         self._writer = writer
         self._writing = writing
         self._policy = policy
+        self._checks = checks
+        # What has come while it is not known whether it is written: the header, or what follows it while a check waits.
         self._held: bytearray | None = bytearray()
+        self._judging: Awaitable[Verdict] | None = None
+        self._header: Header | None = None
+        self._facts = _NO_FACTS
+        self._whole_header = True
         self._message_id = ""
         self._prefix_octets = 0
+        self._added_octets = 0
         self._added_wire_octets = 0
         self._refusal: Verdict | None = None
 
     @property
     def congested(self) -> bool:
-        """True while more waits to be written than should."""
+        """True while more waits to be written than should, or a check has to say whether anything is written."""
+        if self._judging is not None:
+            return True
         congested: bool = self._writer.congested
         return congested and self._refusal is None
 
@@ -77,6 +108,9 @@ class SpooledMessage:
             return
         if self._held is None:
             self._writer.write(chunk)
+            return
+        if self._judging is not None:
+            self._held += chunk
             return
         searched = len(self._held)
         if searched:
@@ -90,21 +124,60 @@ class SpooledMessage:
             self._held += chunk
 
     def _begin(self, held: bytes | bytearray, header: bytes | bytearray, *, whole: bool) -> None:
-        """Write our own lines and what has been held; unless ``whole``, there is more header than we look at."""
+        """Judge the header, and go on when nobody has to wait; unless ``whole``, there is more of it than we look at."""
         facts = look(header)
         if facts.received > self._writing.max_hops:
             # RFC 5321 6.3. The client can be told only when it has sent everything.
             self._refuse(Verdict(_LOOP, "message.loop", f"{facts.received} Received lines"))
             return
+        self._facts, self._whole_header = facts, whole
+        checks = self._checks
+        if checks.wanted(Stage.HEADER) or checks.wanted(Stage.MESSAGE):
+            # Bytes, because what holds the header now is written to further.
+            self._header = Header(bytes(header), whole=whole)
+        if checks.wanted(Stage.HEADER):
+            case = Case(Stage.HEADER, self._transaction.visit, "", self._transaction, header=self._header)
+            verdict = checks.judge(case)
+            if not isinstance(verdict, Verdict):
+                self._held = bytearray(held)
+                self._judging = verdict
+                return
+            if verdict.reply is not None:
+                self._refuse(verdict)
+                return
+        self._write_head(held)
+
+    async def _header_judged(self) -> None:
+        """Wait for the check that had to wait; then write what has come."""
+        if self._judging is not None:
+            judging, self._judging = self._judging, None
+            try:
+                verdict = await judging
+            except BaseException:
+                self._held = None
+                raise
+            if verdict.reply is not None:
+                self._refuse(verdict)
+            elif self._held is not None:
+                self._write_head(self._held)
+
+    def _write_head(self, held: bytes | bytearray) -> None:
+        """Write our own lines and what has been held."""
+        facts, newline = self._facts, self._newline
         self._held = None
         self._message_id = facts.message_id
-        newline = b"\r\n" if self._transaction.body is BodyType.BINARY else b"\n"
         prefix = _octets([received.return_path(self._transaction.reverse_path)], newline)
-        added = _octets(self._added_lines(facts, whole), newline)
+        lines = [one_line(line, MAX_TAG_CHARACTERS) for line in self._transaction.measures.headers]
+        added = _octets([*lines, *self._added_lines(facts, self._whole_header)], newline)
         self._prefix_octets = len(prefix)
+        self._added_octets = len(added)
         # On the wire an LF is a CRLF; the octets of a binary message are the same there and here.
         self._added_wire_octets = len(added) + (added.count(b"\n") if newline == b"\n" else 0)
         self._writer.write(prefix + added + held)
+
+    @property
+    def _newline(self) -> bytes:
+        return b"\r\n" if self._transaction.body is BodyType.BINARY else b"\n"
 
     def _added_lines(self, facts: HeaderFacts, whole: bool) -> list[str]:
         transaction, hostname, now = self._transaction, self._writing.hostname, self._writing.now()
@@ -128,15 +201,21 @@ class SpooledMessage:
 
     async def drained(self) -> None:
         """Return when writing has caught up; raise SpoolFullError when the disk is full."""
-        await self._writer.drained()
+        await self._header_judged()
+        if self._refusal is None:
+            await self._writer.drained()
 
     async def finish(self, wire_octets: int) -> list[Verdict]:
         """Make the message durable for those recipients who have room for it."""
         if self._held is not None:
             # No empty line has come: it is all header.
-            self._begin(self._held, self._held, whole=True)
+            if self._judging is None:
+                self._begin(self._held, self._held, whole=True)
+            await self._header_judged()
         verdicts = [PASS] * len(self._transaction.recipients)
-        if self._refusal is None and self._transaction.limited:
+        if self._refusal is None:
+            await self._examine()
+        if self._refusal is None and self._transaction.limited and not self._transaction.measures.discard:
             verdicts = await self._judge_room()
             if not any(verdict.accepted for verdict in verdicts):
                 self._writer.abort()
@@ -149,6 +228,61 @@ class SpooledMessage:
             else:
                 self._hand_over(message)
         return verdicts if self._refusal is None else [self._refusal] * len(verdicts)
+
+    @property
+    def size_octets(self) -> int:
+        """The octets so far, our own lines included."""
+        octets: int = self._writer.size_octets
+        return octets
+
+    async def content(self) -> Content:
+        """Where the octets are, for a check that wants to read them."""
+        content: Content = await self._writer.content()
+        return attrs.evolve(content, prefix_octets=self._prefix_octets + self._added_octets)
+
+    async def _examine(self) -> None:
+        """Let the checks judge the message as a whole, and do what they ask for."""
+        transaction, measures = self._transaction, self._transaction.measures
+        if self._checks.wanted(Stage.MESSAGE):
+            told = len(measures.headers)
+            case = Case(Stage.MESSAGE, transaction.visit, "", transaction, header=self._header, message=self)
+            verdict = await judged(self._checks, case)
+            if verdict.reply is not None:
+                self._refuse(verdict)
+                return
+            await self._insert(measures.headers[told:])
+        if measures.discard:
+            transaction.destinations.update(dict.fromkeys(self._addresses(), f"discard:{measures.discard}"))
+        elif measures.redirect:
+            await self._redirect(measures.redirect)
+
+    def _addresses(self) -> list[str]:
+        return [recipient.address for recipient in self._envelope.recipients]
+
+    async def _insert(self, headers: list[str]) -> None:
+        """Put lines of checks above those that are there, below the first."""
+        if headers:
+            octets = _octets([one_line(line, MAX_TAG_CHARACTERS) for line in headers], self._newline)
+            try:
+                await self._writer.insert(self._prefix_octets, octets)
+            except SpoolFullError:
+                self._refuse(SPOOL_FULL)
+                return
+            self._added_octets += len(octets)
+            self._added_wire_octets += len(octets) + (len(headers) if self._newline == b"\n" else 0)
+
+    async def _redirect(self, target: str) -> None:
+        """Give the message to one mailbox of ours instead of all recipients."""
+        verdict, destination = await self._policy.recipient(
+            target, peer="", account=None, authentication_required=False, octets=0
+        )
+        if verdict.reply is not None:
+            reason = f"redirected to {target}, which cannot have it: {verdict.reply}"
+            self._refuse(Verdict(_NO_TARGET, "redirect.target", reason))
+            return
+        self._envelope = attrs.evolve(self._envelope, recipients=(Recipient(target),))
+        self._transaction.destinations[target] = destination
+        self._transaction.limited.clear()
 
     async def _judge_room(self) -> list[Verdict]:
         """Judge the quotas by the size as it is; those who are refused are taken out of the envelope."""
@@ -167,6 +301,7 @@ class SpooledMessage:
 
     async def _commit(self, wire_octets: int) -> QueuedMessage:
         transaction, origin = self._transaction, self._transaction.origin
+        checks, redirect = transaction.findings.summary(), transaction.measures.redirect
         return await self._writer.commit(
             self._envelope,
             origin,
@@ -184,6 +319,8 @@ class SpooledMessage:
                 "listener": transaction.listener,
                 "size_octets": wire_octets,
                 "recipients": len(self._envelope.recipients),
+                **({"checks": checks} if checks else {}),
+                **({"redirected_by": transaction.measures.redirect_rule} if redirect else {}),
             },
         )
 
@@ -196,6 +333,9 @@ class SpooledMessage:
 
     def abort(self) -> None:
         """Forget the message."""
+        if iscoroutine(self._judging):
+            self._judging.close()
+        self._judging = None
         self._writer.abort()
 
 

@@ -16,7 +16,7 @@ from hermes.core import address
 from hermes.core.account import Account, Local
 from hermes.core.envelope import Origin, Recipient
 from hermes.core.outcome import FITS, PASS, Verdict
-from hermes.core.policy import Stage
+from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
 from hermes.interfaces import IDirectory, IIncomingMessage, IPolicy, IReception, IRelayPolicy, ISpool
@@ -52,7 +52,15 @@ class Reception:
         verdict = await self._own_sender(transaction)
         if not verdict.accepted:
             return verdict
-        return await judged(self._premises.checks, Stage.SENDER, transaction.visit, command, transaction)
+        return await self._judged(Stage.SENDER, transaction, command)
+
+    async def _judged(
+        self, stage: Stage, transaction: Transaction, command: str, recipient: Recipient | None = None
+    ) -> Verdict:
+        checks = self._premises.checks
+        if not checks.wanted(stage):
+            return PASS
+        return await judged(checks, Case(stage, transaction.visit, command, transaction, recipient))
 
     async def _own_sender(self, transaction: Transaction) -> Verdict:
         """
@@ -83,9 +91,7 @@ class Reception:
             octets=transaction.size_octets,
         )
         if verdict.accepted:
-            said = await judged(
-                self._premises.checks, Stage.RECIPIENT, transaction.visit, command, transaction, recipient=recipient
-            )
+            said = await self._judged(Stage.RECIPIENT, transaction, command, recipient)
             if not said.accepted:
                 return said, ""
         if verdict is FITS:
@@ -99,7 +105,8 @@ class Reception:
     def _begin(self, transaction: Transaction) -> SpooledMessage:
         envelope = transaction.envelope()
         writer = self._premises.spool.create()
-        return SpooledMessage(transaction, envelope, writer, self._premises.writing, self._premises.policy)
+        premises = self._premises
+        return SpooledMessage(transaction, envelope, writer, premises.writing, premises.policy, premises.checks)
 
     # What Twisted's stock smtp.SMTP calls.
 

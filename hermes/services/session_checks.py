@@ -43,7 +43,9 @@ class SessionChecks:
         """Judge the greeting of a client; what it said the last time does not count any more."""
         visit = self.visit
         visit.hello, visit.tls = name, tls
-        return await judged(self._policy, Stage.HELLO, visit, command)
+        if not self._policy.wanted(Stage.HELLO):
+            return PASS
+        return await judged(self._policy, Case(Stage.HELLO, visit, command))
 
     def refused(self, verdict: Verdict, command: str, transaction: Transaction | None) -> Verdict:
         """What to say instead of a refusal, or that refusal."""
@@ -61,16 +63,7 @@ class SessionChecks:
         return said
 
 
-async def judged(
-    policy: IPolicy,
-    stage: Stage,
-    visit: Visit,
-    command: str = "",
-    transaction: Transaction | None = None,
-    **more: object,
-) -> Verdict:
-    """The verdict of all checks at a stage; ``more`` are further facts of the case."""
-    if not policy.wanted(stage):
-        return PASS
-    said = policy.judge(Case(stage, visit, command, transaction, **more))  # type: ignore[arg-type]
+async def judged(policy: IPolicy, case: Case) -> Verdict:
+    """The verdict of all checks on a case."""
+    said = policy.judge(case)
     return said if isinstance(said, Verdict) else await said

@@ -28,6 +28,10 @@ _SPREAD = slice(4, 6)
 SYNC_OCTETS = 8 * 1024 * 1024
 
 
+#: What is moved at once when octets are inserted: memory for one message at a time, in one thread.
+MOVED_OCTETS = 1024 * 1024
+
+
 class Disk:
     """The disk steps of the spool."""
 
@@ -36,14 +40,31 @@ class Disk:
         os.makedirs(path, mode=0o700, exist_ok=True)
 
     def open(self, path: str) -> int:
-        """Create a file that was not there, for writing."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        """Create a file that was not there, for writing and for moving what was written."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def write(self, descriptor: int, octets: bytes) -> None:
         """Append all of the octets."""
         view = memoryview(octets)
         while view:
             view = view[os.write(descriptor, view) :]
+
+    def move(self, descriptor: int, begin: int, end: int, distance: int) -> None:
+        """Move what stands from ``begin`` to ``end`` towards the end of the file."""
+        while end > begin:
+            start = max(begin, end - MOVED_OCTETS)
+            view = memoryview(_read(descriptor, start, end - start))
+            written = 0
+            while written < len(view):
+                written += os.pwrite(descriptor, view[written:], start + distance + written)
+            end = start
+
+    def write_at(self, descriptor: int, offset: int, octets: bytes) -> None:
+        """Write over what stands at an offset."""
+        view = memoryview(octets)
+        while view:
+            written = os.pwrite(descriptor, view, offset)
+            view, offset = view[written:], offset + written
 
     def begin_writing(self, descriptor: int, offset: int, octets: int) -> None:
         """Let the disk begin with what was just written, so that the fsync finds the work under way."""
@@ -68,6 +89,17 @@ class Disk:
         connection.execute("COMMIT")
 
 
+def _read(descriptor: int, offset: int, octets: int) -> bytes:
+    parts = []
+    while octets:
+        part = os.pread(descriptor, octets, offset)
+        if not part:
+            raise OSError("a body file is shorter than what was written to it")
+        parts.append(part)
+        offset, octets = offset + len(part), octets - len(part)
+    return b"".join(parts)
+
+
 class BodyFile:
     """One file while it is being written."""
 
@@ -88,6 +120,14 @@ class BodyFile:
         if self._size - self._synced >= SYNC_OCTETS:
             self._disk.sync(descriptor)
             self._synced = self._size
+
+    def insert(self, offset: int, octets: bytes) -> None:
+        """Put octets between those that were written. The message does not exist yet, so a crash in the middle harms nothing."""
+        descriptor = self._opened()
+        self._disk.move(descriptor, offset, self._size, len(octets))
+        self._disk.write_at(descriptor, offset, octets)
+        self._size += len(octets)
+        os.lseek(descriptor, 0, os.SEEK_END)
 
     def sync(self) -> None:
         """Make the octets durable; there will be no more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -61,14 +62,26 @@ class BodyStream:
         """Return when writing has nearly caught up."""
         await self._down_to(DRAINED_OCTETS)
 
+    async def caught_up(self) -> None:
+        """Return when everything has been written, durable or not."""
+        await self._down_to(0)
+
+    async def insert(self, offset: int, octets: bytes) -> None:
+        """Put octets between those that have been written."""
+        await self._last_step(lambda file: partial(file.insert, offset, octets))
+
     async def finish(self) -> None:
         """Return when everything is durable."""
+        await self._last_step(lambda file: file)
+
+    async def _last_step(self, step: Callable[[BodyFile], Step]) -> None:
+        """Let the thread do something with the file, when everything has been written."""
         await self._down_to(0)
         file = self._file
         assert file is not None
         self._busy = True
         try:
-            await self._submit(file)
+            await self._submit(step(file))
         except OSError as error:
             raise translated(error) from error
         finally:

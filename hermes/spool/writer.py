@@ -69,6 +69,22 @@ class SpoolWriter:
         if self._stream is not None:
             await self._stream.drained()
 
+    async def content(self) -> Content:
+        """Where the octets are that have been written so far."""
+        if self._stream is not None:
+            await self._stream.caught_up()
+            return Content(self.size_octets, 0, 0, path=self._files.path(self.queue_id))
+        return Content(self.size_octets, 0, 0, data=b"".join(self._chunks))
+
+    async def insert(self, offset: int, octets: bytes) -> None:
+        """Put octets between those that have been written."""
+        self.size_octets += len(octets)
+        if self._stream is not None:
+            await self._stream.insert(offset, octets)
+            return
+        whole = b"".join(self._chunks)
+        self._chunks = [whole[:offset], octets, whole[offset:]]
+
     async def commit(
         self,
         envelope: Envelope,

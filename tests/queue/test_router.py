@@ -7,6 +7,7 @@ from zope.interface.verify import verifyObject
 
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent, IRouter
+from hermes.queue.discard import Discard
 from hermes.queue.router import DISABLED, NO_POSTMASTER, NO_SUCH_ADDRESS, NO_WAY_OUT, UNROUTED, NoWay, Router
 from tests.support.queue_site import Site, SmallDirectory
 
@@ -70,6 +71,17 @@ class RouterTests(SynchronousTestCase):
         """Without a postmaster the reason says what is missing."""
         self.assertEqual(self.route("postmaster"), NO_POSTMASTER)
         self.assertEqual(self.route("postmaster@example.org"), NO_POSTMASTER)
+
+
+class DiscardTests(SynchronousTestCase):
+    """Mail that nobody gets."""
+
+    def test_discarded(self) -> None:
+        """It is done with for every recipient, and the rule is told."""
+        message = Site().message("a@example.net", "b@example.net")
+        outcomes = self.successResultOf(Discard().deliver("filter.3", message, message.recipients))
+        self.assertEqual([each.result for each in outcomes], [Result.DISCARDED] * 2)
+        self.assertIn("filter.3", outcomes[0].reason)
 
 
 class NoWayTests(SynchronousTestCase):

@@ -14,13 +14,18 @@ from hermes.core.envelope import Origin
 from hermes.core.event import Kind
 from hermes.core.message import Finished, QueuedMessage
 from hermes.interfaces import ISpoolWriter, SpoolFullError
-from hermes.spool.bodies import SYNC_OCTETS
+from hermes.spool.bodies import MOVED_OCTETS, SYNC_OCTETS, Disk
 from hermes.spool.body_stream import CONGESTED_OCTETS, DRAINED_OCTETS
 from hermes.spool.writer import MAX_ROW_OCTETS
 from tests.support.real_spool import SpoolTestCase, begun, envelope, fact
 
 LARGE = MAX_ROW_OCTETS + 1
 SENT = envelope("a@example.com")
+
+
+def no_room(*arguments: object) -> None:
+    """What a full disk says."""
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class BodyFileTests(SpoolTestCase):
@@ -60,6 +65,42 @@ class BodyFileTests(SpoolTestCase):
         self.assertEqual(
             Path(committed.content.path).read_bytes(), b"".join(bytes([number]) * LARGE for number in range(10))
         )
+
+    def test_insertion(self) -> None:
+        """Octets can be put between those that were written, however many have to move for them."""
+        octets = bytes(number % 251 for number in range(MOVED_OCTETS + LARGE))
+        for offset in (0, 10, len(octets) - 1, len(octets)):
+            writer = self.spool.create()
+            writer.write(octets)
+            self.successResultOf(begun(writer.insert(offset, b"in between")))
+            self.assertEqual(writer.size_octets, len(octets) + 10)
+            self.successResultOf(begun(writer.insert(0, b"first")))
+            content = self.successResultOf(begun(writer.content()))
+            assert content.path is not None
+            expected = b"first" + octets[:offset] + b"in between" + octets[offset:]
+            self.assertEqual(Path(content.path).read_bytes(), expected)
+            committed = self.successResultOf(self.commit(writer))
+            assert committed.content.path is not None
+            self.assertEqual(Path(committed.content.path).read_bytes(), expected)
+
+    def test_insertion_into_a_row(self) -> None:
+        """The same where there is no file."""
+        writer = self.spool.create()
+        writer.write(b"ac")
+        writer.write(b"de")
+        self.successResultOf(begun(writer.insert(1, b"b")))
+        self.assertEqual(self.successResultOf(begun(writer.content())).data, b"abcde")
+        self.assertEqual(self.successResultOf(self.commit(writer)).content.data, b"abcde")
+
+    def test_insertion_without_room(self) -> None:
+        """A disk that is full says so, and nothing is left of the message."""
+        writer = self.spool.create()
+        writer.write(bytes(LARGE))
+        self.patch(Disk, "write_at", no_room)
+        failure = self.failureResultOf(begun(writer.insert(0, b"x")))
+        failure.trap(SpoolFullError)
+        writer.abort()
+        self.assertEqual(self.body_files(), [])
 
     def test_congestion(self) -> None:
         """A writer is congested above a mebibyte on its way to the disk, and drains when nearly all has been written."""

@@ -64,6 +64,19 @@ class MemoryWriter:
         if self._spool.full:
             raise SpoolFullError
 
+    async def content(self) -> Content:
+        """The octets so far."""
+        octets = b"".join(self.chunks)
+        return Content(len(octets), 0, 0, data=octets)
+
+    async def insert(self, offset: int, octets: bytes) -> None:
+        """Put octets between the others, as the disk has room."""
+        if self._spool.full:
+            raise SpoolFullError
+        whole = b"".join(self.chunks)
+        self.chunks = [whole[:offset], octets, whole[offset:]]
+        self.size_octets += len(octets)
+
     async def commit(
         self,
         envelope: Envelope,
