@@ -21,7 +21,7 @@ class Transaction:
     addresses whose mailbox has a quota. ``replies_for_each`` says that after the message the client hears about each
     recipient (RFC 2033 4.2), and not about all in one reply. ``via`` is the front end that said who the peer is, or empty.
     ``visit`` is the session, ``findings`` what the checks have found out about the message, ``measures`` what is to be done
-    with it.
+    with it; ``memory`` is what checks have to remember of it, by names of their own.
     """
 
     origin: Origin
@@ -41,6 +41,7 @@ class Transaction:
     visit: Visit = attrs.field(default=attrs.Factory(lambda self: Visit(self.origin.peer), takes_self=True))
     findings: Findings = attrs.field(default=attrs.Factory(lambda self: Findings(self.visit.findings), takes_self=True))
     measures: Measures = attrs.field(factory=Measures)
+    memory: dict[str, object] = attrs.field(factory=dict)
 
     def envelope(self) -> Envelope:
         """The envelope as it stands; a recipient who was named twice is in it once."""

@@ -17,7 +17,8 @@ class Visit:
     ``peer`` is its address, ``via`` the front end that told it or empty; ``listener`` the way in, ``submission`` true where a
     login is demanded; ``entry`` is what connection control says about the peer. ``hello`` is the name that it gave, ``tls`` the
     protocol and cipher, ``account`` who has logged in; ``relays`` says by which rule the peer may relay without that, or is
-    empty. ``counts`` are for the checks: how often something has happened, by names of their own.
+    empty. ``counts`` and ``memory`` are for the checks: how often something has happened, and what they have to remember, by
+    names of their own.
     """
 
     peer: str
@@ -31,6 +32,7 @@ class Visit:
     relays: str = ""
     findings: Findings = attrs.field(factory=Findings)
     counts: dict[str, int] = attrs.field(factory=dict)
+    memory: dict[str, object] = attrs.field(factory=dict)
 
     @property
     def trusted(self) -> bool:
