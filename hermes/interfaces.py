@@ -27,6 +27,7 @@ from hermes.core.message import (
     QueuedRecipient,
     Settlement,
 )
+from hermes.core.offender import Network, Offender
 from hermes.core.outcome import Outcome, Verdict
 from hermes.core.policy import Case, Stage
 from hermes.core.transaction import Transaction
@@ -338,6 +339,48 @@ class IGate(Interface):
 
     def login_verdict(peer: str) -> Verdict:
         """Say whether this peer may try a password now."""
+
+    def offended(peer: str, cause: str, reason: str) -> None:
+        """A peer has gone too far: ``cause`` is one of those of ``[offenders] report``, ``reason`` for people."""
+
+
+class IOffenders(Interface):
+    """The list of offenders: addresses and networks that may not connect for a while, at any server."""
+
+    def report(peer: str, rule: str, reason: str, seconds: float | None = None) -> bool:
+        """
+        List a peer (IPv6: its /64) for so long, None being the time that is configured; False when it is exempt.
+
+        ``rule`` names what decided, ``reason`` says why in plain words, for the administrator. Nothing is waited for.
+        """
+
+    def offended(peer: str, cause: str, reason: str) -> bool:
+        """Report a peer if ``[offenders] report`` has that cause; True when it is listed now."""
+
+    def entry(peer: str) -> Offender | None:
+        """The entry that a peer is in; None when it is in none. It takes microseconds."""
+
+    def refusal(peer: str) -> Verdict | None:
+        """What a peer is told when it connects and is blocked; None when it may come in."""
+
+    def exempt(peer: str) -> bool:
+        """True for a peer that no rule lists: this machine, and those whom the administrator trusts or has named."""
+
+
+class IOffenderStore(Interface):
+    """Where the list of offenders outlives the process; several processes may share one."""
+
+    def put(one: Offender) -> Deferred[None]:
+        """Keep an entry, in place of what there is of that network."""
+
+    def remove(network: Network) -> Deferred[None]:
+        """Forget an entry."""
+
+    async def changed() -> list[Offender] | None:
+        """All entries, if another process has changed some since they were read; else None."""
+
+    async def read() -> list[Offender]:
+        """All entries."""
 
 
 class IAccess(Interface):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from zope.interface import implementer
 
+from hermes.app.blocks import Blocking, Blocks
 from hermes.config.catalog import sections_of, value_of
 from hermes.config.schema import Settings
 from hermes.config.values import format_value
@@ -28,7 +29,7 @@ _SESSION_COLUMNS = (
 )
 
 
-class Running(Protocol):
+class Running(Blocking, Protocol):
     """What the commands need of the server."""
 
     settings: Settings
@@ -74,6 +75,7 @@ class Commands:
             "queue.return": self._return,
             "reload": self._reload,
             "stop": self._stop,
+            **Blocks(server).commands,
         }
 
     async def call(self, command: str, arguments: _Arguments) -> Any:

@@ -3,7 +3,7 @@ What would happen if a peer connected, greeted, and named sender and recipients;
 
 Nothing is sent, opened or counted, and no server has to run: the engine of the SMTP server is given the commands, and the
 :class:`~hermes.app.rulebook.Rulebook` that servers go by gives the answers. What depends on the moment (the limits on
-connections) cannot be told.
+connections) cannot be told, except for the list of offenders, which is told beside the rules.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Step:
     One stage: what was said, the answer, and why.
 
     ``rule`` is the name of what decided, ``because`` the places where that stands (file, line, section and key), the most
-    important first; ``account`` and ``destination`` are for recipients that are accepted.
+    important first; ``account`` and ``destination`` are for recipients that are accepted. ``moment`` says what would make it
+    otherwise just now, and will be over some day.
     """
 
     stage: str
@@ -71,13 +72,23 @@ class Step:
     because: tuple[str, ...] = ()
     account: str = ""
     destination: str = ""
+    moment: str = ""
 
 
 class Explanation:
     """Answers one question by the rules of a server."""
 
-    def __init__(self, question: Question, settings: Settings, rulebook: Rulebook, reasons: Reasons) -> None:
+    def __init__(
+        self,
+        question: Question,
+        settings: Settings,
+        rulebook: Rulebook,
+        reasons: Reasons,
+        listed: Verdict | None = None,
+    ) -> None:
+        """``listed`` is what the list of offenders has to say to the peer, as it is on disk now."""
         self._question = question
+        self._listed = listed
         self._rulebook = rulebook
         self._reasons = reasons
         # What depends on the moment, or asks others, only the server can tell.
@@ -136,7 +147,10 @@ class Explanation:
         because = self._reasons.entry(verdict.rule)
         # Only SMTP has codes; POP3 has words of its own (RFC 1939 3, RFC 3206 4).
         text = str(reply) if server == "smtp" else f"{'+OK' if refusal is None else '-ERR [SYS/PERM]'} {reply.text}"
-        return Step("connect", peer, refusal is None, text, verdict.rule, reason, because)
+        moment = ""
+        if refusal is None and self._listed is not None and not (entry is not None and entry.exempt):
+            moment = f"{self._listed.reply} (rule {self._listed.rule}: {self._listed.reason})"
+        return Step("connect", peer, refusal is None, text, verdict.rule, reason, because, moment=moment)
 
     async def _ask(self, stage: str, said: str, command: str) -> Step:
         """Give a command to the engine, and the event that it becomes to the rules."""

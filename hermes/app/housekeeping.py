@@ -1,4 +1,4 @@
-"""What the server does by the clock: expiry of the trace, renewed certificates, and a sign of life for systemd."""
+"""What the server does by the clock: expiry of the trace, renewed certificates, offenders, a sign of life for systemd."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from hermes.net.tls import DAYS_OF_WARNING, ServerTLS
 #: Expiry works in small batches, so it may run often.
 EXPIRY_PAUSE_SECONDS = 3600.0
 
+#: What another process of this server has put on the list of offenders holds here after this long at most.
+OFFENDERS_PAUSE_SECONDS = 5.0
+
 #: A renewed certificate is in use after this long at most, without a reload.
 CERTIFICATE_PAUSE_SECONDS = 300.0
 
@@ -34,11 +37,13 @@ class Housekeeping(Module):
         self,
         clock: Any,
         *,
+        follow_offenders: Callable[[], Awaitable[None]] | None = None,
         expire_trace: Callable[[], Awaitable[object]],
         certificate: Callable[[], ServerTLS | None],
         notifier: Notifier,
     ) -> None:
         self._clock = clock
+        self._follow_offenders = follow_offenders
         self._expire_trace = expire_trace
         self._certificate = certificate
         self._notifier = notifier
@@ -50,6 +55,8 @@ class Housekeeping(Module):
         self._repeat(EXPIRY_PAUSE_SECONDS, self._expire)
         self._repeat(CERTIFICATE_PAUSE_SECONDS, self._look_at_certificate)
         self._repeat(WARNING_PAUSE_SECONDS, self._warn_of_expiry)
+        if self._follow_offenders is not None:
+            self._repeat(OFFENDERS_PAUSE_SECONDS, self._follow_offenders)
         if self._notifier.watchdog_seconds is not None:
             self._repeat(self._notifier.watchdog_seconds, self._sign_of_life)
 

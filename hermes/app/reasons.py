@@ -18,6 +18,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "mailbox.quota": ("mailbox.quota",),
     "size.declared": ("smtp.max_size",),
     "limit.recipients": ("smtp.max_recipients",),
+    "offenders.listed": ("offenders.time", "offenders.report", "offenders.exempt"),
     "agent.smarthost": ("smarthost.host",),
     "agent.direct": ("direct.enabled",),
 }

@@ -69,8 +69,9 @@ class Server:
         self._notifier = Notifier(os.environ)
         self._started_at = reactor.seconds()
         self._reloading = False
-        self._gate = Gate(settings.limits, reactor.seconds)
         self._stores = Stores(settings, reactor, self.now)
+        self.offenders = self._stores.offenders
+        self._gate = Gate(settings.limits, reactor.seconds, self.offenders)
         self.spool = self._stores.spool
         self._listening = {name: Listening(name, reactor) for name in ("smtp", "pop3")}
         self.service = StagedService(reactor, failed)
@@ -78,6 +79,7 @@ class Server:
             _make_data_directory(settings)
             self._tls = _certificate_of(settings)
             self._circle = self._make_circle(settings)
+            self.offenders.reconfigure(settings, self._circle.access)
             self.relay = self._make_relay()
             self._places = self._entrances(settings, self._circle, self._tls)
             self._fill_service()
@@ -141,6 +143,7 @@ class Server:
         before, self._places = self._places, wanted
         old_circle, self._circle = self._circle, circle
         self.settings, self._tls, self._gate.settings = settings, tls, settings.limits
+        self.offenders.reconfigure(settings, circle.access)
         self._allow_descriptors()
         self.relay.reconfigure(
             settings.queue,
@@ -237,6 +240,7 @@ class Server:
         listening = self._listening.values()
         housekeeping = Housekeeping(
             self._reactor,
+            follow_offenders=self.offenders.follow,
             expire_trace=lambda: self.spool.expire_trace(self.now() - self.settings.trace.keep),
             certificate=lambda: self._tls,
             notifier=self._notifier,

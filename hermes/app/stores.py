@@ -10,7 +10,7 @@ from typing_extensions import override
 from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
 from hermes.app.staged import Module
-from hermes.config.places import accounts_file, secret_file, spool_directory
+from hermes.config.places import accounts_file, offenders_file, secret_file, spool_directory
 from hermes.config.schema import Settings
 from hermes.core.event import Event
 from hermes.directory.passwords import Passwords
@@ -18,6 +18,8 @@ from hermes.directory.sources.file import FileSource
 from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
 from hermes.net.worker import GroupWorker
+from hermes.policy.offender_store import OffenderStore
+from hermes.policy.offenders import Offenders
 from hermes.services.mail_log import MailLog
 from hermes.spool.store import Spool
 
@@ -49,6 +51,9 @@ class Stores(Module):
         self.source = FileSource(accounts_file(settings), self.mailbox_worker)
         self.passwords = Passwords([worker(f"password-{n}", 1) for n in range(PASSWORD_THREADS)], reactor.seconds)
         self.reader = ContentReader(self._read_worker)
+        self._now = now
+        self._offender_store = OffenderStore(offenders_file(settings), worker("offenders"))
+        self.offenders = Offenders(self._offender_store, now)
         self.spool = Spool(
             spool_directory(settings), worker("spool"), worker("bodies"), now=now, observer=self._observe
         )
@@ -64,6 +69,7 @@ class Stores(Module):
             self.passwords.secret = kept_secret(self._secret_file)
             if self._log_settings.file:
                 self._mail_log = MailLog(self._log_settings.file, self._log_settings.format, self._reactor)
+            self.offenders.load(self._offender_store.open(self._now()))
             await self.spool.open()
         except BaseException:
             await self._stop_threads()
@@ -82,6 +88,7 @@ class Stores(Module):
             self._mail_log.reopen()
 
     async def _stop_threads(self) -> None:
+        await self._offender_store.close()
         await self.passwords.stop()
         await self.deposit_worker.stop()
         await self.mailbox_worker.stop()

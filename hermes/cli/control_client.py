@@ -18,6 +18,10 @@ TIMEOUT_SECONDS = 60.0
 MAX_ANSWER_OCTETS = 64 * 1024**2
 
 
+class NotRunning(Refused):
+    """No server answers at the control socket."""
+
+
 def ask(settings: Settings, command: str, arguments: Mapping[str, object] | None = None) -> Any:
     """Have the server carry out a command and return its result; raise :class:`Refused` when it is down or refuses."""
     path = control_socket(settings)
@@ -48,7 +52,7 @@ def _connect(connection: socket.socket, path: str, file: str) -> None:
     except PermissionError:
         raise Refused(f"You may not use {path}: run this as the user that the server runs as.") from None
     except (FileNotFoundError, ConnectionRefusedError):
-        raise Refused(f"The server is not running; start it with: hermes run -c {file}") from None
+        raise NotRunning(f"The server is not running; start it with: hermes run -c {file}") from None
     except OSError as error:
         raise Refused(f"The server cannot be reached at {path}: {error.strerror or error}") from None
 

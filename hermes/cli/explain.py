@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
@@ -18,11 +19,15 @@ from hermes.app.reasons import Reasons
 from hermes.app.rulebook import Rulebook
 from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say, say_json
 from hermes.config.loader import Loaded, read
-from hermes.config.places import accounts_file
+from hermes.config.places import accounts_file, offenders_file
+from hermes.config.schema import Settings
+from hermes.core.outcome import Verdict
 from hermes.core.units import parse_size
 from hermes.directory.passwords import Passwords
 from hermes.directory.sources.file import FileSource
 from hermes.net.peer import normal
+from hermes.policy.offender_store import NoStore, read_offenders
+from hermes.policy.offenders import Offenders
 
 
 @click.command()
@@ -49,7 +54,8 @@ def explain(
 
     Each stage has its answer, the rule behind it, and the lines of the configuration that decide. The client is one that
     has not logged in. Addresses may stand in angle brackets, with whatever a client might put there. Needs no running
-    server; what depends on the moment, like the number of connections, is not told. Exit code 1: something would be refused.
+    server; what depends on the moment, like the number of connections, is not told, except that an
+    address is blocked just now. Exit code 1: something would be refused.
     """
     if server not in FLAVORS and (hello or reverse_path is not None or recipients):
         raise click.UsageError(f"{server} knows no --helo, --from and --to: only the connection can be asked about.")
@@ -73,7 +79,8 @@ def answer(loaded: Loaded, question: Question) -> list[Step]:
     source = FileSource(accounts_file(loaded.settings))
     source.load()
     rulebook = Rulebook(loaded.settings, source, AtOnce(), Passwords((), time.monotonic), time.time)
-    explanation = Explanation(question, loaded.settings, rulebook, Reasons(loaded))
+    listed = _listed(loaded.settings, rulebook, question.peer)
+    explanation = Explanation(question, loaded.settings, rulebook, Reasons(loaded), listed)
 
     async def all_steps() -> list[Step]:
         return [step async for step in explanation.steps()]
@@ -85,6 +92,19 @@ def answer(loaded: Loaded, question: Question) -> list[Step]:
     if isinstance(end, Failure):
         end.raiseException()
     return end
+
+
+def _listed(settings: Settings, rulebook: Rulebook, peer: str) -> Verdict | None:
+    """What the list of offenders, as it is on disk now, would say to a peer."""
+    try:
+        rows = read_offenders(offenders_file(settings), time.time())
+    except (sqlite3.Error, OSError, ValueError):
+        # It is not what was asked about; 'hermes block list' tells what is wrong with it.
+        return None
+    offenders = Offenders(NoStore(), time.time)
+    offenders.reconfigure(settings, rulebook.access)
+    offenders.load(rows)
+    return offenders.refusal(peer)
 
 
 def _peer(text: str) -> str:
@@ -112,6 +132,9 @@ def _say(step: Step) -> None:
         say(f"    rule {step.rule}{f': {step.reason}' if step.reason else ''}")
     for place in step.because:
         say(f"    see  {place}")
+    if step.moment:
+        say(f"    now  {step.moment}")
+        say("    see  hermes block list")
 
 
 def _said(step: Step) -> str:

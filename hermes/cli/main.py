@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import hermes
+from hermes.cli.block import block
 from hermes.cli.check import check
 from hermes.cli.config import config
 from hermes.cli.explain import explain
@@ -66,6 +67,7 @@ def main() -> None:
     What is waiting, and why?  hermes queue list -c FILE
     Is everything in order?    hermes check -c FILE
     What is in force?          hermes config show -c FILE
+    Who is blocked, and why?   hermes block list -c FILE
     What would happen?         hermes explain -c FILE --ip ADDRESS --from ADDRESS --to ADDRESS
 
     Instead of -c FILE, HERMES_CONFIG=FILE may stand in the environment. Exit codes: 0 done, 1 refused or nothing found,
@@ -73,7 +75,7 @@ def main() -> None:
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (init, run, check, status, sessions, reload, stop, track, explain, queue, user, config):
+for command in (init, run, check, status, sessions, reload, stop, track, explain, queue, block, user, config):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -22,6 +22,11 @@ def secret_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "secret")
 
 
+def offenders_file(settings: Settings) -> str:
+    """The addresses and networks that may not connect for a while."""
+    return os.path.join(settings.hermes.data, "offenders.sqlite")
+
+
 def control_socket(settings: Settings) -> str:
     """Where the command line reaches a running server."""
     return os.path.join(settings.hermes.data, "control.sock")

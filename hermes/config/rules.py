@@ -18,6 +18,7 @@ from hermes.config.dns_rules import dns_findings, is_address
 from hermes.config.finding import Finding
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.schema import HermesSettings, Settings
+from hermes.config.sections.offenders import offenders_findings
 from hermes.config.smarthost_rules import smarthost_findings
 
 # sub-domain = Let-dig [Ldh-str]   (RFC 5321 4.1.2); a label has 63 octets at most (RFC 1035 2.3.4)
@@ -48,6 +49,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _listeners(settings)
     yield from _relaying(settings)
     yield from access_findings(settings)
+    yield from offenders_findings(settings)
     yield from _front_ends(settings)
     yield from _smarthost(settings)
     yield from smarthost_findings(settings)

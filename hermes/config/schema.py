@@ -26,6 +26,7 @@ from ipaddress import IPv4Network, IPv6Network
 import attrs
 
 from hermes.config.sections.dns import DNSSettings
+from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.smarthost import SmarthostSettings
 from hermes.config.setting import setting
 from hermes.core.address_range import AddressRange
@@ -276,6 +277,7 @@ class Settings:
     smtp: SMTPSettings = attrs.field(factory=SMTPSettings)
     limits: LimitsSettings = attrs.field(factory=LimitsSettings)
     access: Mapping[str, AccessSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": AccessSettings})
+    offenders: OffendersSettings = attrs.field(factory=OffendersSettings)
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
     direct: DirectSettings = attrs.field(factory=DirectSettings)
     dns: DNSSettings = attrs.field(factory=DNSSettings)

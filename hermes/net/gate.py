@@ -17,7 +17,7 @@ from zope.interface import implementer
 from hermes.config.schema import LimitsSettings
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IGate
+from hermes.interfaces import IGate, IOffenders
 from hermes.net.peer import UNIX_PEER, is_loopback
 
 #: Peers whose rate and failures are remembered: an attacker with many addresses must not fill the memory. The ones seen
@@ -67,8 +67,11 @@ class _Memory:
 class Gate:
     """Counts for all servers together; ``settings`` may be replaced while it runs."""
 
-    def __init__(self, settings: LimitsSettings, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: LimitsSettings, seconds: Callable[[], float], offenders: IOffenders | None = None
+    ) -> None:
         self.settings = settings
+        self._offenders = offenders
         self._seconds = seconds
         self._total = 0
         self._addresses: dict[str, int] = {}
@@ -83,6 +86,8 @@ class Gate:
 
     def admit(self, peer: str, *, exempt: bool = False) -> Verdict:
         """Judge a new connection and count it when it is accepted; who is ``exempt`` is counted and not judged."""
+        if not exempt and self._offenders is not None and (listed := self._offenders.refusal(peer)) is not None:
+            return listed
         address, network = host_of(peer), network_of(peer)
         if not (exempt or self._exempt(peer)):
             refusal = self._refusal(address, network)
@@ -121,6 +126,8 @@ class Gate:
             bucket = self._failures.bucket(host_of(peer), now)
             bucket.drain(now, self.settings.login_failures, FAILURE_WINDOW_SECONDS)
             bucket.level += 1
+            if bucket.level > self.settings.login_failures - 1:
+                self.offended(peer, "logins", f"{self.settings.login_failures} wrong passwords in ten minutes")
 
     def login_verdict(self, peer: str, *, exempt: bool = False) -> Verdict:
         """Say whether this peer may try a password now."""
@@ -134,6 +141,11 @@ class Gate:
             reply = Reply.of(454, "4.7.0", "Too many wrong passwords from your address: try again in some minutes")
             return Verdict(reply, "limits.login_failures", f"more than {self.settings.login_failures} in ten minutes")
         return PASS
+
+    def offended(self, peer: str, cause: str, reason: str, *, exempt: bool = False) -> None:
+        """A peer has gone too far: it is reported, if that is configured, unless it is exempt."""
+        if self._offenders is not None and not exempt:
+            self._offenders.offended(peer, cause, reason)
 
     def _refusal(self, address: str, network: str) -> Verdict | None:
         settings = self.settings

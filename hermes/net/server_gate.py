@@ -55,6 +55,10 @@ class ServerGate:
         """Say whether this peer may try a password now."""
         return self._gate.login_verdict(peer, exempt=self._exempt(peer))
 
+    def offended(self, peer: str, cause: str, reason: str) -> None:
+        """A peer has gone too far."""
+        self._gate.offended(peer, cause, reason, exempt=self._exempt(peer))
+
     def _exempt(self, peer: str) -> bool:
         entry = self._access.entry(peer, self._server)
         return entry is not None and entry.exempt

@@ -144,6 +144,10 @@ def namespace(control: IControl) -> dict[str, Any]:
         """Where a message is: by queue id, address or Message-ID."""
         return ask("track", "\n".join, query=query)
 
+    def blocks() -> Text | Deferred[Text]:
+        """Who may not connect for a while, and why."""
+        return ask("block.list", _table)
+
     def config(section: str = "") -> Text | Deferred[Text]:
         """What is in force, without secrets; of one section, if it is named."""
         return ask("config", lambda values: _pairs({key: values[key] for key in values if key.startswith(section)}))
@@ -156,6 +160,7 @@ def namespace(control: IControl) -> dict[str, Any]:
         "sessions": sessions,
         "queue": queue,
         "track": track,
+        "blocks": blocks,
         "config": config,
         "status": status,
     }

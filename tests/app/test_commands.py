@@ -140,7 +140,7 @@ class CommandTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """What is no command is answered with those that are."""
         text = self.refused(LookupError, "queue.explode")
-        self.assertIn("'queue.explode' is not a command; there are config, queue, queue.hold,", text)
+        self.assertIn("'queue.explode' is not a command; there are block.add,", text)
 
     def test_server(self) -> None:
         """The status is the server's; a reload that is refused says why; the stop is passed on."""

@@ -180,7 +180,9 @@ class StoresTests(ServerTestCase):
         await stores.spool.record([Event(0.0, Kind.LOGIN, address="anna")])
         stores.reopen_log()
         await stores.stop()
-        self.assertEqual(sorted(path.name for path in self.data.iterdir()), ["accounts.ini", "secret", "spool"])
+        self.assertEqual(
+            sorted(path.name for path in self.data.iterdir()), ["accounts.ini", "offenders.sqlite", "secret", "spool"]
+        )
 
     async def test_a_big_mailbox_keeps_no_message_waiting(self) -> None:
         """While a mailbox is being listed, messages are read for whoever sends or fetches them."""

@@ -38,6 +38,7 @@ class HelpTests(CommandTestCase):
         expected = {"init", "run", "check", "track", "status", "reload"}
         expected |= {f"config {verb}" for verb in ("show", "get", "set", "explain")}
         expected |= {f"user {verb}" for verb in ("add", "list", "remove", "password")}
+        expected |= {f"block {verb}" for verb in ("list", "add", "remove")}
         expected |= {f"queue {verb}" for verb in ("list", "show", "retry", "hold", "release", "remove", "return")}
         self.assertLessEqual(expected, words)
 
@@ -57,7 +58,17 @@ class HelpTests(CommandTestCase):
         with_json = {
             " ".join(words) for words, command in _commands(main) for each in command.params if "--json" in each.opts
         }
-        expected = {"check", "status", "sessions", "track", "queue list", "queue show", "user list", "config show"}
+        expected = {
+            "check",
+            "status",
+            "sessions",
+            "track",
+            "queue list",
+            "queue show",
+            "block list",
+            "user list",
+            "config show",
+        }
         self.assertLessEqual(expected, with_json)
 
     def test_version(self) -> None:

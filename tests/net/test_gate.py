@@ -11,6 +11,8 @@ from hermes.config.schema import LimitsSettings
 from hermes.interfaces import IGate
 from hermes.net import gate as gates
 from hermes.net.gate import Gate
+from hermes.policy.offender_store import NoStore
+from hermes.policy.offenders import Offenders
 
 MANY = LimitsSettings(connections=1000, per_address=1000, per_network=1000, rate=1000, login_failures=1000)
 
@@ -152,3 +154,44 @@ class LoginTests(SynchronousTestCase):
                 self.gate.login_failed(f"192.0.2.{number}")
         verdicts = [self.gate.login_verdict(f"192.0.2.{number}").accepted for number in range(11)]
         self.assertEqual(verdicts, [True] + [False] * 10)
+
+
+class OffenderTests(SynchronousTestCase):
+    """Those who are on the list of offenders, and how one comes onto it."""
+
+    def setUp(self) -> None:
+        """A gate with a list."""
+        self.offenders = Offenders(NoStore(), lambda: 0.0)
+        self.clock = Clock()
+        self.gate = Gate(attrs.evolve(MANY, login_failures=3), self.clock.seconds, self.offenders)
+
+    def test_listed(self) -> None:
+        """Who is listed is refused before all limits, and takes no place."""
+        self.offenders.report("192.0.2.1", "some.rule", "because")
+        verdict = self.gate.admit("192.0.2.1")
+        self.assertEqual((verdict.rule, verdict.reply and verdict.reply.code), ("offenders.listed", 421))
+        self.assertEqual(self.gate.connections, 0)
+        self.assertTrue(self.gate.admit("192.0.2.2").accepted)
+
+    def test_exempt(self) -> None:
+        """Who is exempt by connection control gets in, listed or not."""
+        self.offenders.report("192.0.2.1", "some.rule", "")
+        self.assertTrue(self.gate.admit("192.0.2.1", exempt=True).accepted)
+        self.gate.offended("192.0.2.2", "logins", "", exempt=True)
+        self.assertIsNone(self.offenders.entry("192.0.2.2"))
+
+    def test_passwords(self) -> None:
+        """As many wrong passwords as are allowed, and the address is listed; one less, and it is not."""
+        for _ in range(2):
+            self.gate.login_failed("192.0.2.1")
+        self.assertIsNone(self.offenders.entry("192.0.2.1"))
+        self.gate.login_failed("192.0.2.1")
+        one = self.offenders.entry("192.0.2.1")
+        self.assertEqual(one and one.rule, "limits.login_failures")
+
+    def test_passwords_with_pauses(self) -> None:
+        """Failures that come slowly are not added up for ever."""
+        for _ in range(20):
+            self.gate.login_failed("192.0.2.1")
+            self.clock.advance(300)
+        self.assertIsNone(self.offenders.entry("192.0.2.1"))

@@ -62,6 +62,9 @@ class OpenGate:
         """Judge."""
         return self.login
 
+    def offended(self, peer: str, cause: str, reason: str) -> None:
+        """Nobody is listed."""
+
 
 @implementer(IJournal)
 class ListJournal:

@@ -125,6 +125,7 @@ class OpenGate:
         self.failures: list[str] = []
         self.nameless = 0
         self.expectation: Verdict = PASS
+        self.offenses: list[tuple[str, str]] = []
         self.admission = PASS
         self.logins = PASS
 
@@ -155,6 +156,10 @@ class OpenGate:
     def login_verdict(self, peer: str) -> Verdict:
         """Judge a login."""
         return self.logins
+
+    def offended(self, peer: str, cause: str, reason: str) -> None:
+        """Remember a cause."""
+        self.offenses.append((peer, cause))
 
 
 class ListJournal:

@@ -1,0 +1,81 @@
+"""What can be asked about those who are blocked: by ``hermes block`` over the control socket, and by hand in the manhole."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from hermes.core.offender import Offender, parse_network
+from hermes.core.printable import one_line
+from hermes.core.units import format_instant
+from hermes.policy.offenders import Offenders
+
+#: What of an administrator's reason is kept: a line.
+MAX_REASON_CHARACTERS = 200
+
+#: The longest time for which something is blocked that is not blocked for good: ten years, which a clock can still add.
+MAX_SECONDS = 10 * 366 * 86400
+
+_Arguments = Mapping[str, Any]
+
+
+class Blocking(Protocol):
+    """What is needed of the server."""
+
+    @property
+    def offenders(self) -> Offenders:
+        """The list."""
+
+
+class Blocks:
+    """The commands about those who are blocked, by name."""
+
+    def __init__(self, server: Blocking) -> None:
+        self._server = server
+        self.commands: dict[str, Callable[[_Arguments], Awaitable[Any]]] = {
+            "block.list": self._list,
+            "block.add": self._add,
+            "block.remove": self._remove,
+            "block.clear": self._clear,
+        }
+
+    async def _list(self, arguments: _Arguments) -> list[dict[str, object]]:
+        return [described(one) for one in self._server.offenders.list()]
+
+    async def _add(self, arguments: _Arguments) -> dict[str, object]:
+        network = parse_network(str(arguments.get("network", "")))
+        seconds = arguments.get("seconds")
+        if seconds is not None and not (type(seconds) is int and 0 < seconds <= MAX_SECONDS):
+            raise ValueError("the time must be between one second and ten years: leave it away to block for good")
+        reason = one_line(str(arguments.get("reason") or ""), MAX_REASON_CHARACTERS)
+        return described(self._server.offenders.add(network, seconds, reason))
+
+    async def _remove(self, arguments: _Arguments) -> list[str]:
+        """Take something off; what was taken off."""
+        offenders, network = self._server.offenders, parse_network(str(arguments.get("subject", "")))
+        gone = offenders.remove(network)
+        if gone:
+            return [one.network_text for one in gone]
+        wider = offenders.entry(str(network.network_address))
+        if wider is not None:
+            raise LookupError(
+                f"{arguments['subject']} is in {wider.network_text}, which is blocked as a whole: remove that"
+            )
+        raise LookupError(f"{arguments['subject']} is not blocked")
+
+    async def _clear(self, arguments: _Arguments) -> list[str]:
+        """Take off whatever rules have put on the list; what was taken off."""
+        return [one.network_text for one in self._server.offenders.clear()]
+
+
+def described(one: Offender) -> dict[str, object]:
+    """An entry for programs."""
+    return {
+        "network": one.network_text,
+        "since": format_instant(one.since),
+        "until": None if one.until is None else format_instant(one.until),
+        "by": "administrator" if one.by_administrator else "rule",
+        "rule": one.rule,
+        "reason": one.reason,
+        "times": one.times,
+    }
