@@ -226,6 +226,17 @@ class IDirectory(Interface):
         """
 
 
+class IPasswordChange(Interface):
+    """How people change their own passwords."""
+
+    async def change(account: Account, old: str, new: str) -> str:
+        """
+        Set a new password for somebody who has proved the old one; empty when that was done, else why not, for that person.
+
+        Raises TooBusyError when too many wait already.
+        """
+
+
 class IScramKeys(Interface):
     """Where the keys are that SCRAM proves passwords with."""
 

@@ -18,6 +18,7 @@ from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.directory.cred import make_portal
+from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.mailbox.delivery import LocalDelivery
 from hermes.queue.destinations import Concurrency
@@ -51,6 +52,9 @@ class Circle:
         self.checks = rulebook.checks
         self.visit_of = rulebook.visit_of
         self._policy = rulebook.policy
+        rule = PasswordRule(settings.poppass.min_length, settings.poppass.min_different)
+        makes_scram = settings.accounts.scram != "no"
+        self.changing = PasswordChange(stores.source, stores.passwords, rule, makes_scram=makes_scram)
         self._stores = stores
         self._now = now
         self._relay = relay

@@ -29,6 +29,7 @@ from hermes.app.entrances import Entrance, entrances
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.listening import Closing, Door, Listening
 from hermes.app.modules import Delivery, Passage, Signals
+from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import StagedService
 from hermes.app.stores import Stores
 from hermes.config.catalog import FIXED
@@ -73,7 +74,7 @@ class Server:
         self.offenders = self._stores.offenders
         self._gate = Gate(settings.limits, reactor.seconds, self.offenders)
         self.spool = self._stores.spool
-        self._listening = {name: Listening(name, reactor) for name in ("smtp", "pop3")}
+        self._listening = {name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass")}
         self.service = StagedService(reactor, failed)
         try:
             _make_data_directory(settings)
@@ -231,8 +232,19 @@ class Server:
 
     def _entrances(self, settings: Settings, circle: Circle, tls: ServerTLS | None) -> dict[str, Entrance]:
         """The listeners that the settings ask for, by their places."""
-        wanted = entrances(settings, circle, self._stores, self._reactor, self._gate, tls)
+        wanted = [
+            *entrances(settings, circle, self._stores, self._reactor, self._gate, tls),
+            *small_entrances(settings, circle, self._stores, self._reactor, self._gate, tls, self._end_sessions),
+        ]
         return {one.place: one for one in wanted}
+
+    def _end_sessions(self, account: str) -> int:
+        """Let all sessions of an account end, with the command of the moment; how many there are."""
+        mail = [session for name in ("smtp", "pop3") for session in self._listening[name].sessions()]
+        of_account = [session for session in mail if session.describe()["account"] == account]
+        for session in of_account:
+            session.shut_down()
+        return len(of_account)
 
     def _fill_service(self) -> None:
         """Put the modules into the service and bind their sockets; raise ValueError or ListenError."""

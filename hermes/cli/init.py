@@ -117,6 +117,7 @@ def _tell(plan: site.Plan, settings: Settings, first: _FirstUser) -> None:
         ("submissions", settings.smtp.submissions),
         ("POP3", settings.pop3.listen),
         ("POP3S", settings.pop3.listen_tls),
+        ("poppass", settings.poppass.listen),
         ("manhole", settings.manhole.listen),
     ):
         if places:

@@ -29,6 +29,7 @@ _WORDS = {
     Kind.RELEASED: "released",
     Kind.REMOVED: "removed from the queue",
     Kind.RETRIED: "an attempt was asked for",
+    Kind.PASSWORD: "password",
     Kind.LOGIN: "login",
 }
 

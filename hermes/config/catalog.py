@@ -14,7 +14,8 @@ from functools import lru_cache
 
 import attrs
 
-from hermes.config.schema import Network, Settings
+from hermes.config.schema import Settings
+from hermes.config.setting import Network
 from hermes.core.address_range import AddressRange
 
 #: What a setting can hold: one type for each kind, see the docstring of :mod:`hermes.config.schema`.

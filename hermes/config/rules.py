@@ -141,6 +141,7 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
     for section, key, values in (
         ("smtp", "submissions", settings.smtp.submissions),
         ("pop3", "listen_tls", settings.pop3.listen_tls),
+        ("poppass", "listen_tls", settings.poppass.listen_tls),
     ):
         if values:
             yield Finding(((section, key), ("tls", "certificate")), f"TLS needs a certificate: {remedy}")

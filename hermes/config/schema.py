@@ -21,20 +21,18 @@ The sections of one subject stand in a file of their own under ``hermes/config/s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
 
 import attrs
 
 from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.offenders import OffendersSettings
+from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.smarthost import SmarthostSettings
-from hermes.config.setting import setting
+from hermes.config.setting import Network, setting
 from hermes.core.address_range import AddressRange
 
-Network = IPv4Network | IPv6Network
-
 #: The servers that connection control knows; submission and LMTP are parts of smtp.
-ACCESS_SERVERS = ("smtp", "pop3")
+ACCESS_SERVERS = ("smtp", "pop3", "poppass")
 
 
 @attrs.frozen
@@ -138,7 +136,9 @@ class AccessSettings:
         choices=("allow", "refuse"),
     )
     servers: tuple[str, ...] = setting(
-        "words", (), "The servers at which the entry holds: smtp (with submission and LMTP), pop3. Empty: all of them."
+        "words",
+        (),
+        "The servers at which the entry holds: smtp (with submission and LMTP), pop3, poppass. Empty: all of them.",
     )
     relay: bool = setting(
         "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
@@ -285,6 +285,7 @@ class Settings:
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)
     pop3: POP3Settings = attrs.field(factory=POP3Settings)
+    poppass: PasswordServerSettings = attrs.field(factory=PasswordServerSettings)
     trace: TraceSettings = attrs.field(factory=TraceSettings)
     log: LogSettings = attrs.field(factory=LogSettings)
     manhole: ManholeSettings = attrs.field(factory=ManholeSettings)

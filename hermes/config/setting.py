@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import attrs
+
+#: One value of the kind ``networks``.
+Network = IPv4Network | IPv6Network
 
 
 def setting(kind: str, default: Any, doc: str, *, choices: tuple[str, ...] = (), fixed: bool = False) -> Any:

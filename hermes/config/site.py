@@ -43,6 +43,11 @@ PORTS = {
 }
 MANHOLE_PORT = 22
 
+#: Servers that are off unless somebody wants them, and that a demonstration shows.
+DEMO_PORTS = {
+    ("poppass", "listen"): 106,
+}
+
 #: What a demonstration adds to the standard ports when nothing else is asked for.
 DEMO_OFFSET = 2000
 
@@ -95,6 +100,8 @@ def active_settings(plan: Plan) -> dict[tuple[str, str], str]:
     for place, port in PORTS.items():
         active[place] = f"{host}:{port + plan.port_offset}"
     if plan.demo:
+        for place, port in DEMO_PORTS.items():
+            active[place] = f"{host}:{port + plan.port_offset}"
         active["smtp", "auth_without_tls"] = "loopback"
         active["pop3", "auth_without_tls"] = "loopback"
         active["manhole", "listen"] = f"{host}:{MANHOLE_PORT + plan.port_offset}"

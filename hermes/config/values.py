@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from hermes.config.catalog import Setting, Value
 from hermes.config.listener import parse_listener
-from hermes.config.schema import Network
+from hermes.config.setting import Network
 from hermes.core.address_range import AddressRange
 from hermes.core.units import format_size, format_time, parse_flag, parse_size, parse_time
 

@@ -26,6 +26,7 @@ class Kind(enum.Enum):
     RELEASED = "released"  #: an administrator let it go on
     REMOVED = "removed"  #: an administrator took it out of the queue
     RETRIED = "retried"  #: an administrator asked for an attempt now
+    PASSWORD = "password"  # noqa: S105 #: somebody changed a password, or tried to
     LOGIN = "login"  #: somebody authenticated, or failed to
 
 

@@ -13,6 +13,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import attrs
 from argon2 import PasswordHasher
@@ -87,6 +88,23 @@ class _Check:
     stored_hash: str
     password: bytes
     wants_scram: bool = False
+    abandoned: bool = False
+
+
+@attrs.frozen
+class Made:
+    """A new password as it is stored; ``scram`` is empty when no keys were asked for."""
+
+    password_hash: str
+    scram: str = ""
+
+
+@attrs.define
+class _Making:
+    """One new password for the threads."""
+
+    password: bytes
+    wants_scram: bool
     abandoned: bool = False
 
 
@@ -188,35 +206,51 @@ class Passwords:
         entry = self._remembered.entry(account_name, stored_hash, octets)
         if stored_hash and self._remembered.has(entry):
             return Verified(True)
-        verified = await self._check(_Check(stored_hash or self._dummy_hash, octets, wants_scram))
+        verified: Verified = await self._in_thread(_Check(stored_hash or self._dummy_hash, octets, wants_scram))
         if not stored_hash:
             return _WRONG
         if verified.matches:
             self._remembered.add(entry)
         return verified
 
-    async def _check(self, check: _Check) -> Verified:
+    async def make(self, password: str, *, scram: bool = False) -> Made:
+        """
+        Hash a new password, and make keys for SCRAM of it.
+
+        Raises ValueError when it cannot be a password, and TooBusyError when too many wait already.
+        """
+        made: Made = await self._in_thread(_Making(encode_password(password), scram))
+        return made
+
+    async def _in_thread(self, job: _Check | _Making) -> Any:
         if sum(self._waiting) >= MAX_WAITING + len(self._workers):
             raise TooBusyError("too many passwords are being checked")
         which = self._waiting.index(min(self._waiting))
         self._waiting[which] += 1
         try:
-            verified: Verified = await self._workers[which].submit(check)
+            return await self._workers[which].submit(job)
         finally:
             self._waiting[which] -= 1
             # When the peer has gone, the thread need not begin.
-            check.abandoned = True
-        return verified
+            job.abandoned = True
 
-    def _perform(self, checks: list[_Check]) -> list[Verified | Exception]:
-        results: list[Verified | Exception] = []
-        for check in checks:
+    def _perform(self, jobs: list[_Check | _Making]) -> list[Verified | Made | Exception]:
+        results: list[Verified | Made | Exception] = []
+        for job in jobs:
             try:
-                results.append(_WRONG if check.abandoned else self._verify(check))
+                if job.abandoned:
+                    results.append(_WRONG)
+                else:
+                    results.append(self._verify(job) if isinstance(job, _Check) else self._make(job))
             except Exception as error:
                 # argon2 without memory, for one: a fault of ours and no wrong password.
                 results.append(error)
         return results
+
+    def _make(self, making: _Making) -> Made:
+        octets = making.password
+        keys = str(scram_keys.derive(octets, secrets.token_bytes(SALT_OCTETS))) if making.wants_scram else ""
+        return Made(self._hasher.hash(octets), keys)
 
     def _verify(self, check: _Check) -> Verified:
         try:

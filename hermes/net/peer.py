@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from hermes.config.schema import Network
+from hermes.config.setting import Network
 
 #: What stands for the peer of a UNIX socket, which is this machine.
 UNIX_PEER = "unix"

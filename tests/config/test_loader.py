@@ -153,7 +153,7 @@ class ProblemTests(SynchronousTestCase):
         """A key that stands in the wrong section is sent to its own."""
         self.assertEqual(
             self.problems_of("[smtp]\nlisten_tls = *:995\n"),
-            ["config.ini:2: [smtp] listen_tls: unknown key; it belongs to [pop3]"],
+            ["config.ini:2: [smtp] listen_tls: unknown key; it belongs to [pop3] or [poppass]"],
         )
         self.assertIn("there are certificate, key", self.problems_of("[tls]\nzzz = 1\n")[0])
 

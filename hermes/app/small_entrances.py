@@ -1,0 +1,40 @@
+"""The listeners of the small servers: those that are no mail protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hermes.app.circle import Circle
+from hermes.app.entrances import Entrance
+from hermes.app.stores import Stores
+from hermes.config.schema import Settings
+from hermes.interfaces import IServerTLS
+from hermes.net.gate import Gate
+from hermes.net.server_gate import ServerGate
+from hermes.services.line_connection import LineServer
+from hermes.services.password_server import Offices, PasswordServerFactory
+
+
+def small_entrances(
+    settings: Settings,
+    circle: Circle,
+    stores: Stores,
+    clock: Any,
+    gate: Gate,
+    tls: IServerTLS | None,
+    end_sessions: Callable[[str], int],
+) -> Iterator[Entrance]:
+    """Those that the settings ask for; ``end_sessions`` ends the sessions of an account, and says how many there were."""
+
+    def server(service: str, place: str, idle_seconds: float, *, implicit_tls: bool = False) -> LineServer:
+        service_gate = ServerGate(gate, circle.access, service)
+        journal = stores.spool.journal
+        return LineServer(service, place, clock, service_gate, journal, tls, implicit_tls, idle_seconds)
+
+    poppass, hostname = settings.poppass, settings.hermes.hostname
+    offices = Offices(circle.directory, circle.changing, end_sessions)
+    for key, places in (("listen", poppass.listen), ("listen_tls", poppass.listen_tls)):
+        for place in places:
+            shared = server("poppass", place, poppass.timeout, implicit_tls=key == "listen_tls")
+            yield Entrance("poppass", key, place, PasswordServerFactory(shared, poppass, offices, hostname))

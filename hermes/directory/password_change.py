@@ -1,0 +1,68 @@
+"""
+Changing a password: the one way behind the password server, and whatever else lets people choose one.
+
+An administrator may set any password (``hermes user password``); what people choose themselves must satisfy the rule.
+"""
+
+from __future__ import annotations
+
+import attrs
+from zope.interface import implementer
+
+from hermes.core.account import Account
+from hermes.directory.directory import AccountSource
+from hermes.directory.passwords import MAX_PASSWORD_OCTETS, Passwords
+from hermes.interfaces import IPasswordChange
+
+
+@attrs.frozen
+class PasswordRule:
+    """What a new password must have: so many characters, so many of them different, and nothing of the account's name."""
+
+    min_length: int
+    min_different: int
+
+    def problem(self, account_name: str, old: str, new: str) -> str:
+        """What is wrong with a new password, in words for the person who chose it; empty when it will do."""
+        if len(new) < self.min_length:
+            return f"The new password needs at least {self.min_length} characters"
+        if len(new.encode("utf-8", "replace")) > MAX_PASSWORD_OCTETS:
+            return f"The new password has more than {MAX_PASSWORD_OCTETS} octets"
+        if any(ord(character) < 0x20 or character == "\x7f" for character in new):
+            return "The new password has control characters, which nobody could type into a mail program"
+        if new == old:
+            return "The new password is the old one"
+        if len(set(new)) < self.min_different:
+            return f"The new password needs at least {self.min_different} different characters"
+        if len(account_name) > 2 and account_name.lower() in new.lower():
+            return "The new password must not have the name of the account in it"
+        return ""
+
+
+@implementer(IPasswordChange)
+class PasswordChange:
+    """Changes passwords in a source; with ``makes_scram`` keys for SCRAM are made with them."""
+
+    def __init__(
+        self, source: AccountSource, passwords: Passwords, rule: PasswordRule, *, makes_scram: bool = False
+    ) -> None:
+        self._source = source
+        self._passwords = passwords
+        self._rule = rule
+        self._makes_scram = makes_scram
+
+    async def change(self, account: Account, old: str, new: str) -> str:
+        """Set a new password for somebody who has proved the old one; a text for that person when it will not do."""
+        problem = self._rule.problem(account.name, old, new)
+        if problem:
+            return problem
+        table = await self._source.current()
+        record = table.by_name.get(account.name)
+        if record is None or record.account.disabled:
+            return "The password cannot be changed"
+        made = await self._passwords.make(new, scram=self._makes_scram)
+        # Somebody may have changed it since it was proved: then that one counts.
+        changed = await self._source.change_password(
+            account.name, made.password_hash, instead_of=record.password_hash, scram=made.scram
+        )
+        return "" if changed else "The password was changed by somebody else just now"
