@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
 
-from hermes.config.schema import ACCESS_SERVERS, Network, Settings
+from hermes.config.schema import ACCESS_SERVERS, Settings
+from hermes.config.setting import Network
 from hermes.interfaces import IAccess
 
 
