@@ -345,11 +345,14 @@ class IGate(Interface):
     def expected() -> None:
         """The client of such a connection is known now, and is judged like any other; or the connection is gone."""
 
-    def login_failed(peer: str) -> None:
-        """Remember a wrong password."""
+    def login_failed(peer: str, name: str = "") -> float:
+        """Remember a wrong password for that name, as it was typed; how many seconds its answer shall wait at least."""
 
-    def login_verdict(peer: str) -> Verdict:
-        """Say whether this peer may try a password now."""
+    def login_succeeded(peer: str, *names: str) -> None:
+        """Remember who has logged in from where: the name as it was typed, and the account's own."""
+
+    def login_verdict(peer: str, name: str = "") -> Verdict:
+        """Say whether this peer may try a password for that name now."""
 
     def offended(peer: str, cause: str, reason: str) -> None:
         """A peer has gone too far: ``cause`` is one of those of ``[offenders] report``, ``reason`` for people."""

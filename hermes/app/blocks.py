@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from hermes.core.offender import Offender, parse_network
+from hermes.core.offender import Network, Offender, network_text, parse_network
 from hermes.core.printable import one_line
 from hermes.core.units import format_instant
+from hermes.net.login_limits import Count, LoginLimits
 from hermes.policy.offenders import Offenders
 
 #: What of an administrator's reason is kept: a line.
 MAX_REASON_CHARACTERS = 200
+
+#: Counters that are shown, those first that refuse somebody: more than anybody reads.
+MAX_COUNTS = 200
 
 #: The longest time for which something is blocked that is not blocked for good: ten years, which a clock can still add.
 MAX_SECONDS = 10 * 366 * 86400
@@ -24,7 +29,11 @@ class Blocking(Protocol):
 
     @property
     def offenders(self) -> Offenders:
-        """The list."""
+        """The list of offenders."""
+
+    @property
+    def logins(self) -> LoginLimits:
+        """Who has been guessing passwords."""
 
 
 class Blocks:
@@ -39,8 +48,11 @@ class Blocks:
             "block.clear": self._clear,
         }
 
-    async def _list(self, arguments: _Arguments) -> list[dict[str, object]]:
-        return [described(one) for one in self._server.offenders.list()]
+    async def _list(self, arguments: _Arguments) -> dict[str, list[dict[str, object]]]:
+        return {
+            "blocked": [described(one) for one in self._server.offenders.entries()],
+            "logins": [_counted(one) for one in self._server.logins.counts()[:MAX_COUNTS]],
+        }
 
     async def _add(self, arguments: _Arguments) -> dict[str, object]:
         network = parse_network(str(arguments.get("network", "")))
@@ -51,21 +63,41 @@ class Blocks:
         return described(self._server.offenders.add(network, seconds, reason))
 
     async def _remove(self, arguments: _Arguments) -> list[str]:
-        """Take something off; what was taken off."""
-        offenders, network = self._server.offenders, parse_network(str(arguments.get("subject", "")))
-        gone = offenders.remove(network)
-        if gone:
-            return [one.network_text for one in gone]
+        """Take an address, a network or an account off all lists; what was taken off."""
+        subject = str(arguments.get("subject", ""))
+        try:
+            network = parse_network(subject)
+        except ValueError:
+            gone = self._server.logins.clear_name(subject)
+        else:
+            gone = self._remove_network(network)
+        if not gone:
+            raise LookupError(f"{subject} is not blocked, and nothing is counted against it")
+        return gone
+
+    def _remove_network(self, network: Network) -> list[str]:
+        offenders = self._server.offenders
+        gone = [one.network_text for one in offenders.remove(network)]
         wider = offenders.entry(str(network.network_address))
-        if wider is not None:
+        if not gone and wider is not None:
             raise LookupError(
-                f"{arguments['subject']} is in {wider.network_text}, which is blocked as a whole: remove that"
+                f"{network_text(network)} is in {wider.network_text}, which is blocked as a whole: remove that"
             )
-        raise LookupError(f"{arguments['subject']} is not blocked")
+        return gone + self._server.logins.clear_network(network)
 
     async def _clear(self, arguments: _Arguments) -> list[str]:
-        """Take off whatever rules have put on the list; what was taken off."""
-        return [one.network_text for one in self._server.offenders.clear()]
+        """Take off whatever rules have put on any list; what was taken off."""
+        return [one.network_text for one in self._server.offenders.clear()] + self._server.logins.clear()
+
+
+def _counted(one: Count) -> dict[str, object]:
+    return {
+        "kind": one.kind,
+        "subject": one.subject,
+        "failures": math.ceil(one.failures),
+        "limit": one.limit,
+        "refused": one.refused,
+    }
 
 
 def described(one: Offender) -> dict[str, object]:

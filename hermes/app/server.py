@@ -73,6 +73,7 @@ class Server:
         self._stores = Stores(settings, reactor, self.now)
         self.offenders = self._stores.offenders
         self._gate = Gate(settings.limits, reactor.seconds, self.offenders)
+        self.logins = self._gate.logins
         self.spool = self._stores.spool
         self._listening = {name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass")}
         self.service = StagedService(reactor, failed)

@@ -36,16 +36,25 @@ def block() -> None:
 @config_option
 @json_option
 def list_(config: str, as_json: bool) -> None:
-    """List who is blocked, until when, and why."""
+    """
+    List who is blocked, until when, and why.
+
+    Also, from a running server, against whom wrong passwords are counted: addresses, networks, accounts, and logins of
+    accounts from addresses that they are known from.
+    """
     settings = load(config)
-    rows = _blocked(settings)
+    lists = _lists(settings)
     if as_json:
-        say_json(rows)
-    elif not rows:
-        say("Nobody is blocked.")
+        say_json(lists)
+        return
+    if lists["blocked"]:
+        say_table(("who", "since", "until", "times", "by", "reason"), [_row(row) for row in lists["blocked"]])
     else:
-        columns = ("who", "since", "until", "times", "by", "reason")
-        say_table(columns, [_row(row) for row in rows])
+        say("Nobody is blocked.")
+    if lists.get("logins"):
+        say("")
+        columns = ("wrong passwords for", "who", "count", "limit", "now")
+        say_table(columns, [_count(row) for row in lists["logins"]])
 
 
 @block.command()
@@ -77,16 +86,21 @@ def add(config: str, as_json: bool, time_text: str | None, reason: str, networks
 
 @block.command()
 @config_option
-@click.option("--all", "everything", is_flag=True, help="All that rules have put there; not what administrators have.")
-@click.argument("subjects", metavar="[ADDRESS|NETWORK]...", nargs=-1)
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="All that rules have put there, and all counts; not what administrators have.",
+)
+@click.argument("subjects", metavar="[ADDRESS|NETWORK|ACCOUNT]...", nargs=-1)
 def remove(config: str, everything: bool, subjects: Sequence[str]) -> None:
     """
-    Take addresses or networks off the list.
+    Take addresses, networks or accounts off the list.
 
-    A network takes all that is within it along.
+    A network takes all that is within it along. Wrong passwords that were counted are forgotten with them.
     """
     if everything == bool(subjects):
-        raise click.UsageError("Name addresses or networks, or say --all.")
+        raise click.UsageError("Name addresses, networks or accounts, or say --all.")
     settings = load(config)
     if everything:
         gone = ask(settings, "block.clear")
@@ -104,17 +118,22 @@ def remove(config: str, everything: bool, subjects: Sequence[str]) -> None:
         raise Refused("\n".join(refused))
 
 
-def _blocked(settings: Settings) -> list[dict[str, Any]]:
-    """What the server says, or the file when there is none."""
+def _lists(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """What the server says, or what is on disk when there is none."""
     try:
-        rows: list[dict[str, Any]] = ask(settings, "block.list")
+        lists: dict[str, list[dict[str, Any]]] = ask(settings, "block.list")
     except NotRunning:
         remark("The server is not running; this is what it will go by when it starts.")
         try:
-            return [described(one) for one in read_offenders(offenders_file(settings), time.time())]
+            return {"blocked": [described(one) for one in read_offenders(offenders_file(settings), time.time())]}
         except (sqlite3.Error, ValueError) as error:
             raise Refused(f"{offenders_file(settings)} cannot be read: {error}") from None
-    return rows
+    return lists
+
+
+def _count(row: dict[str, Any]) -> tuple[object, ...]:
+    now = "no password is looked at" if row["refused"] else "each answer waits"
+    return row["kind"], row["subject"], row["failures"], row["limit"], now
 
 
 def _row(row: dict[str, Any]) -> tuple[object, ...]:

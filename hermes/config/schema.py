@@ -116,6 +116,20 @@ class LimitsSettings:
     per_network: int = setting("number", 100, "Connections at once from one network (IPv4 /24, IPv6 /48).")
     rate: int = setting("number", 120, "New connections a minute from one address.")
     login_failures: int = setting("number", 10, "Wrong passwords within ten minutes after which an address must wait.")
+    login_failures_network: int = setting(
+        "number", 40, "Wrong passwords within ten minutes after which a network must wait (IPv4 /24, IPv6 /48)."
+    )
+    login_failures_account: int = setting(
+        "number",
+        20,
+        "Wrong passwords within an hour, from wherever, after which an account can be entered only from addresses from which "
+        "somebody has logged in to it within a month.",
+    )
+    login_delay: int = setting(
+        "time",
+        30,
+        "The longest that the answer to a wrong password waits; it begins with a second and doubles each time.",
+    )
     exempt_loopback: bool = setting("flag", True, "Whether connections from this machine are free of these limits.")
 
 

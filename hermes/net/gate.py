@@ -7,10 +7,7 @@ exempt unless configured otherwise.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
 
 from zope.interface import implementer
 
@@ -18,49 +15,10 @@ from hermes.config.schema import LimitsSettings
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IGate, IOffenders
-from hermes.net.peer import UNIX_PEER, is_loopback
-
-#: Peers whose rate and failures are remembered: an attacker with many addresses must not fill the memory. The ones seen
-#: longest ago are forgotten first; 20,000 entries take some 5 MB.
-MAX_REMEMBERED = 20_000
-
-#: The time in which wrong passwords are counted, and after which they are forgotten.
-FAILURE_WINDOW_SECONDS = 600.0
-
-
-class _Bucket:
-    """Counts what happens; what has been counted drains away evenly over the window."""
-
-    __slots__ = ("at", "level")
-
-    def __init__(self, now: float) -> None:
-        self.level = 0.0
-        self.at = now
-
-    def drain(self, now: float, capacity: int, window_seconds: float) -> float:
-        self.level = max(0.0, self.level - (now - self.at) * capacity / window_seconds)
-        self.at = now
-        return self.level
-
-
-class _Memory:
-    """Buckets by peer, bounded."""
-
-    def __init__(self) -> None:
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
-
-    def bucket(self, key: str, now: float) -> _Bucket:
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = _Bucket(now)
-            if len(self._buckets) > MAX_REMEMBERED:
-                self._buckets.popitem(last=False)
-        else:
-            self._buckets.move_to_end(key)
-        return bucket
-
-    def known(self, key: str) -> bool:
-        return key in self._buckets
+from hermes.net.buckets import Buckets
+from hermes.net.login_limits import LoginLimits
+from hermes.net.peer import is_loopback
+from hermes.net.prefixes import host_of, network_of
 
 
 @implementer(IGate)
@@ -70,14 +28,24 @@ class Gate:
     def __init__(
         self, settings: LimitsSettings, seconds: Callable[[], float], offenders: IOffenders | None = None
     ) -> None:
-        self.settings = settings
+        self._settings = settings
         self._offenders = offenders
         self._seconds = seconds
         self._total = 0
         self._addresses: dict[str, int] = {}
         self._networks: dict[str, int] = {}
-        self._rates = _Memory()
-        self._failures = _Memory()
+        self._rates = Buckets()
+        #: Who has been guessing passwords.
+        self.logins = LoginLimits(settings, seconds)
+
+    @property
+    def settings(self) -> LimitsSettings:
+        """How much is allowed."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: LimitsSettings) -> None:
+        self._settings = self.logins.settings = settings
 
     @property
     def connections(self) -> int:
@@ -119,28 +87,22 @@ class Gate:
         """The client is known now, and is judged like any other; or the connection is gone."""
         self._total -= 1
 
-    def login_failed(self, peer: str, *, exempt: bool = False) -> None:
-        """Remember a wrong password."""
-        if not (exempt or self._exempt(peer)):
-            now = self._seconds()
-            bucket = self._failures.bucket(host_of(peer), now)
-            bucket.drain(now, self.settings.login_failures, FAILURE_WINDOW_SECONDS)
-            bucket.level += 1
-            if bucket.level > self.settings.login_failures - 1:
-                self.offended(peer, "logins", f"{self.settings.login_failures} wrong passwords in ten minutes")
+    def login_failed(self, peer: str, name: str = "", *, exempt: bool = False) -> float:
+        """Remember a wrong password; how many seconds its answer shall wait at least."""
+        if exempt or self._exempt(peer):
+            return 0.0
+        seconds, used_up = self.logins.failed(peer, name)
+        if used_up:
+            self.offended(peer, "logins", f"{self.settings.login_failures} wrong passwords in ten minutes")
+        return seconds
 
-    def login_verdict(self, peer: str, *, exempt: bool = False) -> Verdict:
-        """Say whether this peer may try a password now."""
-        key = host_of(peer)
-        if exempt or self._exempt(peer) or not self._failures.known(key):
-            return PASS
-        now = self._seconds()
-        level = self._failures.bucket(key, now).drain(now, self.settings.login_failures, FAILURE_WINDOW_SECONDS)
-        # What has drained away since the last failure is less than one: round it up again.
-        if level > self.settings.login_failures - 1:
-            reply = Reply.of(454, "4.7.0", "Too many wrong passwords from your address: try again in some minutes")
-            return Verdict(reply, "limits.login_failures", f"more than {self.settings.login_failures} in ten minutes")
-        return PASS
+    def login_succeeded(self, peer: str, *names: str) -> None:
+        """Remember who has logged in from where."""
+        self.logins.succeeded(peer, *names)
+
+    def login_verdict(self, peer: str, name: str = "", *, exempt: bool = False) -> Verdict:
+        """Say whether this peer may try a password for that name now."""
+        return PASS if exempt or self._exempt(peer) else self.logins.verdict(peer, name)
 
     def offended(self, peer: str, cause: str, reason: str, *, exempt: bool = False) -> None:
         """A peer has gone too far: it is reported, if that is configured, unless it is exempt."""
@@ -179,25 +141,3 @@ def _decrease(counts: dict[str, int], key: str) -> None:
         counts[key] = count
     else:
         counts.pop(key, None)
-
-
-def host_of(peer: str) -> str:
-    """What counts as one address: an IPv4 address, an IPv6 /64 (which is what one customer gets at least)."""
-    return _prefix(peer, 32, 64)
-
-
-def network_of(peer: str) -> str:
-    """What counts as one network: IPv4 /24, IPv6 /48."""
-    return _prefix(peer, 24, 48)
-
-
-@lru_cache(4096)
-def _prefix(peer: str, ipv4_bits: int, ipv6_bits: int) -> str:
-    if peer == UNIX_PEER:
-        return peer
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return peer
-    bits = ipv4_bits if address.version == 4 else ipv6_bits
-    return str(address) if bits == address.max_prefixlen else str(ip_network((address, bits), strict=False))

@@ -47,13 +47,17 @@ class ServerGate:
         """The client is known now, or the connection is gone."""
         self._gate.expected()
 
-    def login_failed(self, peer: str) -> None:
+    def login_failed(self, peer: str, name: str = "") -> float:
         """Remember a wrong password."""
-        self._gate.login_failed(peer, exempt=self._exempt(peer))
+        return self._gate.login_failed(peer, name, exempt=self._exempt(peer))
 
-    def login_verdict(self, peer: str) -> Verdict:
-        """Say whether this peer may try a password now."""
-        return self._gate.login_verdict(peer, exempt=self._exempt(peer))
+    def login_succeeded(self, peer: str, *names: str) -> None:
+        """Remember who has logged in from where."""
+        self._gate.login_succeeded(peer, *names)
+
+    def login_verdict(self, peer: str, name: str = "") -> Verdict:
+        """Say whether this peer may try a password for that name now."""
+        return self._gate.login_verdict(peer, name, exempt=self._exempt(peer))
 
     def offended(self, peer: str, cause: str, reason: str) -> None:
         """A peer has gone too far."""

@@ -153,19 +153,21 @@ class Offenders:
 
     def remove(self, network: Network) -> list[Offender]:
         """Take a network, and every entry within it, off the list; those that were there."""
-        gone = [one for one in self.list() if one.network.version == network.version and _within(one.network, network)]
+        gone = [
+            one for one in self.entries() if one.network.version == network.version and _within(one.network, network)
+        ]
         for one in gone:
             self._drop(one.network)
         return gone
 
     def clear(self) -> list[Offender]:
         """Take off all that rules have put there; those that were there."""
-        gone = [one for one in self.list() if not one.by_administrator]
+        gone = [one for one in self.entries() if not one.by_administrator]
         for one in gone:
             self._drop(one.network)
         return gone
 
-    def list(self) -> list[Offender]:
+    def entries(self) -> list[Offender]:
         """All that are in force, oldest first."""
         now = self._now()
         both = [*self._listed.values(), *self._added.values()]

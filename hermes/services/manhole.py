@@ -145,8 +145,8 @@ def namespace(control: IControl) -> dict[str, Any]:
         return ask("track", "\n".join, query=query)
 
     def blocks() -> Text | Deferred[Text]:
-        """Who may not connect for a while, and why."""
-        return ask("block.list", _table)
+        """Who may not connect for a while, and why; and who has been guessing passwords."""
+        return ask("block.list", lambda lists: "\n\n".join(f"{name}\n{_table(rows)}" for name, rows in lists.items()))
 
     def config(section: str = "") -> Text | Deferred[Text]:
         """What is in force, without secrets; of one section, if it is named."""

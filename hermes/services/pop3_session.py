@@ -131,7 +131,7 @@ class POP3Session(POP3Connection):
             await self._settle(wanted, *part)
 
     async def _server_part(self, wanted: KeysWanted) -> ServerPart | tuple[Response, Verdict]:
-        allowed = self._server.gate.login_verdict(self.peer)
+        allowed = self._server.gate.login_verdict(self.peer, wanted.name)
         if allowed.reply is not None:
             return refused(allowed.reply.text, "SYS/TEMP"), allowed
         binding = tls.channel_binding(self.transport, wanted.binding) if wanted.binding else b""
@@ -146,7 +146,7 @@ class POP3Session(POP3Connection):
             response, verdict = await self._judge(attempt)
         except CancelledError:
             # The check was made all the same, or is under way: were it not counted, hashing would be free for who leaves.
-            self._server.gate.login_failed(self.peer)
+            self._server.gate.login_failed(self.peer, attempt.name)
             self._record_login(attempt, _WRONG, _LEFT)
             raise
         await self._settle(attempt, response, verdict)
@@ -155,9 +155,11 @@ class POP3Session(POP3Connection):
         """Record a login and answer it; a wrong one counts and waits."""
         self._record_login(attempt, response, verdict)
         if response is _WRONG:
-            self._server.gate.login_failed(self.peer)
-            await deferLater(self._clock, WRONG_PASSWORD_SECONDS)
+            seconds = self._server.gate.login_failed(self.peer, attempt.name)
+            await deferLater(self._clock, max(seconds, WRONG_PASSWORD_SECONDS))
         if response.positive:
+            account = self._maildrop.account if self._maildrop is not None else attempt.name
+            self._server.gate.login_succeeded(self.peer, attempt.name, account)
             self._stop_timer()
             self._reply(response)
         else:
@@ -169,7 +171,7 @@ class POP3Session(POP3Connection):
         self._server.journal.record(login_event(now, "pop3", self.peer, used, attempt, verdict, account, self.via))
 
     async def _judge(self, attempt: Credentials | Proof) -> tuple[Response, Verdict]:
-        allowed = self._server.gate.login_verdict(self.peer)
+        allowed = self._server.gate.login_verdict(self.peer, attempt.name)
         if allowed.reply is not None:
             return refused(allowed.reply.text, "SYS/TEMP"), allowed
         if isinstance(attempt, Proof):

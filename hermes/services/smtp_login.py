@@ -102,7 +102,7 @@ class Login:
         What a SCRAM exchange goes on with, or a refusal; ``binding`` is the channel binding that it wants, None for one that
         the connection does not have.
         """
-        verdict = self._gate.login_verdict(self._peer)
+        verdict = self._gate.login_verdict(self._peer, wanted.name)
         if verdict.accepted:
             if binding is None:
                 verdict = _NO_BINDING
@@ -122,7 +122,7 @@ class Login:
             verdict = await self._judge(attempt)
         except CancelledError:
             # The check was made all the same, or was under way: were it not counted, hashing would be free for who leaves.
-            self._gate.login_failed(self._peer)
+            self._gate.login_failed(self._peer, attempt.name)
             self._record(attempt, tls, _LEFT)
             raise
         await self._settle(attempt, tls, verdict)
@@ -132,10 +132,13 @@ class Login:
         """Record a login, and let a wrong one count and wait."""
         self._record(attempt, tls, verdict)
         if verdict.reply is _WRONG:
-            self._gate.login_failed(self._peer)
+            seconds = self._gate.login_failed(self._peer, attempt.name)
             self._failures += 1
-            seconds = min(self._failures * SECONDS_PER_FAILURE, MAX_FAILURE_SECONDS)
+            # Who is free of the gate's limits has those of the session all the same.
+            seconds = max(seconds, min(self._failures * SECONDS_PER_FAILURE, MAX_FAILURE_SECONDS))
             await deferLater(self._clock, seconds)
+        elif verdict.accepted:
+            self._gate.login_succeeded(self._peer, attempt.name, self.name)
 
     def _record(self, attempt: Attempt, tls: str | None, verdict: Verdict) -> None:
         account = self.name if verdict.accepted else None
@@ -143,7 +146,7 @@ class Login:
         self._journal.record(login_event(now, "smtp", self._peer, tls, attempt, verdict, account, self._via))
 
     async def _judge(self, attempt: Credentials | Proof) -> Verdict:
-        allowed: Verdict = self._gate.login_verdict(self._peer)
+        allowed: Verdict = self._gate.login_verdict(self._peer, attempt.name)
         if not allowed.accepted:
             return allowed
         credentials: ICredentials | None

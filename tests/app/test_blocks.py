@@ -43,7 +43,7 @@ class BlocksTests(ServerTestCase):
         refusals = await events.until(Kind.REFUSED, 2)
         self.assertEqual({event.facts["rule"] for event in refusals}, {"offenders.listed"})
         self.assertEqual(server.status()["connections"], 0)
-        self.assertEqual(await commands.call("block.list", {}), [added])
+        self.assertEqual(await commands.call("block.list", {}), {"blocked": [added], "logins": []})
         await server.reload()
         self.assertTrue((await self.greetings())[0].startswith("421"))
         self.assertEqual(await commands.call("block.remove", {"subject": "127.0.0.1"}), ["127.0.0.1"])
@@ -80,11 +80,17 @@ class BlocksTests(ServerTestCase):
             ("block.add", {"network": "203.0.113.7", "seconds": 10**12}, "between one second and ten years"),
             ("block.add", {"network": "203.0.113.7", "seconds": True}, "between one second and ten years"),
             ("block.remove", {"subject": "203.0.113.7"}, "is in 203.0.113.0/24, which is blocked as a whole"),
-            ("block.remove", {"subject": "198.51.100.1"}, "198.51.100.1 is not blocked"),
+            ("block.remove", {"subject": "anna"}, "anna is not blocked, and nothing is counted against it"),
+            ("block.remove", {}, "is not blocked"),
+            (
+                "block.remove",
+                {"subject": "198.51.100.1"},
+                "198.51.100.1 is not blocked, and nothing is counted against it",
+            ),
         ):
             self.assertIn(text, await self.refused(commands, command, **arguments))
         await commands.call("block.add", {"network": "203.0.112.1", "reason": "x\n\x1b[2J" + "y" * 500})
-        (_, row) = await commands.call("block.list", {})
+        (_, row) = (await commands.call("block.list", {}))["blocked"]
         self.assertEqual(len(row["reason"]), 200)
         self.assertTrue(row["reason"].isprintable())
         self.assertEqual(await commands.call("block.clear", {}), [])

@@ -26,6 +26,10 @@ _ROW = {
 }
 
 
+def _count(kind: str, subject: str, failures: int, refused: bool) -> dict[str, object]:
+    return {"kind": kind, "subject": subject, "failures": failures, "limit": 20, "refused": refused}
+
+
 class BlockTestCase(CommandTestCase):
     """A site with a list."""
 
@@ -45,19 +49,25 @@ class BlockTests(BlockTestCase):
         """The running server's list."""
         config = self.site()
         for_good = {**_ROW, "network": "198.51.100.0/24", "until": None, "by": "administrator", "rule": "administrator"}
-        FakeServer(self, config, {"ok": True, "result": [_ROW, for_good]}, {"ok": True, "result": []})
+        counts = [_count("account", "anna", 20, True), _count("address", "203.0.113.9", 3, False)]
+        both = {"blocked": [_ROW, for_good], "logins": counts}
+        FakeServer(self, config, {"ok": True, "result": both}, {"ok": True, "result": {"blocked": [], "logins": []}})
         lines = self.run_hermes("block", "list", "-c", config).stdout.splitlines()
         self.assertIn("203.0.113.7", lines[1])
         self.assertIn("limits.login_failures: 10 wrong passwords in ten minutes", lines[1])
         self.assertIn("until removed", lines[2])
         self.assertIn("administrator", lines[2])
+        self.assertEqual(lines[3], "")
+        self.assertEqual(lines[5].split(maxsplit=4), ["account", "anna", "20", "20", "no password is looked at"])
+        self.assertEqual(lines[6].split(maxsplit=4), ["address", "203.0.113.9", "3", "20", "each answer waits"])
         self.assertEqual(self.run_hermes("block", "list", "-c", config).stdout, "Nobody is blocked.\n")
 
     def test_list_as_json(self) -> None:
         """The same for programs."""
         config = self.site()
-        FakeServer(self, config, {"ok": True, "result": [_ROW]})
-        self.assertEqual(self.run_json("block", "list", "-c", config), [_ROW])
+        both = {"blocked": [_ROW], "logins": [_count("account", "anna", 20, True)]}
+        FakeServer(self, config, {"ok": True, "result": both})
+        self.assertEqual(self.run_json("block", "list", "-c", config), both)
 
     def test_list_without_a_server(self) -> None:
         """The list is read from the disk, without what has ended."""
@@ -71,7 +81,7 @@ class BlockTests(BlockTestCase):
         self.assertIn("The server is not running", result.stderr)
         self.assertIn("203.0.113.7", result.stdout)
         self.assertNotIn("203.0.113.8", result.stdout)
-        self.assertEqual(len(self.run_json("block", "list", "-c", config)), 1)
+        self.assertEqual(len(self.run_json("block", "list", "-c", config)["blocked"]), 1)
 
     def test_list_before_there_is_one(self) -> None:
         """A site that has never run has nobody blocked."""

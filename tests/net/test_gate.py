@@ -9,12 +9,19 @@ from zope.interface.verify import verifyObject
 
 from hermes.config.schema import LimitsSettings
 from hermes.interfaces import IGate
-from hermes.net import gate as gates
+from hermes.net import buckets, login_limits
 from hermes.net.gate import Gate
 from hermes.policy.offender_store import NoStore
 from hermes.policy.offenders import Offenders
 
-MANY = LimitsSettings(connections=1000, per_address=1000, per_network=1000, rate=1000, login_failures=1000)
+MANY = LimitsSettings(
+    connections=1000,
+    per_address=1000,
+    per_network=1000,
+    rate=1000,
+    login_failures=1000,
+    login_failures_network=1000,
+)
 
 
 class GateTests(SynchronousTestCase):
@@ -137,7 +144,7 @@ class LoginTests(SynchronousTestCase):
         """After ten minutes all is forgotten."""
         for _ in range(3):
             self.gate.login_failed("192.0.2.1")
-        self.clock.advance(gates.FAILURE_WINDOW_SECONDS)
+        self.clock.advance(login_limits.WINDOW_SECONDS)
         self.assertTrue(self.gate.login_verdict("192.0.2.1").accepted)
 
     def test_loopback(self) -> None:
@@ -148,7 +155,7 @@ class LoginTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """An attacker with many addresses does not fill the memory; the newest are remembered."""
-        self.patch(gates, "MAX_REMEMBERED", 10)
+        self.patch(buckets, "MAX_REMEMBERED", 10)
         for number in range(11):
             for _ in range(4):
                 self.gate.login_failed(f"192.0.2.{number}")

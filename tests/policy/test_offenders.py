@@ -81,7 +81,7 @@ class OffendersTestCase(SynchronousTestCase):
 
     def listed(self) -> list[str]:
         """Who is on it."""
-        return [one.network_text for one in self.offenders.list()]
+        return [one.network_text for one in self.offenders.entries()]
 
 
 class ReportTests(OffendersTestCase):
@@ -111,7 +111,7 @@ class ReportTests(OffendersTestCase):
         """Who, since when, until when, why, and how often."""
         for _ in range(3):
             self.offenders.report(PEER, "some.rule", "because", 600)
-        (one,) = self.offenders.list()
+        (one,) = self.offenders.entries()
         now = self.clock.seconds()
         self.assertEqual(one, Offender(ip_network(PEER), now, now + 600, "some.rule", "because", times=3))
 
@@ -121,7 +121,7 @@ class ReportTests(OffendersTestCase):
         for later, seconds, until, writes in ((59, 600, 600, 1), (1, 600, 660, 2), (0, 60, 660, 2), (0, 800, 860, 3)):
             self.clock.advance(later)
             self.offenders.report(PEER, "other.rule", "", seconds)
-            (one,) = self.offenders.list()
+            (one,) = self.offenders.entries()
             self.assertEqual((one.until or 0) - one.since, until)
             self.assertEqual(len(self.store.told), writes, until)
         self.assertEqual(one.rule, "some.rule")
@@ -134,7 +134,7 @@ class ReportTests(OffendersTestCase):
             self.offenders.report(PEER, "some.rule", "", 600)
         self.assertGreaterEqual(len(self.store.told), 15)
         self.assertLessEqual(len(self.store.told), 18)
-        (one,) = self.offenders.list()
+        (one,) = self.offenders.entries()
         self.assertGreater((one.until or 0) - self.clock.seconds(), 540)
 
     def test_ipv6(self) -> None:
@@ -175,7 +175,7 @@ class ReportTests(OffendersTestCase):
     def test_causes(self) -> None:
         """What is not configured to be reported is not."""
         self.assertTrue(self.offenders.offended(PEER, "logins", "ten wrong passwords"))
-        (one,) = self.offenders.list()
+        (one,) = self.offenders.entries()
         self.assertEqual((one.rule, one.reason), ("limits.login_failures", "ten wrong passwords"))
         self.offenders.reconfigure(attrs.evolve(SETTINGS, offenders=OffendersSettings(report=())), Access({}))
         self.assertFalse(self.offenders.offended("203.0.113.9", "logins", ""))
@@ -234,7 +234,7 @@ class AdministratorTests(OffendersTestCase):
         self.offenders.report(PEER, "some.rule", "")
         self.offenders.add(ip_network(PEER), None, "mine")
         self.offenders.report(PEER, "some.rule", "")
-        (one,) = self.offenders.list()
+        (one,) = self.offenders.entries()
         self.assertEqual((one.by_administrator, one.until, one.reason, one.times), (True, None, "mine", 2))
         self.assertEqual(self.store.told, [("put", f"{PEER}/32")] * 2)
 

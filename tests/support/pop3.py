@@ -54,11 +54,15 @@ class OpenGate:
         """It has one now, or is gone."""
         self.nameless -= 1
 
-    def login_failed(self, peer: str) -> None:
+    def login_failed(self, peer: str, name: str = "") -> float:
         """Remember."""
         self.failures.append(peer)
+        return 0.0
 
-    def login_verdict(self, peer: str) -> Verdict:
+    def login_succeeded(self, peer: str, *names: str) -> None:
+        """Nothing follows from it."""
+
+    def login_verdict(self, peer: str, name: str = "") -> Verdict:
         """Judge."""
         return self.login
 
