@@ -6,10 +6,36 @@ Mercury's order is kept where it had one: transaction filters judge a command be
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
+import attrs
+
 from hermes.config.schema import Settings
-from hermes.interfaces import ICheck
+from hermes.interfaces import ICheck, IResolver
+from hermes.policy.dnsbl import DNSListCheck, zone_of
+from hermes.policy.dnsbl_record import Records
 
 
-def checks(settings: Settings) -> list[ICheck]:
-    """Those that the settings ask for."""
-    return []
+@attrs.frozen
+class Means:
+    """
+    What checks need of a living server, and what outlives a reload.
+
+    ``lists`` are the counters of the lists in the DNS; ``report`` puts a client on the list of offenders.
+    """
+
+    resolver: IResolver
+    lists: Records
+    report: Callable[[str, str, str], object] | None = None
+
+
+def checks(settings: Settings, means: Means | None = None) -> list[ICheck]:
+    """Those that the settings ask for; without ``means`` only those that go by the settings alone."""
+    return [*_asking(settings, means)] if means is not None else []
+
+
+def _asking(settings: Settings, means: Means) -> Iterator[ICheck]:
+    """The checks that ask the DNS."""
+    means.lists.keep([(name, zone_of(one)) for name, one in settings.dnsbl.items()])
+    if any(one.enabled for one in settings.dnsbl.values()):
+        yield DNSListCheck(settings.dnsbl, means.resolver, means.lists, means.report)

@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.mail.smtp import IMessageDelivery
 
+from hermes.app.checks import Means
 from hermes.app.rulebook import Rulebook
 from hermes.app.stores import Stores
 from hermes.config.listener import parse_listener
@@ -44,7 +45,9 @@ class Circle:
     ) -> None:
         hostname = settings.hermes.hostname
         self.settings = settings
-        rulebook = Rulebook(settings, stores.source, stores.mailbox_worker, stores.passwords, now)
+        resolver = stores.resolvers.resolver(settings)
+        means = Means(resolver, stores.lists, stores.offenders.report)
+        rulebook = Rulebook(settings, stores.source, stores.mailbox_worker, stores.passwords, now, means)
         self.mailboxes = rulebook.mailboxes
         self.directory = rulebook.directory
         self.router = rulebook.router
@@ -59,7 +62,6 @@ class Circle:
         self._now = now
         self._relay = relay
         self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception)
-        resolver = stores.resolvers.resolver(settings)
         self.smarthost = SmarthostAgent(reactor, settings.smarthost, hostname, stores.reader, resolver)
         self.direct = DirectAgent(
             reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=_own_addresses(settings)

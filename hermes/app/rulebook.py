@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hermes.app.checks import checks
+from hermes.app.checks import Means, checks
 from hermes.config.schema import Settings
+from hermes.core.dns_answer import Budget
 from hermes.core.visit import Visit
 from hermes.directory.directory import AccountSource, Directory
 from hermes.directory.passwords import Passwords
@@ -26,7 +27,11 @@ SMARTHOST = "default"
 
 
 class Rulebook:
-    """``reader`` is a worker that calls each item; ``now`` gives seconds since the epoch."""
+    """
+    ``reader`` is a worker that calls each item; ``now`` gives seconds since the epoch.
+
+    ``means`` are there in a living server: without them there are only the checks that go by the settings alone.
+    """
 
     def __init__(
         self,
@@ -35,7 +40,9 @@ class Rulebook:
         reader: IGroupWorker,
         passwords: Passwords,
         now: Callable[[], float],
+        means: Means | None = None,
     ) -> None:
+        self._dns = settings.dns
         hermes = settings.hermes
         self.access = Access(settings.access)
         self.mailboxes = Mailboxes(
@@ -55,8 +62,13 @@ class Rulebook:
             postmaster=hermes.postmaster,
         )
         self.policy = RelayPolicy(self.directory, self.router, self.mailboxes, self.access, settings)
-        self.checks = Pipeline(checks(settings))
+        self.checks = Pipeline(checks(settings, means))
 
     def visit_of(self, peer: str) -> Visit:
         """What the checks of the SMTP server are told of a peer."""
-        return Visit(peer, entry=self.access.entry(peer, "smtp"), relays=self.policy.relay_right(peer))
+        return Visit(
+            peer,
+            entry=self.access.entry(peer, "smtp"),
+            relays=self.policy.relay_right(peer),
+            budget=Budget(self._dns.lookups, self._dns.timeout),
+        )

@@ -107,6 +107,7 @@ class Server:
             **{f"{name}_listens": ", ".join(sorted(each.places)) for name, each in self._listening.items()},
             **{f"{name}_sessions": len(each.sessions()) for name, each in self._listening.items()},
             **{f"dns_{name}": value for name, value in self._stores.resolvers.describe().items()},
+            **{f"dnsbl_{name}": line for name, line in self._stores.lists.describe().items()},
             "outgoing_connections": self._circle.connections(),
             **{f"queue_{name}": value for name, value in self.relay.describe().items()},
         }

@@ -18,6 +18,7 @@ from hermes.directory.sources.file import FileSource
 from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
 from hermes.net.worker import GroupWorker
+from hermes.policy.dnsbl_record import Records
 from hermes.policy.offender_store import OffenderStore
 from hermes.policy.offenders import Offenders
 from hermes.services.mail_log import MailLog
@@ -40,6 +41,7 @@ class Stores(Module):
 
         self._reactor = reactor
         self.resolvers = Resolvers(reactor)
+        self.lists = Records(reactor.seconds)
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
         self._secret_file = secret_file(settings)

@@ -12,6 +12,7 @@ import hermes
 from hermes.cli.block import block
 from hermes.cli.check import check
 from hermes.cli.config import config
+from hermes.cli.dnsbl import dnsbl
 from hermes.cli.explain import explain
 from hermes.cli.init import init
 from hermes.cli.output import CannotStart, Refused
@@ -75,7 +76,7 @@ def main() -> None:
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (init, run, check, status, sessions, reload, stop, track, explain, queue, block, user, config):
+for command in (init, run, check, status, sessions, reload, stop, track, explain, queue, block, dnsbl, user, config):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import attrs
 from hermes.config.access_rules import access_findings
 from hermes.config.catalog import SECTIONS
 from hermes.config.dns_rules import dns_findings, is_address
+from hermes.config.dnsbl_rules import dnsbl_findings
 from hermes.config.finding import Finding
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.schema import HermesSettings, Settings
@@ -54,6 +55,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _smarthost(settings)
     yield from smarthost_findings(settings)
     yield from dns_findings(settings)
+    yield from dnsbl_findings(settings, domain_fault)
     yield from _queue(settings)
 
 

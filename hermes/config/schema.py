@@ -25,6 +25,7 @@ from collections.abc import Mapping
 import attrs
 
 from hermes.config.sections.dns import DNSSettings
+from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.smarthost import SmarthostSettings
@@ -295,6 +296,7 @@ class Settings:
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
     direct: DirectSettings = attrs.field(factory=DirectSettings)
     dns: DNSSettings = attrs.field(factory=DNSSettings)
+    dnsbl: Mapping[str, DNSBLSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DNSBLSettings})
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)

@@ -49,14 +49,15 @@ class MailExchanger:
 @attrs.define
 class Budget:
     """
-    What one message may cost in look-ups: how many questions are left, and how long each is waited for.
+    What one message may cost in look-ups: ``left`` of so many questions, and how long each is waited for.
 
     A stranger chooses the names that are looked up for his mail, so what they cost is bounded (RFC 7208 4.6.4 gives the
     reason). What the cache answers is free. All checks of a message share one budget.
     """
 
-    left: int
+    of: int = 50
     timeout_seconds: float = 5.0
+    left: int = attrs.field(default=attrs.Factory(lambda self: self.of, takes_self=True), init=False)
 
     def spend(self) -> bool:
         """Take one question out of the budget; False when there is none left."""
@@ -64,3 +65,7 @@ class Budget:
             return False
         self.left -= 1
         return True
+
+    def anew(self) -> Budget:
+        """The same, with nothing spent."""
+        return Budget(self.of, self.timeout_seconds)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import attrs
 
+from hermes.core.dns_answer import Budget
 from hermes.core.envelope import Recipient
 from hermes.core.findings import Findings
 from hermes.core.header import Header
@@ -61,6 +62,11 @@ class Case:
     header: Header | None = None
     message: Arrived | None = None
     verdict: Verdict = PASS
+
+    @property
+    def budget(self) -> Budget:
+        """What may still be asked of the DNS: for the message, or for the session while there is none."""
+        return self.transaction.budget if self.transaction is not None else self.visit.budget
 
     @property
     def findings(self) -> Findings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from hermes.core import address
+from hermes.core.dns_answer import Budget
 from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
 from hermes.core.findings import Findings
 from hermes.core.visit import Measures, Visit
@@ -21,7 +22,8 @@ class Transaction:
     addresses whose mailbox has a quota. ``replies_for_each`` says that after the message the client hears about each
     recipient (RFC 2033 4.2), and not about all in one reply. ``via`` is the front end that said who the peer is, or empty.
     ``visit`` is the session, ``findings`` what the checks have found out about the message, ``measures`` what is to be done
-    with it; ``memory`` is what checks have to remember of it, by names of their own.
+    with it; ``memory`` is what checks have to remember of it, by names of their own; ``budget`` is what may be asked of the DNS
+    for it.
     """
 
     origin: Origin
@@ -42,6 +44,7 @@ class Transaction:
     findings: Findings = attrs.field(default=attrs.Factory(lambda self: Findings(self.visit.findings), takes_self=True))
     measures: Measures = attrs.field(factory=Measures)
     memory: dict[str, object] = attrs.field(factory=dict)
+    budget: Budget = attrs.field(default=attrs.Factory(lambda self: self.visit.budget.anew(), takes_self=True))
 
     def envelope(self) -> Envelope:
         """The envelope as it stands; a recipient who was named twice is in it once."""

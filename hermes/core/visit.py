@@ -6,6 +6,7 @@ import attrs
 
 from hermes.core.access_entry import AccessEntry
 from hermes.core.account import Account
+from hermes.core.dns_answer import Budget
 from hermes.core.findings import Findings
 
 
@@ -18,7 +19,7 @@ class Visit:
     login is demanded; ``entry`` is what connection control says about the peer. ``hello`` is the name that it gave, ``tls`` the
     protocol and cipher, ``account`` who has logged in; ``relays`` says by which rule the peer may relay without that, or is
     empty. ``counts`` and ``memory`` are for the checks: how often something has happened, and what they have to remember, by
-    names of their own.
+    names of their own. ``budget`` is what may be asked of the DNS before there is a message.
     """
 
     peer: str
@@ -33,6 +34,7 @@ class Visit:
     findings: Findings = attrs.field(factory=Findings)
     counts: dict[str, int] = attrs.field(factory=dict)
     memory: dict[str, object] = attrs.field(factory=dict)
+    budget: Budget = attrs.field(factory=Budget)
 
     @property
     def trusted(self) -> bool:

@@ -50,7 +50,9 @@ class ReferenceTests(SynchronousTestCase):
             form = (_TOP / INI_FILE).read_text().partition(f"#     [{section.name}]\n")[2].partition("\n\n")[0]
             keys = re.findall(r"^#     (\w+) =", form, flags=re.MULTILINE)
             self.assertEqual(keys, list(section.settings))
-            copied = re.sub(r"^#( {4})?", "", form, flags=re.MULTILINE).replace("addresses =", "addresses = 192.0.2.7")
+            copied = re.sub(r"^#( {4})?", "", form, flags=re.MULTILINE)
+            for key, value in (("addresses", "192.0.2.7"), ("zone", "list.example")):
+                copied = re.sub(f"^ *{key} =$", f" {key} = {value}", copied, flags=re.MULTILINE)
             settings = load(write_config(self, f"[{kind}:one]\n{copied}\n[{kind}:two]\n{copied}\n"))
             self.assertEqual(list(getattr(settings, kind)), ["one", "two"])
             self.assertIn(f"\n## `[{section.name}]`\n", markdown())

@@ -1,0 +1,84 @@
+"""``hermes dnsbl``: do the lists in the DNS work, and what do they say about somebody?"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from hermes.cli.asking import asked
+from hermes.cli.control_client import ask
+from hermes.cli.output import EXIT_REFUSED, Refused, config_option, json_option, say, say_json
+from hermes.config.loader import load
+from hermes.config.schema import Settings
+from hermes.net.resolver import Resolver
+from hermes.policy.dnsbl import dns_list
+from hermes.policy.dnsbl_examination import examine, look_up
+
+_COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.group()
+def dnsbl() -> None:
+    """Test and watch the lists of [dnsbl:NAME]."""
+
+
+@dnsbl.command()
+@click.argument("name", required=False)
+@click.option(
+    "--ip", "about", metavar="ADDRESS", help="What the lists say about this address (or, with lookup = domain, name)."
+)
+@config_option
+@json_option
+def test(name: str | None, about: str | None, config: str, as_json: bool) -> None:
+    """
+    See whether lists work; one, or all.
+
+    Asks for the entries that every list has for tests (RFC 5782).
+
+    A list that works has 127.0.0.2 and does not have 127.0.0.1. The server need not run. Exit code 1: a list cannot be used.
+    """
+    settings = load(config)
+    if name is not None and name not in settings.dnsbl:
+        known = ", ".join(settings.dnsbl) or "none at all"
+        raise Refused(f"There is no [dnsbl:{name}] in {settings.file}; there are: {known}")
+    rows = asked(settings, lambda resolver: _examined(settings, resolver, name, about)) if settings.dnsbl else []
+    if as_json:
+        say_json(rows)
+    elif not rows:
+        say("There are no lists: [dnsbl:NAME] in the configuration makes one.")
+    else:
+        for row in rows:
+            # click takes the color away where there is no terminal.
+            click.echo(click.style(f"{row['level']:<5}", fg=_COLORS[row["level"]]), nl=False)
+            say(f"{row['list']}: {row['text']}")
+    if any(row["level"] == "fail" for row in rows):
+        sys.exit(EXIT_REFUSED)
+
+
+async def _examined(
+    settings: Settings, resolver: Resolver, name: str | None, about: str | None
+) -> list[dict[str, str]]:
+    rows = []
+    for each, section in settings.dnsbl.items():
+        if name in (None, each):
+            one = dns_list(each, section)
+            result = await (examine(one, resolver) if about is None else look_up(one, resolver, about))
+            rows.append({"list": each, "level": result.level, "text": result.text})
+    return rows
+
+
+@dnsbl.command()
+@config_option
+@json_option
+def status(config: str, as_json: bool) -> None:
+    """Show how often the server has asked, and what came of it."""
+    counters = ask(load(config), "status")
+    lists = {key.removeprefix("dnsbl_"): value for key, value in counters.items() if key.startswith("dnsbl_")}
+    if as_json:
+        say_json(lists)
+    elif not lists:
+        say("The server asks no lists.")
+    else:
+        for name, line in lists.items():
+            say(f"{name}: {line}")

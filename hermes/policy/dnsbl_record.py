@@ -1,0 +1,115 @@
+"""How the lists in the DNS have answered: counters, and which of them is not worth asking at the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import attrs
+from twisted.logger import Logger
+
+#: A list that has been silent so often in a row is left alone for a while: each message would wait for it in vain.
+SILENCES = 5
+PAUSE_SECONDS = 60.0
+
+#: That a list refuses to answer is told again after an hour: it is news for as long as nobody does anything about it.
+WARNING_SECONDS = 3600.0
+
+
+@attrs.define
+class Record:
+    """The counters of one list since the start: questions, and what came of them; ``refusal`` is the last such answer."""
+
+    asked: int = 0
+    listed: int = 0
+    unanswered: int = 0
+    refused: int = 0
+    passed_over: int = 0
+    refusal: str = ""
+    silent_in_row: int = 0
+    paused_until: float = float("-inf")
+    warned_at: float = float("-inf")
+
+
+class Records:
+    """The counters of all lists, by name; they outlive a reload. ``seconds`` tells the time."""
+
+    _log = Logger()
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._records: dict[tuple[str, str], Record] = {}
+
+    def of(self, name: str, zone: str) -> Record:
+        """The counters of one list; of another zone under the same name they are others."""
+        return self._records.setdefault((name, zone), Record())
+
+    def keep(self, lists: Collection[tuple[str, str]]) -> None:
+        """Forget the lists that are not configured any more."""
+        self._records = {key: record for key, record in self._records.items() if key in lists}
+
+    def may_ask(self, record: Record) -> bool:
+        """False for a list that has been silent lately."""
+        if self._seconds() >= record.paused_until:
+            return True
+        record.passed_over += 1
+        return False
+
+    def silent(self, name: str, record: Record, reason: str, *, may_pause: bool) -> None:
+        """A list has not answered; ``may_pause`` says that this was the list's fault, and no stranger's."""
+        record.unanswered += 1
+        if not may_pause:
+            return
+        record.silent_in_row += 1
+        if record.silent_in_row >= SILENCES:
+            record.paused_until = self._seconds() + PAUSE_SECONDS
+            if record.silent_in_row == SILENCES:
+                self._log.warn(
+                    "The list [dnsbl:{name}] does not answer ({reason}): it is asked once a minute until it does",
+                    name=name,
+                    reason=reason,
+                )
+
+    def answered(self, record: Record) -> None:
+        """A list has answered, whatever it said."""
+        record.silent_in_row = 0
+
+    def refused(self, name: str, zone: str, record: Record, answer: str) -> None:
+        """A list does not want to be asked by us: that is told, and blocks nobody."""
+        record.refused += 1
+        record.refusal = answer
+        now = self._seconds()
+        if now - record.warned_at >= WARNING_SECONDS:
+            record.warned_at = now
+            self._log.warn(
+                "The list [dnsbl:{name}] cannot be used: {zone} answers {answer}, which means {meaning}",
+                name=name,
+                zone=zone,
+                answer=answer,
+                meaning=meaning_of_refusal(answer),
+            )
+
+    def describe(self) -> dict[str, str]:
+        """One line for each list."""
+        return {
+            name: f"asked {record.asked}, listed {record.listed}, unanswered {record.unanswered}, refused {record.refused}"
+            + (f" ({record.refusal}: {meaning_of_refusal(record.refusal)})" if record.refusal else "")
+            + (f", passed over {record.passed_over}" if record.passed_over else "")
+            for (name, _), record in self._records.items()
+        }
+
+
+#: What Spamhaus says with its answers in 127.255.255.0/24.
+_MEANINGS = {
+    "127.255.255.252": "that the zone is written wrong",
+    "127.255.255.254": "that it is not told to public resolvers: let [dns] nameservers name one of your own",
+    "127.255.255.255": "that it has been asked too often: it wants a subscription",
+}
+
+
+def meaning_of_refusal(answer: str) -> str:
+    """What an answer that is no listing says, for the administrator."""
+    if answer in _MEANINGS:
+        return _MEANINGS[answer]
+    if answer.startswith("127."):
+        return "that you may not ask: let [dns] nameservers name a resolver of your own, or subscribe"
+    return "that it is not the list that answers: its domain is gone, or the resolver makes up addresses"

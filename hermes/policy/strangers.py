@@ -1,0 +1,33 @@
+"""Who is checked at all: strangers are, and clients of ours and mail for the postmaster are not."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+
+from hermes.core.address import split
+from hermes.core.policy import Case
+from hermes.core.visit import Visit
+
+
+def is_stranger(visit: Visit) -> bool:
+    """True for a client about whom the DNS is asked: nobody who has logged in, may relay, is exempt, or is this machine."""
+    if visit.trusted or visit.submission:
+        return False
+    if visit.entry is not None and (visit.entry.exempt or visit.entry.unfiltered):
+        return False
+    return not _is_here(visit.peer)
+
+
+def is_for_postmaster(case: Case) -> bool:
+    """True for mail to the one who can help those that are refused by mistake (RFC 5321 4.5.1)."""
+    return case.recipient is not None and split(case.recipient.address)[0].lower() == "postmaster"
+
+
+@lru_cache(4096)
+def _is_here(peer: str) -> bool:
+    try:
+        return ip_address(peer).is_loopback
+    except ValueError:
+        # A UNIX socket; or a client whose front end does not know it, about whom nothing can be asked.
+        return True
