@@ -188,8 +188,12 @@ class IRelayManager(Interface):
 class IRouter(Interface):
     """Says by which way mail for an address goes."""
 
-    async def route(address: str) -> str:
-        """The destination as ``agent:next-hop``: ``local:ACCOUNT``, ``smarthost:NAME``, ``direct:DOMAIN``, ``none:REASON``."""
+    async def route(address: str, sender: str = "", account: str = "") -> str:
+        """
+        The destination as ``agent:next-hop``: ``local:ACCOUNT``, ``smarthost:NAME``, ``direct:DOMAIN``, ``none:REASON``.
+
+        ``sender`` is the reverse-path and ``account`` who sent it, or empty: smart hosts may be chosen by them.
+        """
 
 
 class IDeliveryAgent(Interface):
@@ -479,10 +483,16 @@ class IRelayPolicy(Interface):
     """Who may send where."""
 
     async def recipient(
-        address: str, *, peer: str, account: Account | None, authentication_required: bool, octets: int
+        address: str,
+        *,
+        peer: str,
+        account: Account | None,
+        authentication_required: bool,
+        octets: int,
+        sender: str = "",
     ) -> tuple[Verdict, str]:
         """
-        Judge a recipient: the verdict, and the destination when it is accepted.
+        Judge a recipient: the verdict, and the destination when it is accepted; ``sender`` is the reverse-path.
 
         Local recipients must exist and have room for ``octets`` (0: not known); others need an authenticated account or a
         peer that :meth:`relay_right` knows. The verdict is FITS where :meth:`room` may have to be asked when the size is known.

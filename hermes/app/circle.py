@@ -17,6 +17,7 @@ from hermes.app.rulebook import Rulebook
 from hermes.app.stores import Stores
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
+from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.account import Account
 from hermes.directory.cred import make_portal
 from hermes.directory.password_change import PasswordChange, PasswordRule
@@ -27,6 +28,7 @@ from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
 from hermes.services.reception import Premises, Reception
 from hermes.services.smarthost import SmarthostAgent
+from hermes.services.smarthosts import Smarthosts
 
 #: Local deliveries are made in groups by one thread: what one fsync can serve at once.
 LOCAL_DELIVERIES = 256
@@ -62,7 +64,16 @@ class Circle:
         self._now = now
         self._relay = relay
         self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception)
-        self.smarthost = SmarthostAgent(reactor, settings.smarthost, hostname, stores.reader, resolver)
+        smarthosts = smarthosts_of(settings)
+        self.smarthosts = Smarthosts(
+            {
+                name: SmarthostAgent(
+                    reactor, each, hostname, stores.reader, resolver, name=name, rate=stores.sending_rates.of(name)
+                )
+                for name, each in smarthosts.items()
+            },
+            {name: each.fallback for name, each in smarthosts.items()},
+        )
         self.direct = DirectAgent(
             reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=_own_addresses(settings)
         )
@@ -70,23 +81,26 @@ class Circle:
             "local": LocalDelivery(self.mailboxes, self.directory, stores.deposit_worker)
         }
         # Mail in the queue for a way that is not configured any more is routed anew.
-        if settings.smarthost.host:
-            self.agents["smarthost"] = self.smarthost
+        if smarthosts:
+            self.agents["smarthost"] = self.smarthosts
         if settings.direct.enabled:
             self.agents["direct"] = self.direct
         self.limits = {
             "local": Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES),
-            "smarthost": Concurrency(settings.smarthost.connections, settings.smarthost.connections),
+            "smarthost": Concurrency(
+                max(1, sum(each.connections for each in smarthosts.values())),
+                max((each.connections for each in smarthosts.values()), default=1),
+            ),
             "direct": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
         }
 
     def connections(self) -> list[dict[str, Any]]:
         """The connections to other servers that are open now."""
-        return [*self.smarthost.describe(), *self.direct.describe()]
+        return [*self.smarthosts.describe(), *self.direct.describe()]
 
     async def stop(self) -> None:
         """Take leave of the servers whose connections were kept."""
-        await self.smarthost.stop()
+        await self.smarthosts.stop()
         await self.direct.stop()
 
     def _reception(self, account: Account | None) -> IMessageDelivery:

@@ -212,6 +212,7 @@ class Explanation:
             account=None,
             authentication_required=self._submission,
             octets=question.size_octets,
+            sender=question.reverse_path or "",
         )
         resolution = await rulebook.directory.resolve(address)
         account = resolution.account.name if isinstance(resolution, Local) else ""
@@ -226,7 +227,7 @@ class Explanation:
             because = self._reasons.of("local")
             return Step("recipient", said, True, str(_OK), "local", "", because, next_hop, destination)
         right = rulebook.policy.relay_right(question.peer)
-        because = (*self._reasons.right(right), *self._reasons.of(f"agent.{agent}"))
+        because = (*self._reasons.right(right), *self._reasons.way(agent, next_hop))
         return Step("recipient", said, True, str(_OK), right, f"{question.peer} may relay", because, "", destination)
 
 

@@ -56,6 +56,18 @@ class Reasons:
             return (self._place(f"access:{name}", "addresses"), self._place(f"access:{name}", "relay"))
         return (self._place(kind, name),)
 
+    def way(self, agent: str, next_hop: str) -> tuple[str, ...]:
+        """The places of a way out: what chooses a smart host, and where its mail goes when it is not to be reached."""
+        section = f"smarthost:{next_hop}"
+        if agent != "smarthost" or next_hop not in self._loaded.settings.smarthosts:
+            return self.of(f"agent.{agent}")
+        keys = [
+            key
+            for key in ("senders", "recipients", "accounts", "host", "fallback")
+            if (section, key) in self._loaded.lines
+        ]
+        return tuple(self._place(section, key) for key in keys)
+
     def _place(self, section: str, key: str) -> str:
         line = self._loaded.lines.get((section, key))
         file = self._loaded.settings.file

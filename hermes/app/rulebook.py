@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from hermes.app.checks import Means, checks
 from hermes.config.schema import Settings
+from hermes.config.smarthost_rules import default_smarthost
 from hermes.core.dns_answer import Budget
 from hermes.core.visit import Visit
 from hermes.directory.directory import AccountSource, Directory
@@ -21,9 +22,7 @@ from hermes.policy.access import Access
 from hermes.policy.pipeline import Pipeline
 from hermes.policy.relay import RelayPolicy
 from hermes.queue.router import Router
-
-#: The name of the one smart host of the section ``[smarthost]``.
-SMARTHOST = "default"
+from hermes.queue.smarthost_choice import SmarthostRule
 
 
 class Rulebook:
@@ -57,7 +56,8 @@ class Rulebook:
         )
         self.router = Router(
             self.directory,
-            smarthost=SMARTHOST if settings.smarthost.host else "",
+            smarthost=default_smarthost(settings),
+            smarthosts=smarthost_rules(settings),
             direct_enabled=settings.direct.enabled,
             postmaster=hermes.postmaster,
         )
@@ -72,3 +72,12 @@ class Rulebook:
             relays=self.policy.relay_right(peer),
             budget=Budget(self._dns.lookups, self._dns.timeout),
         )
+
+
+def smarthost_rules(settings: Settings) -> list[SmarthostRule]:
+    """The smart hosts that choose their mail, in the order of the file."""
+    return [
+        SmarthostRule(name, each.senders, each.recipients, each.accounts)
+        for name, each in settings.smarthosts.items()
+        if each.chooses
+    ]

@@ -16,7 +16,6 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.conch.ssh.keys import BadKeyError
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
@@ -38,6 +37,7 @@ from hermes.config.listener import parse_listener
 from hermes.config.loader import load
 from hermes.config.places import control_socket
 from hermes.config.schema import Settings
+from hermes.config.smarthost_rules import smarthosts_of
 from hermes.net.descriptors import allow
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
@@ -190,9 +190,10 @@ class Server:
 
     def _allow_descriptors(self) -> None:
         """Ask the system for as many open files as the settings let in."""
-        limits, direct, smarthost = self.settings.limits, self.settings.direct, self.settings.smarthost
+        limits, direct = self.settings.limits, self.settings.direct
+        smarthosts = sum(each.connections for each in smarthosts_of(self.settings).values())
         # Each connection may have a message under way that is large enough to be a file.
-        wanted = 2 * limits.connections + direct.connections + smarthost.connections + MAX_RUNNING + DESCRIPTORS_BESIDE
+        wanted = 2 * limits.connections + direct.connections + smarthosts + MAX_RUNNING + DESCRIPTORS_BESIDE
         allowed = allow(wanted)
         if allowed < wanted:
             self._log.warn(
@@ -209,12 +210,7 @@ class Server:
     # Making the parts
 
     def _make_circle(self, settings: Settings) -> Circle:
-        try:
-            return Circle(settings, self._stores, self._reactor, self.now, lambda: self.relay)
-        except (OSError, SSL.Error) as error:
-            # All else that a circle is made of has been checked when the settings were read.
-            why = error.strerror if isinstance(error, OSError) else "there is no certificate in PEM form in it"
-            raise ValueError(f"[smarthost] authority: {settings.smarthost.authority}: {why}") from error
+        return Circle(settings, self._stores, self._reactor, self.now, lambda: self.relay)
 
     def _make_relay(self) -> RelayManager:
         settings, circle = self.settings, self._circle

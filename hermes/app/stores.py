@@ -22,6 +22,7 @@ from hermes.policy.dnsbl_record import Records
 from hermes.policy.offender_store import OffenderStore
 from hermes.policy.offenders import Offenders
 from hermes.services.mail_log import MailLog
+from hermes.services.sending_rate import SendingRates
 from hermes.spool.store import Spool
 
 #: Two passwords at once leave the other core, and the interpreter, to the mail.
@@ -42,6 +43,7 @@ class Stores(Module):
         self._reactor = reactor
         self.resolvers = Resolvers(reactor)
         self.lists = Records(reactor.seconds)
+        self.sending_rates = SendingRates(reactor.seconds)
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
         self._secret_file = secret_file(settings)

@@ -14,7 +14,7 @@ from hermes.cli import password
 from hermes.cli.output import Refused, say
 from hermes.cli.user import add_account
 from hermes.config import site
-from hermes.config.rules import domain_fault
+from hermes.config.host_names import domain_fault
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.directory.accounts import check_name

@@ -23,6 +23,7 @@ from hermes.config.greeting import greeting_lines
 from hermes.config.listener import parse_listener
 from hermes.config.places import accounts_file, control_socket, spool_directory
 from hermes.config.schema import Settings
+from hermes.config.smarthost_rules import default_smarthost, smarthosts_of
 from hermes.core import address
 from hermes.core.units import format_size
 from hermes.directory.accounts import AccountTable, Record, address_key, table_of
@@ -246,11 +247,16 @@ def _services(settings: Settings) -> Iterator[Finding]:
 
 
 def _sending(settings: Settings) -> Iterator[Finding]:
-    if settings.smarthost.host:
-        yield _ok("sending", f"mail for others goes through {settings.smarthost.host}:{settings.smarthost.port}")
-        if settings.smarthost.tls != "none" and not settings.smarthost.verify:
+    for name, smarthost in smarthosts_of(settings).items():
+        whose = "some mail" if smarthost.chooses else "mail"
+        if name != default_smarthost(settings) and not smarthost.chooses:
+            whose = "as a fall-back, mail"
+        yield _ok("sending", f"{whose} for others goes through {smarthost.host}:{smarthost.port}")
+        if smarthost.tls != "none" and not smarthost.verify and not smarthost.pin:
             yield _warn("sending", "the smart host's certificate is not verified: anybody in between can read along")
-    elif settings.direct.enabled:
+    if default_smarthost(settings):
+        return
+    if settings.direct.enabled:
         yield _ok("sending", "mail for others goes straight to their servers")
     else:
         yield _warn("sending", "mail for others cannot leave: set host in [smarthost], or enabled = yes in [direct]")

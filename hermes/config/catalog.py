@@ -79,7 +79,7 @@ def _documented() -> Iterator[Section]:
     for field in attrs.fields(Settings):
         repeated = field.metadata.get("repeated")
         if repeated is not None:
-            yield _section(f"{field.name}:NAME", repeated)
+            yield _section(f"{field.metadata.get('kind', field.name)}:NAME", repeated)
         elif field.name != "file" and field.default is not None:
             yield _section(field.name, field.default.factory)
 
@@ -93,6 +93,13 @@ SECTIONS: dict[str, Section] = {name: section for name, section in DOCUMENTED.it
 
 #: The sections that may be repeated, by what stands before the colon.
 REPEATED: dict[str, Section] = {name.partition(":")[0]: section for name, section in DOCUMENTED.items() if ":" in name}
+
+#: The field of the settings that holds the repeated sections of a kind: another one where there is a single section, too.
+FIELD_OF: dict[str, str] = {
+    field.metadata.get("kind", field.name): field.name
+    for field in attrs.fields(Settings)
+    if "repeated" in field.metadata
+}
 
 
 @lru_cache(4096)
@@ -112,14 +119,14 @@ def sections_of(settings: Settings) -> Iterator[Section]:
         if not colon:
             yield section
             continue
-        for label in getattr(settings, kind):
+        for label in getattr(settings, FIELD_OF[kind]):
             yield _section(f"{kind}:{label}", section.made_by)
 
 
 def value_of(settings: Settings, setting: Setting) -> Value:
     """The value of a setting; raise LookupError when it belongs to a repeated section that is not there."""
     kind, colon, label = setting.section.partition(":")
-    section = getattr(settings, kind)
+    section = getattr(settings, FIELD_OF[kind] if colon else kind)
     if colon:
         if label not in section:
             raise LookupError(f"there is no section [{setting.section}]")

@@ -18,6 +18,7 @@ import attrs
 
 from hermes.config import rules
 from hermes.config.catalog import (
+    FIELD_OF,
     REPEATED,
     SECTIONS,
     Section,
@@ -136,7 +137,8 @@ class _Reading:
             if colon and (section := section_named(name)) is not None:
                 repeated[kind][label] = self._made(section, known, data)
         hermes = attrs.evolve(made["hermes"], data=data)
-        return Settings(**{**made, **repeated, "hermes": rules.normalized(hermes)}, file=self._path)
+        fields = {FIELD_OF[kind]: sections for kind, sections in repeated.items()}
+        return Settings(**{**made, **fields, "hermes": rules.normalized(hermes)}, file=self._path)
 
     def _made(self, section: Section, known: Mapping[tuple[str, str], Value], data: str) -> Any:
         values = {

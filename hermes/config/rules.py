@@ -6,32 +6,24 @@ Each rule looks at settings that were understood and yields what it finds, in wo
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
 from hermes.config.access_rules import access_findings
-from hermes.config.catalog import SECTIONS
-from hermes.config.dns_rules import dns_findings, is_address
+from hermes.config.catalog import SECTIONS, sections_of, value_of
+from hermes.config.dns_rules import dns_findings
 from hermes.config.dnsbl_rules import dnsbl_findings
 from hermes.config.finding import Finding
+from hermes.config.host_names import domain_fault
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.schema import HermesSettings, Settings
 from hermes.config.sections.offenders import offenders_findings
 from hermes.config.smarthost_rules import smarthost_findings
 
-# sub-domain = Let-dig [Ldh-str]   (RFC 5321 4.1.2); a label has 63 octets at most (RFC 1035 2.3.4)
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.IGNORECASE | re.ASCII)
-
-#: RFC 5321 4.5.3.1.2 gives a domain 255 octets, of which the DNS leaves 253 to its text.
-_MAX_DOMAIN_OCTETS = 253
-
 _MAX_PORT = 65535
-
-# A name that is this machine on every machine (RFC 6761 6.3).
-_LOCALHOST = "localhost"
 
 
 def normalized(hermes: HermesSettings) -> HermesSettings:
@@ -52,48 +44,21 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from access_findings(settings)
     yield from offenders_findings(settings)
     yield from _front_ends(settings)
-    yield from _smarthost(settings)
     yield from smarthost_findings(settings)
     yield from dns_findings(settings)
     yield from dnsbl_findings(settings, domain_fault)
     yield from _queue(settings)
 
 
-def domain_fault(domain: str) -> str:
-    """Why a text is not a domain name, with a remedy; empty when it is one."""
-    if not domain:
-        return "a domain is missing: write one like example.org"
-    if not domain.isascii():
-        try:
-            return f"{domain!r} is not ASCII: write it as {domain.encode('idna').decode()}"
-        except UnicodeError:
-            return f"{domain!r} is not a domain name: write one like example.org"
-    labels = domain.split(".")
-    if len(domain) > _MAX_DOMAIN_OCTETS or not all(_LABEL.match(label) for label in labels):
-        return f"{domain!r} is not a domain name: write one like example.org"
-    # A last label of digits alone is an address, never a name (RFC 1123 2.1).
-    if labels[-1].isdigit():
-        return f"{domain!r} is an address: write a name like mail.example.org"
-    return ""
-
-
-def is_loopback_host(host: str) -> bool:
-    """True when a host name or address is surely this machine, whatever the DNS says."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") == _LOCALHOST
-
-
 def _counts(settings: Settings) -> Iterator[Finding]:
-    for section in SECTIONS.values():
+    for section in sections_of(settings):
         for setting in section.settings.values():
-            value = getattr(getattr(settings, section.name), setting.key)
+            value: Any = value_of(settings, setting)
             about = ((section.name, setting.key),)
             if setting.key == "port":
                 if not 1 <= value <= _MAX_PORT:
                     yield Finding(about, f"{value} is not a port: ports go from 1 to {_MAX_PORT}")
-            elif setting.kind in ("number", "time") and value < 1:
+            elif setting.kind in ("number", "time") and value < 1 and setting.default:
                 yield Finding(about, "0 would stop everything: write 1 or more")
             elif setting.kind == "times" and not all(value):
                 yield Finding(about, "a time of 0 stands in the list: write 1s or more")
@@ -108,9 +73,6 @@ def _names(settings: Settings) -> Iterator[Finding]:
     for domain in hermes.domains:
         if fault := domain_fault(domain):
             yield Finding((("hermes", "domains"),), fault)
-    host = settings.smarthost.host
-    if host and not is_address(host) and (fault := domain_fault(host.rstrip("."))):
-        yield Finding((("smarthost", "host"),), fault)
 
 
 def _postmaster(settings: Settings) -> Iterator[Finding]:
@@ -202,18 +164,6 @@ def _front_ends(settings: Settings) -> Iterator[Finding]:
     if settings.pop3.front_ends and not settings.pop3.proxy_protocol:
         text = "POP3 has no other way to say who a client is: write proxy_protocol = yes, or remove them"
         yield Finding((("pop3", "front_ends"), ("pop3", "proxy_protocol")), text)
-
-
-def _smarthost(settings: Settings) -> Iterator[Finding]:
-    smarthost = settings.smarthost
-    username, password = ("smarthost", "username"), ("smarthost", "password")
-    if smarthost.username and not smarthost.password:
-        yield Finding((password, username), "a username needs a password: set both together; password may be file:PATH")
-    if smarthost.password and not smarthost.username:
-        yield Finding((username, password), "a password needs a username: set both together, or remove the password")
-    if smarthost.password and smarthost.tls == "none" and not is_loopback_host(smarthost.host):
-        text = "a password must not travel in the clear: write starttls or implicit, or remove username and password"
-        yield Finding((("smarthost", "tls"), password, ("smarthost", "host")), text)
 
 
 def _queue(settings: Settings) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
-from hermes.config.sections.smarthost import SmarthostSettings
+from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
 from hermes.config.setting import Network, setting
 from hermes.core.address_range import AddressRange
 
@@ -294,6 +294,9 @@ class Settings:
     access: Mapping[str, AccessSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": AccessSettings})
     offenders: OffendersSettings = attrs.field(factory=OffendersSettings)
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
+    smarthosts: Mapping[str, NamedSmarthostSettings] = attrs.field(
+        factory=dict, hash=False, metadata={"repeated": NamedSmarthostSettings, "kind": "smarthost"}
+    )
     direct: DirectSettings = attrs.field(factory=DirectSettings)
     dns: DNSSettings = attrs.field(factory=DNSSettings)
     dnsbl: Mapping[str, DNSBLSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DNSBLSettings})

@@ -27,7 +27,8 @@ class Outcome:
     ``reason`` is for people and complete without the rest; ``reply`` holds the other server's words where there were any;
     ``status`` is the enhanced status code for the report; ``host`` and ``address`` say who was spoken to (name, and
     ``address:port``); ``tls`` says under which protocol and cipher; ``dsn_passed`` that the other server accepted the DSN
-    parameters and so owes the sender a report of success (RFC 3461 5.2.2).
+    parameters and so owes the sender a report of success (RFC 3461 5.2.2). ``smarthost`` names the smart host that was used;
+    ``wait_seconds`` says when a deferred recipient may be tried again, where that is known: it was no attempt then.
     """
 
     result: Result
@@ -38,6 +39,8 @@ class Outcome:
     address: str | None = None
     tls: str | None = None
     dsn_passed: bool = False
+    smarthost: str | None = None
+    wait_seconds: float | None = None
 
     @classmethod
     def deferred(cls, reason: str, status: str = "4.0.0", **more: str | Reply | None) -> Outcome:

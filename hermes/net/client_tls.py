@@ -7,8 +7,10 @@ certificate will do, because the other choice is no TLS at all; it never fails o
 
 from __future__ import annotations
 
+import hashlib
 from ipaddress import ip_address
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
 from service_identity import CertificateError, VerificationError
@@ -63,14 +65,16 @@ class TLSAttempt:
     """
     TLS for one connection, to be given to ``transport.startTLS``.
 
-    ``name`` is who the server must be, and goes along as SNI unless it is an address. Afterwards :attr:`problem` says in
-    words what was wrong with the certificate, when it was that.
+    ``name`` is who the server must be, and goes along as SNI unless it is an address. With ``pins`` it must have one of these
+    public keys (SHA-256 of its SubjectPublicKeyInfo), and nothing else of the certificate matters. Afterwards :attr:`problem`
+    says in words what was wrong with the certificate, when it was that.
     """
 
-    def __init__(self, context: SSL.Context, name: str, *, verify: bool) -> None:
+    def __init__(self, context: SSL.Context, name: str, *, verify: bool, pins: frozenset[bytes] = frozenset()) -> None:
         self._context = context
         self._name = name
-        self._verify = verify
+        self._verify = verify and not pins
+        self._pins = pins
         self._connection: SSL.Connection | None = None
         self.problem: str | None = None
 
@@ -92,8 +96,13 @@ class TLSAttempt:
         return bool(ok)
 
     def check_name(self) -> bool:
-        """After the handshake: whether the certificate is for the name, when that has to be (RFC 6125)."""
+        """After the handshake: whether the certificate is for the name (RFC 6125) or has the key, when that has to be."""
         connection = self._connection
+        if self._pins and connection is not None:
+            pin = _pin(connection)
+            if pin not in self._pins:
+                self.problem = f"its public key has the SHA-256 {pin.hex() or 'of nothing'}, which pin does not name"
+            return self.problem is None
         if not self._verify or connection is None:
             return True
         try:
@@ -126,6 +135,15 @@ class TLSAttempt:
         if connection is None:
             return "TLS"
         return f"{connection.get_protocol_version_name()} {connection.get_cipher_name()}"
+
+
+def _pin(connection: SSL.Connection) -> bytes:
+    """The SHA-256 of the server's public key; empty without a certificate."""
+    certificate = connection.get_peer_certificate()
+    if certificate is None:
+        return b""
+    key = certificate.to_cryptography().public_key()
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
 def _anything_goes(connection: SSL.Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:

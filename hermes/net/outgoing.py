@@ -61,7 +61,8 @@ class Approach:
     """
     How to open sessions: ``hostname`` is our name; ``context`` is needed unless ``tls`` is NONE.
 
-    ``verify`` wants the certificate to be valid for the host's name; ``nonce`` makes one for SCRAM.
+    ``verify`` wants the certificate to be valid for the host's name; ``pins`` are the public keys of which it must have one
+    instead; ``nonce`` makes one for SCRAM.
     """
 
     hostname: str
@@ -70,6 +71,7 @@ class Approach:
     verify: bool = False
     login: Login | None = None
     nonce: Callable[[], str] = _fresh_nonce
+    pins: frozenset[bytes] = frozenset()
 
 
 class _SessionFactory(Factory):
@@ -132,7 +134,7 @@ def _words(error: Exception) -> str:
 async def _prepare(session: ClientSession, target: Target, approach: Approach) -> Setback | None:
     context = approach.context
     if approach.tls is TLSMode.IMPLICIT and context is not None:
-        attempt = TLSAttempt(context, target.host, verify=approach.verify)
+        attempt = TLSAttempt(context, target.host, verify=approach.verify, pins=approach.pins)
         setback = await session.start_tls(attempt, implicit=True)
         if setback is not None:
             return setback
@@ -153,7 +155,7 @@ async def _start_tls(
             return None
         reason = f"{target.host} does not offer STARTTLS, which is required"
         return Refused(Stage.STARTTLS, session.peer.deferred(reason, "4.7.4"))
-    setback = await session.start_tls(TLSAttempt(context, target.host, verify=approach.verify))
+    setback = await session.start_tls(TLSAttempt(context, target.host, verify=approach.verify, pins=approach.pins))
     if isinstance(setback, Refused) and setback.stage is Stage.STARTTLS:
         if not required:
             return None  # RFC 3207 4: 454 leaves the session as it was, and so it goes on in the clear

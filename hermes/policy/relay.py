@@ -53,7 +53,14 @@ class RelayPolicy:
         self._settings = settings
 
     async def recipient(
-        self, address: str, *, peer: str, account: Account | None, authentication_required: bool, octets: int
+        self,
+        address: str,
+        *,
+        peer: str,
+        account: Account | None,
+        authentication_required: bool,
+        octets: int,
+        sender: str = "",
     ) -> tuple[Verdict, str]:
         """Judge a recipient: the verdict, and the destination when it is accepted."""
         if authentication_required and account is None:
@@ -76,7 +83,7 @@ class RelayPolicy:
             case Remote(domain=elsewhere):
                 if account is None and not self.relay_right(peer):
                     return Verdict(_NO_RELAY, "relay.denied", f"{elsewhere} is not ours, {peer} is not trusted"), ""
-                return await self._routed(address)
+                return await self._routed(address, sender, account.name if account is not None else "")
 
     async def room(self, address: str, octets: int) -> Verdict:
         """Judge again whether an accepted local recipient has room for ``octets``."""
@@ -94,8 +101,8 @@ class RelayPolicy:
             return await self._routed(responsible)
         return _NO_POSTMASTER, ""
 
-    async def _routed(self, address: str) -> tuple[Verdict, str]:
-        destination = await self._router.route(address)
+    async def _routed(self, address: str, sender: str = "", account: str = "") -> tuple[Verdict, str]:
+        destination = await self._router.route(address, sender, account)
         agent, _, reason = destination.partition(":")
         if agent == "none":
             # RFC 3463 3.5: X.4.4, unable to route. For good: a server that sends nothing to others has been set up so, and a

@@ -186,10 +186,11 @@ class Dispatcher:
     async def _route(self, active: ActiveMessage) -> None:
         """Find the ways anew: the configuration or the directory may have changed since."""
         stored = {}
+        sender, account = active.message.envelope.reverse_path, active.message.origin.account or ""
         for recipient in active.message.recipients:
             stored[recipient.ordinal] = recipient.destination
             try:
-                recipient.destination = await self._router.route(recipient.address)
+                recipient.destination = await self._router.route(recipient.address, sender, account)
             except CancelledError:
                 raise
             except Exception:

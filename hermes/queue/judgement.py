@@ -118,9 +118,13 @@ class Judge:
         now: float,
         delays_reported: int,
     ) -> None:
-        attempts = recipient.attempts + 1
         settings = self._settings
-        at = next_attempt_at(now, attempts, settings.retry, self._stray(), message.accepted_at, settings.expire)
+        if outcome.wait_seconds is not None:
+            attempts = recipient.attempts
+            at = min(now + outcome.wait_seconds, max(now, message.accepted_at + settings.expire))
+        else:
+            attempts = recipient.attempts + 1
+            at = next_attempt_at(now, attempts, settings.retry, self._stray(), message.accepted_at, settings.expire)
         judgement.settlements.append(Postponed(recipient.ordinal, attempts, at, outcome.reason, delays_reported))
         judgement.events.append(_event(Kind.DEFERRED, message, recipient, outcome, now, at))
 
@@ -176,6 +180,8 @@ def _event(
         facts["host"] = outcome.host
     if outcome.address is not None:
         facts["address"] = outcome.address
+    if outcome.smarthost is not None:
+        facts["smarthost"] = outcome.smarthost
     if outcome.tls is not None:
         facts["tls"] = outcome.tls
     if outcome.reply is not None:

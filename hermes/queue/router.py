@@ -16,6 +16,7 @@ from hermes.core.account import Local, Remote, Unknown
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
 from hermes.interfaces import IDeliveryAgent, IDirectory, IRouter
+from hermes.queue.smarthost_choice import SmarthostRule, choose
 
 #: The agent of mail without a way.
 NO_WAY = "none"
@@ -40,19 +41,27 @@ class Router:
     """
     Routes by the directory and the configured ways out; a smart host comes before direct delivery.
 
-    ``smarthost`` is the name of the smart host, or empty; ``postmaster`` the address of the person in charge, or empty.
+    The first of ``smarthosts`` that takes a message has it; ``smarthost`` is the name of the one for all others, or empty;
+    ``postmaster`` the address of the person in charge, or empty.
     """
 
     def __init__(
-        self, directory: IDirectory, *, smarthost: str = "", direct_enabled: bool = False, postmaster: str = ""
+        self,
+        directory: IDirectory,
+        *,
+        smarthost: str = "",
+        smarthosts: Sequence[SmarthostRule] = (),
+        direct_enabled: bool = False,
+        postmaster: str = "",
     ) -> None:
         self._directory = directory
         self._smarthost = smarthost
+        self._smarthosts = smarthosts
         self._direct_enabled = direct_enabled
         self._postmaster = postmaster
 
-    async def route(self, address: str) -> str:
-        """The destination for an address."""
+    async def route(self, address: str, sender: str = "", account: str = "") -> str:
+        """The destination for an address, of a message from this reverse-path and account."""
         local_part, domain = addresses.split(address)
         is_postmaster = local_part.lower() == _POSTMASTER
         if is_postmaster and not domain:
@@ -61,6 +70,8 @@ class Router:
         if isinstance(resolution, Unknown) and is_postmaster:
             # Mail for the postmaster is never refused at a domain of ours (RFC 5321 4.5.1).
             return await self._to_postmaster()
+        if isinstance(resolution, Remote) and (name := choose(self._smarthosts, address, sender, account)):
+            return f"smarthost:{name}"
         return self._destination(resolution)
 
     async def _to_postmaster(self) -> str:

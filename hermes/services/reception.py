@@ -89,6 +89,7 @@ class Reception:
             account=self.account,
             authentication_required=transaction.submission,
             octets=transaction.size_octets,
+            sender=transaction.reverse_path,
         )
         if verdict.accepted:
             said = await self._judged(Stage.RECIPIENT, transaction, command, recipient)

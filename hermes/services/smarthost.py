@@ -1,5 +1,5 @@
 """
-The smart host (Mercury's module C): everything that is not for us goes through one other server.
+One smart host (Mercury's module C): a server that takes mail for others from us.
 
 Whatever is wrong with our own side of it (the password, the certificate's authority, a name that cannot be found) only delays
 mail: the configuration can be mended, and then it goes out.
@@ -13,9 +13,11 @@ from typing import Any
 import attrs
 from OpenSSL import SSL
 from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from hermes.config.sections.smarthost import SmarthostSettings
+from hermes.config.smarthost_rules import DEFAULT_NAME, pin_of
 from hermes.core.dns_answer import Status
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
@@ -27,6 +29,7 @@ from hermes.net.resolver import Resolver
 from hermes.protocols.sasl_login import Login
 from hermes.protocols.smtp.client_events import Stage
 from hermes.services.connection_cache import ConnectionCache
+from hermes.services.sending_rate import MINUTE, Excess, RateLimits, SendingRate
 from hermes.services.transfer import Consignment, Transfer
 
 #: After a wrong password no other login is tried for so long: each one counts towards a lock of the account.
@@ -38,47 +41,108 @@ _ABOUT_US = frozenset({530, 534, 535, 538})
 
 @implementer(IDeliveryAgent)
 class SmarthostAgent:
-    """Delivers to ``smarthost:NAME`` as ``settings`` say. Raises when the file of the authority cannot be used."""
+    """
+    Delivers to ``smarthost:NAME`` as ``settings`` say; ``rate`` counts what it was given, also before the last reload.
+
+    Raises ValueError, for the administrator, when the file of the authority cannot be used.
+    """
 
     def __init__(
-        self, reactor: Any, settings: SmarthostSettings, hostname: str, reader: IContentReader, resolver: Resolver
+        self,
+        reactor: Any,
+        settings: SmarthostSettings,
+        hostname: str,
+        reader: IContentReader,
+        resolver: Resolver,
+        *,
+        name: str = DEFAULT_NAME,
+        rate: SendingRate | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._resolver = resolver
+        self._name = name
+        self._rate = rate or SendingRate(reactor.seconds)
+        self._limits = RateLimits(
+            settings.messages_per_minute,
+            settings.messages_per_hour,
+            settings.messages_per_day,
+            settings.recipients_per_day,
+        )
         mode = TLSMode(settings.tls)
         mechanisms = tuple(name.upper() for name in settings.auth)
         login = Login(settings.username, settings.password, mechanisms=mechanisms) if settings.username else None
-        self._approach = Approach(hostname, mode, self._context(mode, settings), settings.verify, login)
+        pins = frozenset(octets for pin in settings.pin if (octets := pin_of(pin)) is not None)
+        self._approach = Approach(hostname, mode, self._context(mode), settings.verify, login, pins=pins)
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)
         self._transfer = Transfer(reader, self._connections, self._open)
         self._login_refused: Setback | None = None
         self._login_refused_until = 0.0
 
-    @staticmethod
-    def _context(mode: TLSMode, settings: SmarthostSettings) -> SSL.Context | None:
+    def _context(self, mode: TLSMode) -> SSL.Context | None:
+        settings = self._settings
         if mode is TLSMode.NONE or not settings.host:
             return None  # the system's authorities take time to read and megabytes to keep
-        return verifying_context(settings.authority) if settings.verify else opportunistic_context()
+        if settings.pin or not settings.verify:
+            return opportunistic_context()
+        try:
+            return verifying_context(settings.authority)
+        except (OSError, SSL.Error) as error:
+            why = error.strerror if isinstance(error, OSError) else "there is no certificate in PEM form in it"
+            section = "smarthost" if self._name == DEFAULT_NAME else f"smarthost:{self._name}"
+            raise ValueError(f"[{section}] authority: {settings.authority}: {why}") from error
 
     async def deliver(
         self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
     ) -> list[Outcome]:
-        """Hand the message to the smart host; ``next_hop`` is its name in the settings, of which there is one."""
+        """Hand the message to the smart host; ``next_hop`` is its name in the settings."""
+        consignment = Consignment(message, recipients)
+        await self.carry(consignment)
+        return consignment.result()
+
+    async def carry(self, consignment: Consignment) -> None:
+        """Offer those who are waiting to this host; who is waiting afterwards may be offered to another one."""
+        before = list(consignment.outcomes)
+        excess = await self._wait_for_room(len(consignment.waiting))
+        if excess is not None:
+            reason = f"the smart host {self._name} gets no more than {excess.limit}: the message waits for its turn"
+            # RFC 3463 3.5: 4.4.5, mail system congestion.
+            later = Outcome.deferred(reason, "4.4.5", host=self._settings.host)
+            consignment.set_back(attrs.evolve(later, wait_seconds=excess.wait_seconds))
+            consignment.waiting.clear()
+        else:
+            await self._carry(consignment)
+        for position, outcome in enumerate(consignment.outcomes):
+            if outcome is not None and outcome is not before[position]:
+                consignment.outcomes[position] = attrs.evolve(_only_delayed(outcome), smarthost=self._name)
+
+    async def _wait_for_room(self, recipients: int) -> Excess | None:
+        """A minute is waited for here, so that mail flows as fast as it may; longer times are waited for in the queue."""
+        waited = 0.0
+        while (excess := self._rate.take(self._limits, recipients)) is not None:
+            if waited + excess.wait_seconds > MINUTE:
+                return excess
+            waited += excess.wait_seconds
+            await deferLater(self._reactor, excess.wait_seconds)
+        return None
+
+    async def _carry(self, consignment: Consignment) -> None:
         host = self._settings.host
+        wanted = len(consignment.waiting)
         answer = await self._resolver.host_addresses(host)
         if answer.status is not Status.FOUND:
             reason = f"the smart host {host} cannot be found: {answer.reason}"
-            return [Outcome.deferred(reason, "4.4.3", host=host)] * len(recipients)
-        targets = [Target(host, address, self._settings.port) for address in answer.values]
-        consignment = Consignment(message, recipients)
-        await self._slots.acquire()
-        try:
-            await self._transfer.run(targets, consignment)
-        finally:
-            self._slots.release()
-        return [_only_delayed(outcome) for outcome in consignment.result()]
+            consignment.set_back(Outcome.deferred(reason, "4.4.3", host=host))
+        else:
+            targets = [Target(host, address, self._settings.port) for address in answer.values]
+            await self._slots.acquire()
+            try:
+                await self._transfer.run(targets, consignment)
+            finally:
+                self._slots.release()
+        if len(consignment.waiting) == wanted:
+            self._rate.take_back(wanted)
 
     def describe(self) -> list[dict[str, Any]]:
         """The open connections."""

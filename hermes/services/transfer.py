@@ -34,12 +34,14 @@ class Consignment:
     A message on its way to some recipients.
 
     ``outcomes`` holds what is known of each; ``waiting`` lists those (by position) that may still be tried, here or elsewhere.
+    ``shut`` says that no other address of this host may be tried.
     """
 
     message: QueuedMessage
     recipients: Sequence[QueuedRecipient]
     outcomes: list[Outcome | None] = attrs.field(init=False)
     waiting: list[int] = attrs.field(init=False)
+    shut: bool = attrs.field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
         self.outcomes = [None] * len(self.recipients)
@@ -82,7 +84,7 @@ class Transfer:
         for target in targets:
             while await self._visit(target, consignment):
                 pass  # the connection was used up, or had gone stale: this target has not had its say
-            if not consignment.waiting:
+            if not consignment.waiting or consignment.shut:
                 return
 
     async def _visit(self, target: Target, consignment: Consignment) -> bool:
@@ -92,8 +94,11 @@ class Transfer:
             session = await self._open_session(target)
             if not isinstance(session, ClientSession):
                 consignment.set_back(session.outcome)
-                if session.stage is Stage.LOGIN or session.outcome.status == LOOP:
-                    # Every address of the host has the same accounts; and behind ourselves nobody may be tried (RFC 5321 5.1).
+                if session.stage is Stage.LOGIN:
+                    # Every address of the host has the same accounts.
+                    consignment.shut = True
+                if session.outcome.status == LOOP:
+                    # Behind ourselves nobody may be tried (RFC 5321 5.1).
                     consignment.waiting.clear()
                 return False
             self._connections.opened(target, session)

@@ -168,6 +168,30 @@ class ExplainTests(CommandTestCase):
         (step,) = self.steps("--ip", "192.0.2.99", "--server", "pop3")
         self.assertEqual(step["reply"], "+OK Connection accepted")
 
+    def test_chosen_smarthost(self) -> None:
+        """Which smart host takes the message, by which of its settings, and what comes after it."""
+        more = (
+            "[smarthost:backup]\nhost = backup.example.com\n"
+            "[smarthost:sales]\nhost = smtp.example.com\nsenders = sales@example.org\nfallback = backup\n"
+            "[smarthost]\nhost = relay.example.com\n"
+        )
+        Path(self.config).write_text(Path(self.config).read_text() + more)
+        words = ("--ip", "192.0.2.1", "--to", "x@example.net", "--from")
+        step = self.steps(*words, "sales@example.org")[-1]
+        self.assertEqual(step["destination"], "smarthost:sales")
+        sales = self.line("[smarthost:sales]")
+        self.assertEqual(
+            step["because"][-3:],
+            [
+                f"{self.config}:{sales + 2} [smarthost:sales] senders",
+                f"{self.config}:{sales + 1} [smarthost:sales] host",
+                f"{self.config}:{sales + 3} [smarthost:sales] fallback",
+            ],
+        )
+        step = self.steps(*words, "anna@example.org")[-1]
+        self.assertEqual(step["destination"], "smarthost:default")
+        self.assertTrue(step["because"][-1].endswith("[smarthost] host"), step)
+
     def test_relaying(self) -> None:
         """What gives the right to relay is named with its line, and the way the mail would go."""
         self.run_hermes("config", "set", "-c", self.config, "smarthost.host", "smtp.example.com")

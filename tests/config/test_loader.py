@@ -162,7 +162,7 @@ class ProblemTests(SynchronousTestCase):
         self.assertEqual(
             self.problems_of("[SMTP]\nlisten = *:25\n"), ["config.ini:1: [SMTP]: unknown section; did you mean [smtp]?"]
         )
-        self.assertIn("[smarthost]", self.problems_of("[smarthost:second]\nhost = x\n")[0])
+        self.assertIn("[smtp]", self.problems_of("[smtp:second]\nhost = x\n")[0])
         self.assertIn("there are [hermes]", self.problems_of("[zzzzzz]\n")[0])
 
     def test_all_at_once(self) -> None:

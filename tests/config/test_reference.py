@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.catalog import DOCUMENTED, REPEATED, SECTIONS
+from hermes.config.catalog import DOCUMENTED, FIELD_OF, REPEATED, SECTIONS
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 from hermes.config.reference import INI_FILE, KINDS, MARKDOWN_FILE, config_ini, markdown
@@ -51,10 +51,15 @@ class ReferenceTests(SynchronousTestCase):
             keys = re.findall(r"^#     (\w+) =", form, flags=re.MULTILINE)
             self.assertEqual(keys, list(section.settings))
             copied = re.sub(r"^#( {4})?", "", form, flags=re.MULTILINE)
-            for key, value in (("addresses", "192.0.2.7"), ("zone", "list.example")):
+            for key, value in (
+                ("addresses", "192.0.2.7"),
+                ("zone", "list.example"),
+                ("host", "r.test"),
+                ("senders", "a.test"),
+            ):
                 copied = re.sub(f"^ *{key} =$", f" {key} = {value}", copied, flags=re.MULTILINE)
             settings = load(write_config(self, f"[{kind}:one]\n{copied}\n[{kind}:two]\n{copied}\n"))
-            self.assertEqual(list(getattr(settings, kind)), ["one", "two"])
+            self.assertEqual(list(getattr(settings, FIELD_OF[kind])), ["one", "two"])
             self.assertIn(f"\n## `[{section.name}]`\n", markdown())
 
     def test_kinds(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.config.errors import ConfigError
+from hermes.config.host_names import domain_fault
 from hermes.config.loader import load
-from hermes.config.rules import domain_fault
 from hermes.config.sections.smarthost import AUTH_NAMES
 from hermes.protocols.sasl_client import MECHANISMS
 from tests.support.configuration import write_config
@@ -125,6 +125,51 @@ class RulesTests(SynchronousTestCase):
         for host in ("127.0.0.1", "::1", "localhost", "Localhost."):
             self.accepted(text.format(host))
         self.accepted("[smarthost]\nhost = r.test\ntls = none\n")
+
+    NAMED = "[smarthost:one]\nhost = r.test\n"
+
+    def test_named_smarthosts(self) -> None:
+        """Every named smart host has a server; ports, logins and limits are looked at as in [smarthost]."""
+        self.accepted(self.NAMED)
+        self.refused("[smarthost:one]\nsenders = a.test\n", ":1: [smarthost:one] host: is missing")
+        self.refused("[smarthost:default]\nhost = r.test\n", "choose another")
+        self.refused(self.NAMED + "port = 0\n", ":3: [smarthost:one] port: 0 is not a port")
+        self.refused(self.NAMED + "connections = 0\n", ":3: [smarthost:one] connections: 0 would stop everything")
+        self.refused(self.NAMED + "username = u\n", ":1: [smarthost:one] password:")
+        self.refused(self.NAMED + "tls = none\nusername = u\npassword = p\n", "in the clear")
+        self.accepted(self.NAMED + "messages_per_minute = 0\nmessages_per_day = 2000\n")
+
+    def test_smarthost_patterns(self) -> None:
+        """Senders and recipients are patterns; accounts are names."""
+        self.refused(self.NAMED + "senders = joe@\n", ":3: [smarthost:one] senders: 'joe@' names no addresses")
+        self.refused(self.NAMED + "recipients = a*b.test\n", ":3: [smarthost:one] recipients:")
+        self.accepted(self.NAMED + "senders = <>, joe@a.test\nrecipients = *.a.test\naccounts = joe, printer\n")
+        self.refused("[smarthost]\nsenders = a.test\n", "belongs to [smarthost:NAME]")
+
+    def test_one_smarthost_for_all(self) -> None:
+        """Two that ask for nothing contradict one another, unless one is a fall-back; it may stand first."""
+        two = "[smarthost:two]\nhost = s.test\n"
+        self.refused(self.NAMED + two, ":3: [smarthost:two] senders: [smarthost:one] is for all mail already")
+        self.refused("[smarthost]\nhost = t.test\n" + self.NAMED, "[smarthost] is for all mail already")
+        self.accepted(self.NAMED + two + "recipients = a.test\n")
+        self.accepted(self.NAMED + two + "fallback = one\n")
+        self.accepted("[smarthost]\nhost = t.test\nfallback = one, two\n" + self.NAMED + two)
+
+    def test_fallbacks(self) -> None:
+        """A fall-back is another smart host that there is."""
+        self.refused(self.NAMED + "fallback = on\n", ":3: [smarthost:one] fallback:", "did you mean one?")
+        self.refused(self.NAMED + "fallback = backup\n", "write [smarthost:backup]")
+        self.refused(self.NAMED + "fallback = one\n", "cannot take its own place")
+        self.accepted("[smarthost]\nhost = t.test\n" + self.NAMED + "senders = a.test\nfallback = default\n")
+
+    def test_pins(self) -> None:
+        """A pin is a SHA-256 in digits or base64, and needs TLS."""
+        digits, colons = "ab" * 32, ":".join(["AB"] * 32)
+        base64 = "A" * 43 + "="
+        self.accepted(self.NAMED + f"pin = {digits}, {colons}, {base64}\n")
+        for pin in ("ab" * 31, "xy" * 32, "A" * 44, "A" * 42 + "==", "sha256"):
+            self.refused(self.NAMED + f"pin = {pin}\n", ":3: [smarthost:one] pin:", "is not a SHA-256")
+        self.refused(self.NAMED + f"tls = none\npin = {digits}\n", "without TLS there is no certificate")
 
     def test_smarthost_auth(self) -> None:
         """The ways of logging in are known by name, in any case of letters."""

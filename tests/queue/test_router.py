@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -9,6 +10,7 @@ from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent, IRouter
 from hermes.queue.discard import Discard
 from hermes.queue.router import DISABLED, NO_POSTMASTER, NO_SUCH_ADDRESS, NO_WAY_OUT, UNROUTED, NoWay, Router
+from hermes.queue.smarthost_choice import SmarthostRule
 from tests.support.queue_site import Site, SmallDirectory
 
 
@@ -45,6 +47,19 @@ class RouterTests(SynchronousTestCase):
         self.directory.disabled.add("carol")
         self.assertEqual(self.route("nobody@example.org", direct=True), NO_SUCH_ADDRESS)
         self.assertEqual(self.route("carol@example.org", direct=True), DISABLED)
+
+    def test_chosen_smarthost(self) -> None:
+        """A smart host that asks for this sender, recipient or account comes before the one for all; never for local mail."""
+        rules = [SmarthostRule("sales", senders=("sales@example.org",)), SmarthostRule("fax", accounts=("fax",))]
+        router = Router(self.directory, smarthost="default", smarthosts=rules, direct_enabled=True)
+        for address, sender, account, destination in (
+            ("x@example.net", "sales@example.org", "", "smarthost:sales"),
+            ("x@example.net", "joe@example.org", "fax", "smarthost:fax"),
+            ("x@example.net", "joe@example.org", "joe", "smarthost:default"),
+            ("bob@example.org", "sales@example.org", "fax", "local:bob"),
+        ):
+            route = Deferred.fromCoroutine(router.route(address, sender, account))
+            self.assertEqual(self.successResultOf(route), destination)
 
     def test_postmaster(self) -> None:
         """Mail for the postmaster reaches the person in charge, with and without a domain, in any case (RFC 5321 4.5.1)."""

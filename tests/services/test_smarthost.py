@@ -45,11 +45,13 @@ class SmarthostCase(TestCase):
         self.peers.append(peer)
         return peer
 
-    def agent(self, peer: SMTPPeer, reader: Reader | None = None, **settings: Any) -> SmarthostAgent:
+    def agent(
+        self, peer: SMTPPeer, reader: Reader | None = None, name: str = "default", **settings: Any
+    ) -> SmarthostAgent:
         """An agent that sends to it."""
         settings = {"host": HOST, "port": peer.port, "tls": "none", **settings}
         agent = SmarthostAgent(
-            reactor, SmarthostSettings(**settings), "client.example.org", reader or Reader(), self.names
+            reactor, SmarthostSettings(**settings), "client.example.org", reader or Reader(), self.names, name=name
         )
         self.agents.append(agent)
         return agent
@@ -274,7 +276,8 @@ class TLSTests(SmarthostCase):
     async def test_authority_that_is_missing(self) -> None:
         """A file of authorities that is not there is an error at the start."""
         for tls in ("starttls", "implicit"):
-            self.assertRaises(OSError, self.agent, self.peer(), tls=tls, authority="/nonexistent.pem")
+            error = self.assertRaises(ValueError, self.agent, self.peer(), tls=tls, authority="/nonexistent.pem")
+            self.assertEqual(str(error), "[smarthost] authority: /nonexistent.pem: No such file or directory")
         for unused in ({"tls": "none"}, {"tls": "starttls", "host": ""}):
             self.agent(self.peer(), authority="/nonexistent.pem", **unused)
 

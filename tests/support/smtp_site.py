@@ -86,7 +86,7 @@ class MemoryRouter:
     def __init__(self, directory: MemoryDirectory) -> None:
         self._directory = directory
 
-    async def route(self, address: str) -> str:
+    async def route(self, address: str, sender: str = "", account: str = "") -> str:
         """The destination."""
         match await self._directory.resolve(address):
             case Local(account=account):

@@ -38,3 +38,48 @@ class SmarthostSettings:
         "oauthbearer and xoauth2 with a token. Empty: all, the safest that is offered first.",
     )
     connections: int = setting("number", 5, "Connections to it at once.")
+    pin: tuple[str, ...] = setting(
+        "words",
+        (),
+        "SHA-256 of the public key that its certificate must have, in hexadecimal digits or base64; several while it is changed. "
+        "Then neither authority nor name of the certificate matter.",
+    )
+    messages_per_minute: int = setting("number", 0, "Messages handed to it in a minute; more wait. 0: no limit.")
+    messages_per_hour: int = setting("number", 0, "The same in an hour.")
+    messages_per_day: int = setting("number", 0, "The same in a day.")
+    recipients_per_day: int = setting("number", 0, "Recipients in a day, as some providers count. 0: no limit.")
+    fallback: tuple[str, ...] = setting(
+        "words",
+        (),
+        "Names of the smart hosts that are tried, in this order, when this one cannot be reached, trusted or logged in at.",
+    )
+
+    @property
+    def chooses(self) -> bool:
+        """True when it is for some mail and not for all."""
+        return False
+
+
+@attrs.frozen
+class NamedSmarthostSettings(SmarthostSettings):
+    """
+    More smart hosts, for some of the mail, or as fall-backs. One section for each, any number.
+
+    Of all whose senders, recipients and accounts fit a message the first in the file takes it. What none takes goes to
+    ``[smarthost]``, or to the one that asks for nothing and is nobody's fall-back, or directly.
+    """
+
+    senders: tuple[str, ...] = setting(
+        "words",
+        (),
+        "Only mail from these envelope senders: joe@example.org, example.org, *.example.org, <> for reports. Empty: from all.",
+    )
+    recipients: tuple[str, ...] = setting("words", (), "Only mail to these addresses or domains. Empty: to all.")
+    accounts: tuple[str, ...] = setting(
+        "words", (), "Only mail that these accounts sent with a login. Empty: from all."
+    )
+
+    @property
+    def chooses(self) -> bool:
+        """True when it is for some mail and not for all."""
+        return bool(self.senders or self.recipients or self.accounts)
