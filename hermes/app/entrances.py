@@ -15,6 +15,7 @@ from hermes.interfaces import IServerTLS
 from hermes.net.gate import Gate
 from hermes.net.server_gate import ServerGate
 from hermes.protocols.smtp.events import Flavor
+from hermes.services.finger_server import FingerServerFactory
 from hermes.services.password_server import PasswordServerFactory
 from hermes.services.pop3_server import POP3ServerFactory
 from hermes.services.smtp_context import GREETING
@@ -28,7 +29,7 @@ class Entrance:
     module: str
     key: str
     place: str
-    factory: SMTPServerFactory | POP3ServerFactory | PasswordServerFactory
+    factory: SMTPServerFactory | POP3ServerFactory | PasswordServerFactory | FingerServerFactory
 
     @property
     def section(self) -> str:

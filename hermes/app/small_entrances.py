@@ -12,6 +12,7 @@ from hermes.config.schema import Settings
 from hermes.interfaces import IServerTLS
 from hermes.net.gate import Gate
 from hermes.net.server_gate import ServerGate
+from hermes.services.finger_server import FingerServerFactory, Profiles
 from hermes.services.line_connection import LineServer
 from hermes.services.password_server import Offices, PasswordServerFactory
 
@@ -38,3 +39,8 @@ def small_entrances(
         for place in places:
             shared = server("poppass", place, poppass.timeout, implicit_tls=key == "listen_tls")
             yield Entrance("poppass", key, place, PasswordServerFactory(shared, poppass, offices, hostname))
+    finger = settings.finger
+    profiles = Profiles(circle.directory, stores.spool, stores.mailbox_worker, finger)
+    for place in finger.listen:
+        shared = server("finger", place, finger.timeout)
+        yield Entrance("finger", "listen", place, FingerServerFactory(shared, profiles))

@@ -118,6 +118,7 @@ def _tell(plan: site.Plan, settings: Settings, first: _FirstUser) -> None:
         ("POP3", settings.pop3.listen),
         ("POP3S", settings.pop3.listen_tls),
         ("poppass", settings.poppass.listen),
+        ("finger", settings.finger.listen),
         ("manhole", settings.manhole.listen),
     ):
         if places:

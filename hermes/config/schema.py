@@ -26,6 +26,7 @@ import attrs
 
 from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
+from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
@@ -33,7 +34,7 @@ from hermes.config.setting import Network, setting
 from hermes.core.address_range import AddressRange
 
 #: The servers that connection control knows; submission and LMTP are parts of smtp.
-ACCESS_SERVERS = ("smtp", "pop3", "poppass")
+ACCESS_SERVERS = ("smtp", "pop3", "poppass", "finger")
 
 
 @attrs.frozen
@@ -153,7 +154,7 @@ class AccessSettings:
     servers: tuple[str, ...] = setting(
         "words",
         (),
-        "The servers at which the entry holds: smtp (with submission and LMTP), pop3, poppass. Empty: all of them.",
+        "The servers at which the entry holds: smtp (with submission and LMTP), pop3, poppass, finger. Empty: all of them.",
     )
     relay: bool = setting(
         "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
@@ -305,6 +306,7 @@ class Settings:
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)
     pop3: POP3Settings = attrs.field(factory=POP3Settings)
     poppass: PasswordServerSettings = attrs.field(factory=PasswordServerSettings)
+    finger: FingerSettings = attrs.field(factory=FingerSettings)
     trace: TraceSettings = attrs.field(factory=TraceSettings)
     log: LogSettings = attrs.field(factory=LogSettings)
     manhole: ManholeSettings = attrs.field(factory=ManholeSettings)

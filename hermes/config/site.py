@@ -46,6 +46,7 @@ MANHOLE_PORT = 22
 #: Servers that are off unless somebody wants them, and that a demonstration shows.
 DEMO_PORTS = {
     ("poppass", "listen"): 106,
+    ("finger", "listen"): 79,
 }
 
 #: What a demonstration adds to the standard ports when nothing else is asked for.

@@ -105,7 +105,7 @@ class RuleTests(AccessTestCase):
     def test_servers(self) -> None:
         """The servers are those that there are."""
         self.refused_once(_OFFICE + "servers = smtp, pop\n", ":3: [access:office] servers:", "did you mean pop3?")
-        self.refused_once(_OFFICE + "servers = finger\n", "there are smtp and pop3")
+        self.refused_once(_OFFICE + "servers = gopher\n", "there are smtp and pop3")
         load(write_config(self, _OFFICE + "servers = smtp, pop3\n"))
 
     def test_refused_have_no_rights(self) -> None:
