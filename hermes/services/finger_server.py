@@ -24,8 +24,8 @@ from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
 from hermes.core.units import format_instant
 from hermes.interfaces import IDirectory, IGroupWorker, ISpool
-from hermes.net.gate import host_of
 from hermes.net.peer import is_loopback
+from hermes.net.prefixes import host_of
 from hermes.net.turns import Engine
 from hermes.protocols.finger import FingerServer, Query, Unreadable
 from hermes.services.line_connection import LineConnection, LineServer
