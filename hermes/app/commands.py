@@ -58,9 +58,11 @@ class Running(Blocking, Protocol):
 
 @implementer(IControl)
 class Commands:
-    """The commands by name."""
+    """The commands by name, with ``more`` that are made elsewhere."""
 
-    def __init__(self, server: Running) -> None:
+    def __init__(
+        self, server: Running, more: Mapping[str, Callable[[_Arguments], Awaitable[Any]]] | None = None
+    ) -> None:
         self._server = server
         self._commands: dict[str, Callable[[_Arguments], Awaitable[Any]]] = {
             "status": self._status,
@@ -76,6 +78,7 @@ class Commands:
             "reload": self._reload,
             "stop": self._stop,
             **Blocks(server).commands,
+            **(more or {}),
         }
 
     async def call(self, command: str, arguments: _Arguments) -> Any:

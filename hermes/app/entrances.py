@@ -65,6 +65,7 @@ def entrances(
             policy=circle.checks,
             visit_of=circle.visit_of,
             greeting=greeting,
+            transcripts=stores.transcripts,
         )
 
     def pop3(place: str, implicit_tls: bool) -> POP3ServerFactory:
@@ -80,6 +81,7 @@ def entrances(
             tls=tls,
             implicit_tls=implicit_tls,
             scram=scram,
+            transcripts=stores.transcripts,
         )
 
     for key, places, flavor in (

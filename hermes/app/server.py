@@ -31,6 +31,7 @@ from hermes.app.modules import Delivery, Passage, Signals
 from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import StagedService
 from hermes.app.stores import Stores
+from hermes.app.transcript_orders import TranscriptOrders
 from hermes.config.catalog import FIXED
 from hermes.config.errors import ConfigError
 from hermes.config.listener import parse_listener
@@ -89,6 +90,7 @@ class Server:
             self.service.abandon()
             raise StartError(str(error)) from error
         self._allow_descriptors()
+        self._transcribe()
 
     # What the control socket and the manhole ask
 
@@ -148,6 +150,7 @@ class Server:
         self.settings, self._tls, self._gate.settings = settings, tls, settings.limits
         self.offenders.reconfigure(settings, circle.access)
         self._allow_descriptors()
+        self._transcribe()
         self.relay.reconfigure(
             settings.queue,
             circle.router,
@@ -204,6 +207,15 @@ class Server:
                 wanted=wanted,
             )
 
+    def _transcribe(self) -> None:
+        """Let the settings in force say which sessions are written down."""
+        asked = any(entry.log for entry in self.settings.access.values())
+        self._stores.transcripts.reconfigure(self.settings.transcripts, self._circle.access if asked else None)
+
+    async def _expire(self) -> None:
+        self._stores.transcripts.tidy()
+        await self.spool.expire_trace(self.now() - self.settings.trace.keep)
+
     async def _leave(self) -> None:
         await self._circle.stop()
 
@@ -246,12 +258,13 @@ class Server:
 
     def _fill_service(self) -> None:
         """Put the modules into the service and bind their sockets; raise ValueError or ListenError."""
-        passages = self._passages(Commands(self))
+        transcripts = self._stores.transcripts
+        passages = self._passages(Commands(self, TranscriptOrders(transcripts).commands()))
         listening = self._listening.values()
         housekeeping = Housekeeping(
             self._reactor,
             follow_offenders=self.offenders.follow,
-            expire_trace=lambda: self.spool.expire_trace(self.now() - self.settings.trace.keep),
+            expire_trace=self._expire,
             certificate=lambda: self._tls,
             notifier=self._notifier,
         )

@@ -23,6 +23,8 @@ from hermes.policy.offender_store import OffenderStore
 from hermes.policy.offenders import Offenders
 from hermes.services.mail_log import MailLog
 from hermes.services.sending_rate import SendingRates
+from hermes.services.transcript_files import TranscriptFiles, perform_transcripts
+from hermes.services.transcripts import Transcripts
 from hermes.spool.store import Spool
 
 #: Two passwords at once leave the other core, and the interpreter, to the mail.
@@ -58,6 +60,9 @@ class Stores(Module):
         self._now = now
         self._offender_store = OffenderStore(offenders_file(settings), worker("offenders"))
         self.offenders = Offenders(self._offender_store, now)
+        self._transcript_worker = worker("transcripts")
+        self._transcript_files = TranscriptFiles(self._transcript_worker, now)
+        self.transcripts = Transcripts(reactor, now, self._transcript_files)
         self.spool = Spool(
             spool_directory(settings), worker("spool"), worker("bodies"), now=now, observer=self._observe
         )
@@ -67,6 +72,7 @@ class Stores(Module):
         self._read_worker.start(perform_reads)
         self.mailbox_worker.start(perform_reads)
         self.deposit_worker.start(Depositor().perform)
+        self._transcript_worker.start(perform_transcripts)
         self.passwords.start()
         try:
             self.source.load()
@@ -95,6 +101,8 @@ class Stores(Module):
         await self._offender_store.close()
         await self.passwords.stop()
         await self.deposit_worker.stop()
+        self._transcript_files.stop()
+        await self._transcript_worker.stop()
         await self.mailbox_worker.stop()
         await self._read_worker.stop()
         if self._mail_log is not None:

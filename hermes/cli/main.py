@@ -19,6 +19,7 @@ from hermes.cli.output import CannotStart, Refused
 from hermes.cli.queue import queue
 from hermes.cli.run import reload, run, sessions, status, stop
 from hermes.cli.track import track
+from hermes.cli.transcript import transcript
 from hermes.cli.user import user
 from hermes.config.errors import ConfigError
 from hermes.directory.sources.accounts_file import AccountsFileError
@@ -76,7 +77,23 @@ def main() -> None:
     """  # noqa: D301 - click wants the character itself
 
 
-for command in (init, run, check, status, sessions, reload, stop, track, explain, queue, block, dnsbl, user, config):
+for command in (
+    init,
+    run,
+    check,
+    status,
+    sessions,
+    reload,
+    stop,
+    track,
+    transcript,
+    explain,
+    queue,
+    block,
+    dnsbl,
+    user,
+    config,
+):
     main.add_command(command)
 
 if __name__ == "__main__":

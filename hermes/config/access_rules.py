@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from hermes.config.finding import Finding
 from hermes.config.schema import ACCESS_SERVERS, AccessSettings, Settings
+from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.core.address_range import AddressRange
 
 #: With code and enhanced code it must fit into a reply line of 512 octets (RFC 5321 4.5.3.1.5).
@@ -43,6 +44,10 @@ def _alone(section: str, entry: AccessSettings) -> Iterator[Finding]:
             yield Finding(((section, key), action), "who is refused has no rights: write no, or action = allow")
     if entry.action == "refuse" and entry.log:
         yield Finding(((section, "log"), action), "who is refused has no session that could be written down: write no")
+    if entry.log and not set(TRANSCRIBED).intersection(servers_of(entry)):
+        yield Finding(
+            ((section, "log"), servers), f"transcripts are kept of {' and '.join(TRANSCRIBED)}: name one in servers"
+        )
     if entry.text and entry.action != "refuse":
         yield Finding(((section, "text"), action), "is said to those who are refused: write action = refuse as well")
     if not _TEXT.match(entry.text) or len(entry.text) > MAX_TEXT_OCTETS:

@@ -79,7 +79,8 @@ def config_ini(active: Mapping[tuple[str, str], str], introduction: tuple[str, .
         if section.name not in SECTIONS:
             lines += ["", "", *_example(section)]
             continue
-        lines += ["", "", f"# {section.doc}", f"[{section.name}]"]
+        about = [f"# {line}".rstrip() for line in section.doc.split("\n")]
+        lines += ["", "", *about, f"[{section.name}]"]
         for setting in section.settings.values():
             lines += ["", *_comment(setting), f"#{_assignment(setting.key, _default(setting))}"]
             if (section.name, setting.key) in active:

@@ -21,6 +21,7 @@ from hermes.config.host_names import domain_fault
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.schema import HermesSettings, Settings
 from hermes.config.sections.offenders import offenders_findings
+from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings
 
 _MAX_PORT = 65535
@@ -48,6 +49,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from dns_findings(settings)
     yield from dnsbl_findings(settings, domain_fault)
     yield from _queue(settings)
+    yield from _transcripts(settings)
 
 
 def _counts(settings: Settings) -> Iterator[Finding]:
@@ -169,3 +171,10 @@ def _front_ends(settings: Settings) -> Iterator[Finding]:
 def _queue(settings: Settings) -> Iterator[Finding]:
     if not settings.queue.retry:
         yield Finding((("queue", "retry"),), "the list is empty: write at least one time, like 10m")
+
+
+def _transcripts(settings: Settings) -> Iterator[Finding]:
+    for service in settings.transcripts.services:
+        if service not in TRANSCRIBED:
+            text = f"{service!r} is not a server: there are {' and '.join(TRANSCRIBED)}"
+            yield Finding((("transcripts", "services"),), text)

@@ -30,6 +30,7 @@ from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
+from hermes.config.sections.transcripts import TranscriptsSettings
 from hermes.config.setting import Network, setting
 from hermes.core.address_range import AddressRange
 
@@ -308,6 +309,7 @@ class Settings:
     poppass: PasswordServerSettings = attrs.field(factory=PasswordServerSettings)
     finger: FingerSettings = attrs.field(factory=FingerSettings)
     trace: TraceSettings = attrs.field(factory=TraceSettings)
+    transcripts: TranscriptsSettings = attrs.field(factory=TranscriptsSettings)
     log: LogSettings = attrs.field(factory=LogSettings)
     manhole: ManholeSettings = attrs.field(factory=ManholeSettings)
     file: str = ""

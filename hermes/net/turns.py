@@ -33,6 +33,16 @@ class Engine(Protocol):
         """The next thing the peer said, or None when more octets are needed."""
 
 
+class Listener(Protocol):
+    """Who is told what is written, for a transcript."""
+
+    def sent(self, data: bytes) -> None:
+        """Whole lines of the protocol."""
+
+    def sent_body(self, data: bytes) -> None:
+        """Octets of a message."""
+
+
 class Stream(Protocol):
     """What a transport must offer: every stream transport of Twisted does."""
 
@@ -81,6 +91,8 @@ class Turns:
         self._task: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         self._out: list[bytes] = []
+        #: Who listens, for a transcript; None when nobody does.
+        self.listener: Listener | None = None
 
     def start(self) -> None:
         """Begin: from now on the peer's silence is timed and its reading watched."""
@@ -119,7 +131,17 @@ class Turns:
         return not self._busy
 
     def write(self, data: bytes) -> None:
-        """Queue octets for the peer; they leave when the turn ends or waits."""
+        """Queue whole lines for the peer; they leave when the turn ends or waits."""
+        if self.listener is not None:
+            self.listener.sent(data)
+        self._out.append(data)
+        if not self._busy:
+            self._flush()
+
+    def write_body(self, data: bytes) -> None:
+        """Queue octets of a message for the peer."""
+        if self.listener is not None:
+            self.listener.sent_body(data)
         self._out.append(data)
         if not self._busy:
             self._flush()

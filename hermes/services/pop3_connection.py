@@ -35,6 +35,7 @@ from hermes.services.pop3_maildrop import Maildrop
 from hermes.services.pop3_trace import SessionTrace
 from hermes.services.pop3_transaction import Transaction
 from hermes.services.scram_login import ScramLogin
+from hermes.services.transcripts import Scribe
 
 if TYPE_CHECKING:
     from hermes.services.pop3_server import POP3ServerFactory
@@ -145,6 +146,8 @@ class POP3Connection(pop3.POP3):
             timed_out=self.timeoutConnection,
             idle_seconds=settings.timeout,
         )
+        self._scribe = Scribe(factory.transcripts, "pop3", factory.listener, self, self._engine, self._turns)
+        self._scribe.begin()
         self._turns.start()
         # RFC 1939 3 speaks of silence. Who talks that long without logging in is not going to.
         self._timer = self._clock.callLater(settings.timeout, self.timeoutConnection)
@@ -187,6 +190,7 @@ class POP3Connection(pop3.POP3):
             self._introduction = None
             self._forget()
         if self._admitted:
+            self._scribe.close(reason.getErrorMessage())
             self._turns.stop()
             self._release()
             self._server.gate.left(self.peer)

@@ -18,6 +18,7 @@ from hermes.config.schema import POP3Settings
 from hermes.interfaces import IContentReader, IGate, IJournal, IScramKeys, IServerTLS
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_session import POP3Session
+from hermes.services.transcripts import Transcripts
 from hermes.services.turned_away import TurnedAway
 
 
@@ -27,7 +28,8 @@ class POP3ServerFactory(ServerFactory[Any]):
 
     ``listener`` is its name in the trace. ``sessions`` holds those that are connected, or still have a mailbox to give back,
     and ``turned_away`` counts those that were not let in. With ``implicit_tls`` the listener speaks TLS from the first octet,
-    otherwise STLS is offered where ``tls`` is given; SCRAM is offered where ``scram`` has keys for it. Other settings are
+    otherwise STLS is offered where ``tls`` is given; SCRAM is offered where ``scram`` has keys for it. ``transcripts``
+    knows which sessions are written down. Other settings are
     another factory's.
     """
 
@@ -47,6 +49,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         tls: IServerTLS | None = None,
         implicit_tls: bool = False,
         scram: IScramKeys | None = None,
+        transcripts: Transcripts | None = None,
     ) -> None:
         self.clock = clock
         self.settings = settings
@@ -59,6 +62,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         self.tls = tls
         self.implicit_tls = implicit_tls
         self.scram = scram
+        self.transcripts = transcripts
         self.sessions: set[POP3Connection] = set()
         self.turned_away = TurnedAway()
 

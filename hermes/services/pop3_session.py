@@ -161,6 +161,8 @@ class POP3Session(POP3Connection):
             account = self._maildrop.account if self._maildrop is not None else attempt.name
             self._server.gate.login_succeeded(self.peer, attempt.name, account)
             self._stop_timer()
+            assert self._maildrop is not None
+            self._scribe.logged_in(self._maildrop.account)
             self._reply(response)
         else:
             self._refuse(response)

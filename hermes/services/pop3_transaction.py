@@ -159,7 +159,7 @@ class Transaction:
                     else:
                         self._reply(response)
                         answered = True
-                    turns.write(outgoing.take(piece))
+                    turns.write_body(outgoing.take(piece))
                     if outgoing.done:
                         break
         except FileNotFoundError:
@@ -170,5 +170,5 @@ class Transaction:
             return False
         if not answered:
             self._reply(response)
-        turns.write(outgoing.finish())
+        turns.write_body(outgoing.finish())
         return True

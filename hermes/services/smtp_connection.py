@@ -35,6 +35,7 @@ from hermes.services.session_checks import SessionChecks
 from hermes.services.smtp_context import SessionContext, TLSStream
 from hermes.services.smtp_intake import Intake
 from hermes.services.smtp_login import Login
+from hermes.services.transcripts import Scribe
 
 #: A peer that does not take its last reply is not waited for longer than this.
 LINGER_SECONDS = 30
@@ -153,6 +154,8 @@ class SMTPConnection(smtp.ESMTP):
             timed_out=self.timeoutConnection,
             idle_seconds=context.settings.timeout,
         )
+        self._scribe = Scribe(context.transcripts, "smtp", context.listener, self, self._engine, self._turns)
+        self._scribe.begin()
         self._turns.start()
         self._timer = self._clock.callLater(context.settings.session_time, self._expired)
         self._turns.write(self._engine.greeting(context.greeting))
@@ -190,7 +193,9 @@ class SMTPConnection(smtp.ESMTP):
         self._login = self._new_login()
         # What others did wrong through the same connection was not this client's doing.
         self._errors = 0
-        return self._admit()
+        verdict = self._admit()
+        self._scribe.begin()
+        return verdict
 
     def _turn_away(self, verdict: Verdict, *, tls_begun: bool = True) -> None:
         """Say why nothing is done for the peer; under implicit TLS that can be said only once TLS has begun."""
@@ -416,6 +421,7 @@ class SMTPConnection(smtp.ESMTP):
         try:
             if self._intake.receiving:
                 self._record(_LOST, None, "message", self._intake.addresses)
+            self._scribe.close(reason.getErrorMessage())
             self._turns.stop()
             self._intake.drop()
             self._login.detach()

@@ -16,6 +16,7 @@ from hermes.net.peer import within
 from hermes.net.turns import Stream
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.parameters import ServerParameters
+from hermes.services.transcripts import Transcripts
 from hermes.services.turned_away import TurnedAway
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class SessionContext:
     ``listener`` is its name in the trace; ``parameters`` gives the engine's parameters for a peer; ``sessions`` holds those
     that are connected, and ``turned_away`` counts those that were not let in; with ``implicit_tls`` TLS comes before
     everything else (RFC 8314 3); ``policy`` has the checks, and ``visit_of`` makes what they know of a peer; ``scram`` has the
-    keys for SCRAM, where that is offered; ``greeting`` is what a session begins with, behind our name, one line or several.
+    keys for SCRAM, where that is offered; ``greeting`` is what a session begins with, behind our name, one line or several;
+    ``transcripts`` knows which sessions are written down.
     """
 
     settings: SMTPSettings
@@ -65,6 +67,7 @@ class SessionContext:
     visit_of: Callable[[str], Visit]
     scram: IScramKeys | None = None
     greeting: str = GREETING
+    transcripts: Transcripts | None = None
 
     def believes(self, peer: str) -> bool:
         """True for a front end, which may say who its client is. LMTP has none: it is for programs on this machine."""

@@ -25,6 +25,7 @@ from hermes.services.session_checks import Unchecked
 from hermes.services.smtp_connection import SMTPConnection
 from hermes.services.smtp_context import GREETING, SessionContext
 from hermes.services.smtp_session import SMTPSession
+from hermes.services.transcripts import Transcripts
 from hermes.services.turned_away import TurnedAway
 
 
@@ -54,7 +55,8 @@ class SMTPServerFactory(ServerFactory):
     ``sessions`` holds those that are connected. ``policy`` has the checks (none without it), and ``visit_of`` makes what they
     are told of a peer. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether
     STARTTLS is; with ``implicit_tls`` a session begins with TLS. ``scram`` has the keys for SCRAM; without it SCRAM is not
-    offered. ``greeting`` is what sessions begin with, behind the host's name. Other settings are another factory's.
+    offered. ``greeting`` is what sessions begin with, behind the host's name; ``transcripts`` knows which are written down.
+    Other settings are another factory's.
     """
 
     noisy = False
@@ -76,6 +78,7 @@ class SMTPServerFactory(ServerFactory):
         policy: IPolicy | None = None,
         visit_of: Callable[[str], Visit] = Visit,
         greeting: str = GREETING,
+        transcripts: Transcripts | None = None,
     ) -> None:
         if implicit_tls and server_tls is None:
             raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
@@ -108,6 +111,7 @@ class SMTPServerFactory(ServerFactory):
             visit_of,
             scram,
             greeting,
+            transcripts,
         )
 
     def _parameters(self, peer: str) -> ServerParameters:

@@ -163,7 +163,10 @@ class SMTPSession(SMTPConnection):
         verdict = await self._login.log_in(event, self._tls)
         reception = self._login.reception
         self._checks.visit.account = reception.account if verdict.accepted and reception is not None else None
-        return _LOGGED_IN if verdict.reply is None else self._refuse(verdict, "AUTH")
+        if verdict.reply is not None:
+            return self._refuse(verdict, "AUTH")
+        self._scribe.logged_in(self._login.name)
+        return _LOGGED_IN
 
     async def _challenge(self, event: events.Challenge) -> Reply | None:
         return event.reply

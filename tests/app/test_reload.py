@@ -74,6 +74,24 @@ class InForceTests(ReloadTestCase):
             await self.server.reload()
         self.assertIn(f"[smtp] greeting_file: {file}: it has more than 512 characters", str(caught.exception))
 
+    async def test_transcripts(self) -> None:
+        """A reload says anew whose sessions are written down; the files are whole when the server has stopped."""
+        server = await self.running("[transcripts]\nservices = smtp\n")
+        directory = Path(server.settings.transcripts.directory)
+        talk = await deferToThread(Talk, self.place)
+        await self.reload(self.listen)
+        other = await deferToThread(Talk, self.place)
+        for each in (talk, other):
+            self.assertEqual((await deferToThread(each.say, "QUIT"))[:3], "221")
+            each.close()
+        await self.reload(self.listen + "[access:odd]\naddresses = 127.0.0.0/8\nlog = yes\n")
+        self.assertIn("220", await deferToThread(greeting, self.place))
+        await server.service.stopService()
+        first, second = (path.read_text() for path in sorted(directory.iterdir()))
+        self.assertIn("written down for service smtp", first)
+        self.assertIn(">  QUIT", first)
+        self.assertIn("written down for access.odd", second)
+
     async def test_sessions_go_on(self) -> None:
         """A session goes on as it began, and is listed and counted through any number of reloads."""
         other = free_port()

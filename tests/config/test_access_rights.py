@@ -27,6 +27,7 @@ class RightsTests(AccessTestCase):
         """Filters are a matter of smtp; transcripts are kept at every server."""
         self.refused_once(f"{_OFFICE}servers = pop3\nunfiltered = yes\n", "[access:office] unfiltered:", "smtp")
         load(write_config(self, f"{_OFFICE}servers = pop3\nlog = yes\n"))
+        self.refused_once(f"{_OFFICE}servers = poppass\nlog = yes\n", "[access:office] log:", "smtp and pop3")
 
     def test_contradictions(self) -> None:
         """The same range twice, once with and once without, is a contradiction."""

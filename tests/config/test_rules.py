@@ -105,6 +105,12 @@ class RulesTests(SynchronousTestCase):
         self.refused("[smtp]\nproxy_protocol = yes\n", ":2: [smtp] proxy_protocol:", "no front ends")
         self.accepted("[smtp]\nfront_ends = 192.0.2.0/24, ::1\nproxy_protocol = yes\n")
 
+    def test_transcripts(self) -> None:
+        """Transcripts are of servers that there are."""
+        self.refused("[transcripts]\nservices = smtp, imap\n", ":2: [transcripts] services:", "'imap' is not a server")
+        self.refused("[transcripts]\nmax_files = 0\n", ":2: [transcripts] max_files:")
+        self.accepted("[transcripts]\nservices = smtp, pop3\nnetworks = 192.0.2.0/24\naccounts = anna\n")
+
     def test_front_ends_of_pop3(self) -> None:
         """The same at POP3, where front ends have no way but the PROXY protocol."""
         self.refused("[pop3]\nfront_ends = ::/0\nproxy_protocol = yes\n", ":2: [pop3] front_ends:", "is everybody")

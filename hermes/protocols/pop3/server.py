@@ -25,6 +25,7 @@ from hermes.protocols.pop3.parameters import MAX_COMMAND_OCTETS, MAX_SASL_OCTETS
 from hermes.protocols.receive_buffer import Line, ReceiveBuffer
 from hermes.protocols.sasl import Credentials, KeysWanted, Proof, ServerPart
 from hermes.protocols.saslprep import saslprep
+from hermes.protocols.tap import Tap
 
 #: RFC 2449 3: a command is printable. NUL and CR would be read differently by whoever looks at logs.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -48,6 +49,8 @@ class POP3Server:
     def __init__(self, parameters: ServerParameters, *, tls: bool = False) -> None:
         self.state = State.AUTHORIZATION
         self.utf8 = False
+        #: Who listens, for a transcript; None when nobody does.
+        self.tap: Tap | None = None
         self._parameters = parameters
         self._tls = tls
         self._starting_tls = False
@@ -75,6 +78,8 @@ class POP3Server:
         line = self._buffer.line(MAX_COMMAND_OCTETS if self._mechanism is None else MAX_SASL_OCTETS)
         if line is Line.INCOMPLETE:
             return None
+        if self.tap is not None:
+            (self.tap.command if self._mechanism is None else self.tap.response)(line)
         self._name, self._next_name = self._next_name, None
         try:
             event = self._understand(line)

@@ -49,6 +49,7 @@ from hermes.protocols.smtp.events import (
 from hermes.protocols.smtp.extensions import extensions, protocol_keyword
 from hermes.protocols.smtp.parameters import MAX_COMMAND_OCTETS, MAX_SASL_OCTETS, ServerParameters
 from hermes.protocols.smtp.sequence import Session, check
+from hermes.protocols.tap import Tap
 
 #: How a TLS handshake begins (RFC 8446 5.1): a client that was told to use TLS from the first octet, on a port without.
 _TLS_HANDSHAKE = b"\x16\x03"
@@ -65,6 +66,8 @@ class SMTPServer:
     def __init__(self, parameters: ServerParameters) -> None:
         self.parameters = parameters
         self.closing = False
+        #: Who listens, for a transcript; None when nobody does.
+        self.tap: Tap | None = None
         self._buffer = ReceiveBuffer()
         self._session = Session()
         self._first = True
@@ -293,6 +296,8 @@ class SMTPServer:
         line = self._buffer.line(MAX_SASL_OCTETS if auth_possible else MAX_COMMAND_OCTETS)
         if line is Line.INCOMPLETE:
             return None
+        if self.tap is not None:
+            self.tap.command(line)
         first, self._first = self._first, False
         self._verb = ""
         self._line = b"" if line is Line.TOO_LONG else line
@@ -339,6 +344,8 @@ class SMTPServer:
         line = self._buffer.line(MAX_SASL_OCTETS)
         if line is Line.INCOMPLETE:
             return None
+        if self.tap is not None:
+            self.tap.response(line)
         assert self._exchange is not None
         return self._proceed(self._exchange.take(line))
 
@@ -394,6 +401,8 @@ class SMTPServer:
         reader = self._reader
         assert reader is not None
         data = reader.read()
+        if self.tap is not None:
+            self.tap.body(data)
         if reader.ended:
             self._read = self._end_message
             if not data:
@@ -405,6 +414,8 @@ class SMTPServer:
         assert self._reader is not None
         form, chunk = self._reader.form, self._chunk
         self._read = self._read_command
+        if self.tap is not None:
+            self.tap.body_over(chunk.octets if isinstance(self._reader, ChunkReader) else form.wire_octets)
         self._owe_replies(chunk)
         if form.fault is not None:
             return form.fault
@@ -423,6 +434,8 @@ class SMTPServer:
         self._owe_replies(chunk)
         self._end_transaction()
         self._refusal = refusal
+        if self.tap is not None:
+            self.tap.body_over(chunk.octets)
         self._unwanted_octets = chunk.octets
         self._read = self._read_unwanted
 
