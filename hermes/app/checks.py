@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from hermes.app.file_checks import file_checks
 from hermes.config.schema import Settings
-from hermes.interfaces import ICheck, IResolver
+from hermes.interfaces import ICheck, IGroupWorker, IResolver
 from hermes.policy.dnsbl import DNSListCheck, zone_of
 from hermes.policy.dnsbl_record import Records
 
@@ -29,9 +30,17 @@ class Means:
     report: Callable[[str, str, str], object] | None = None
 
 
-def checks(settings: Settings, means: Means | None = None) -> list[ICheck]:
-    """Those that the settings ask for; without ``means`` only those that go by the settings alone."""
-    return [*_asking(settings, means)] if means is not None else []
+def checks(
+    settings: Settings, reader: IGroupWorker, now: Callable[[], float], means: Means | None = None
+) -> list[ICheck]:
+    """
+    Those that the settings ask for; without ``means`` only those that go by the settings, and files beside them, alone.
+
+    ``reader`` is a worker that calls each item; ``now`` gives seconds. ConfigError tells what is wrong with a file.
+    """
+    report = means.report if means is not None else None
+    by_settings = file_checks(settings, reader, now, report)
+    return [*by_settings, *_asking(settings, means)] if means is not None else [*by_settings]
 
 
 def _asking(settings: Settings, means: Means) -> Iterator[ICheck]:

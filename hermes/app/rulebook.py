@@ -2,7 +2,7 @@
 The rules that follow from the settings: who may connect, who is who, who may send where, which way mail goes.
 
 The server goes by them, and ``hermes explain`` reads them without a server: both are given the same answers by the same objects.
-Nothing is opened here; accounts and mailboxes are looked at when something is asked.
+No store is opened here; accounts and mailboxes are looked at when something is asked.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Rulebook:
     ``reader`` is a worker that calls each item; ``now`` gives seconds since the epoch.
 
     ``means`` are there in a living server: without them there are only the checks that go by the settings alone.
+    Files of rules beside ``config.ini`` are read when this is made; ConfigError tells what is wrong with them.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Rulebook:
             postmaster=hermes.postmaster,
         )
         self.policy = RelayPolicy(self.directory, self.router, self.mailboxes, self.access, settings)
-        self.checks = Pipeline(checks(settings, means))
+        self.checks = Pipeline(checks(settings, reader, now, means))
 
     def visit_of(self, peer: str) -> Visit:
         """What the checks of the SMTP server are told of a peer."""

@@ -222,7 +222,11 @@ class Server:
     # Making the parts
 
     def _make_circle(self, settings: Settings) -> Circle:
-        return Circle(settings, self._stores, self._reactor, self.now, lambda: self.relay)
+        try:
+            return Circle(settings, self._stores, self._reactor, self.now, lambda: self.relay)
+        except ConfigError as error:
+            # A file of rules beside config.ini, with its lines.
+            raise ValueError(str(error)) from None
 
     def _make_relay(self) -> RelayManager:
         settings, circle = self.settings, self._circle

@@ -18,7 +18,9 @@ from pathlib import Path
 import attrs
 from cryptography import x509
 
+from hermes.app.file_checks import rule_files
 from hermes.config.catalog import SECTIONS
+from hermes.config.errors import ConfigError
 from hermes.config.greeting import greeting_lines
 from hermes.config.listener import parse_listener
 from hermes.config.places import accounts_file, control_socket, spool_directory
@@ -61,6 +63,7 @@ def inspect(settings: Settings) -> Iterator[Finding]:
     yield from _spool(settings)
     yield from _log(settings)
     yield from _manhole(settings)
+    yield from _rule_files(settings)
     yield from _services(settings)
     yield from _sending(settings)
     yield from _greeting(settings)
@@ -225,6 +228,18 @@ def _manhole(settings: Settings) -> Iterator[Finding]:
         count = sum(1 for line in lines if line.strip() and not line.lstrip().startswith("#"))
         text = f"{keys} lists {count} key{'' if count == 1 else 's'}"
         yield _ok("manhole", text) if count else _warn("manhole", f"nobody can enter: {text}")
+
+
+def _rule_files(settings: Settings) -> Iterator[Finding]:
+    """The files of rules beside config.ini: whether they are understood, and how much is in them."""
+    for about, path, counted in rule_files(settings):
+        try:
+            number, what = counted()
+        except ConfigError as error:
+            for line in str(error).splitlines():
+                yield _fail(about, line)
+        else:
+            yield _ok(about, f"{path} has {number} {what}{'' if number == 1 else 's'}")
 
 
 def _services(settings: Settings) -> Iterator[Finding]:

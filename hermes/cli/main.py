@@ -14,6 +14,7 @@ from hermes.cli.check import check
 from hermes.cli.config import config
 from hermes.cli.dnsbl import dnsbl
 from hermes.cli.explain import explain
+from hermes.cli.filter import filter_
 from hermes.cli.init import init
 from hermes.cli.output import CannotStart, Refused
 from hermes.cli.queue import queue
@@ -88,6 +89,7 @@ for command in (
     track,
     transcript,
     explain,
+    filter_,
     queue,
     block,
     dnsbl,

@@ -20,6 +20,7 @@ from hermes.config.finding import Finding
 from hermes.config.host_names import domain_fault
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.schema import HermesSettings, Settings
+from hermes.config.sections.filters import filters_findings
 from hermes.config.sections.offenders import offenders_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings
@@ -44,6 +45,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _relaying(settings)
     yield from access_findings(settings)
     yield from offenders_findings(settings)
+    yield from filters_findings(settings)
     yield from _front_ends(settings)
     yield from smarthost_findings(settings)
     yield from dns_findings(settings)

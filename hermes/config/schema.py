@@ -26,6 +26,7 @@ import attrs
 
 from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
+from hermes.config.sections.filters import FilterSettings, FiltersSettings
 from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
@@ -295,6 +296,8 @@ class Settings:
     limits: LimitsSettings = attrs.field(factory=LimitsSettings)
     access: Mapping[str, AccessSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": AccessSettings})
     offenders: OffendersSettings = attrs.field(factory=OffendersSettings)
+    filters: FiltersSettings = attrs.field(factory=FiltersSettings)
+    filter: Mapping[str, FilterSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": FilterSettings})
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
     smarthosts: Mapping[str, NamedSmarthostSettings] = attrs.field(
         factory=dict, hash=False, metadata={"repeated": NamedSmarthostSettings, "kind": "smarthost"}

@@ -56,6 +56,7 @@ class ReferenceTests(SynchronousTestCase):
                 ("zone", "list.example"),
                 ("host", "r.test"),
                 ("senders", "a.test"),
+                ("pattern", "*x*"),
             ):
                 copied = re.sub(f"^ *{key} =$", f" {key} = {value}", copied, flags=re.MULTILINE)
             settings = load(write_config(self, f"[{kind}:one]\n{copied}\n[{kind}:two]\n{copied}\n"))

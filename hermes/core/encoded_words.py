@@ -1,0 +1,36 @@
+"""Header text as people read it: the encoded words of MIME (RFC 2047) made text again, and what is none left as it is."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+# encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="   (RFC 2047 2, RFC 2231 5)
+_WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]*)\?=")
+
+# White space between two encoded words is no text (RFC 2047 6.2).
+_BETWEEN = re.compile(r"\?=\s+(?==\?)")
+
+_HEXADECIMAL = re.compile(r"=([0-9A-Fa-f]{2})")
+
+
+def decoded(text: str) -> str:
+    """The text with every encoded word that can be read in place of its code."""
+    if "=?" not in text:
+        return text
+    return _WORD.sub(_word, _BETWEEN.sub("?=", text))
+
+
+def _word(found: re.Match[str]) -> str:
+    charset, encoding, coded = found.groups()
+    try:
+        if encoding in "bB":
+            # Some leave out the padding, and some have too much of it.
+            octets = binascii.a2b_base64(coded + "==")
+        else:
+            # RFC 2047 4.2: an underscore is a space in whatever character set.
+            plain = coded.replace("_", " ")
+            octets = _HEXADECIMAL.sub(lambda one: chr(int(one[1], 16)), plain).encode("latin-1")
+        return octets.decode(charset, "replace")
+    except (LookupError, ValueError):
+        return found[0]

@@ -1,0 +1,142 @@
+"""
+A file that an administrator edits while the server runs: what is in it is in force soon after it has been saved.
+
+Whoever needs it asks for the current state, which costs a look at the clock; once a second the file itself is looked at. A new
+one is read in a thread, so that a long list keeps nobody waiting. One that cannot be understood leaves everything as it was, and
+the log says which of its lines are wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hermes.config.errors import ConfigError, Problem
+from hermes.interfaces import IGroupWorker
+
+#: How often the file is looked at while it is asked for.
+LOOK_SECONDS = 1.0
+
+#: 100,000 addresses take a quarter of this. What is larger is no list that somebody keeps.
+MAX_OCTETS = 16 * 1024**2
+
+#: Of a file that is something else altogether a few lines are examples enough.
+MAX_PROBLEMS = 20
+
+_Value = TypeVar("_Value")
+
+#: Makes of a file's lines, with their numbers, what they mean; raises ValueError with what is wrong and what to write.
+Parse = Callable[["Lines"], _Value]
+
+#: What tells one state of a file from another.
+_Stamp = tuple[int, int, int]
+
+
+class Lines:
+    """The lines of a file as they are being understood; ``path`` names it."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+        self._text = text
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        """Those with something in them that is no comment: their numbers, and the text without space around."""
+        for number, line in enumerate(self._text.split("\n"), 1):
+            text = line.strip()
+            if text and not text.startswith("#"):
+                yield number, text
+                if len(self.problems) >= MAX_PROBLEMS:
+                    return
+
+    def wrong(self, number: int, text: str) -> None:
+        """Say what is wrong with a line, and what to do."""
+        self.problems.append(Problem(text, number))
+
+
+def read_lines(path: str, parse: Parse[_Value]) -> _Value:
+    """What is in a file now; raise ConfigError."""
+    try:
+        with open(path, "rb") as file:
+            octets = file.read(MAX_OCTETS + 1)
+    except OSError as error:
+        raise ConfigError(path, [Problem(f"cannot be read: {error.strerror or error}")]) from None
+    if len(octets) > MAX_OCTETS:
+        raise ConfigError(path, [Problem(f"is larger than {MAX_OCTETS} octets, which is too much for a list")])
+    lines = Lines(path, _decoded(octets))
+    value = parse(lines)
+    if lines.problems:
+        raise ConfigError(path, lines.problems)
+    return value
+
+
+def _decoded(octets: bytes) -> str:
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Mercury and the editors of its time wrote the code page of Windows.
+        return octets.decode("cp1252", "replace")
+
+
+class EditedFile(Generic[_Value]):
+    """
+    One such file, read when this is made (ConfigError tells what is wrong then).
+
+    ``worker``, whose ``perform`` calls each item, reads it again; ``now`` gives seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(self, path: str, parse: Parse[_Value], worker: IGroupWorker, now: Callable[[], float]) -> None:
+        self.path = path
+        self._parse = parse
+        self._worker = worker
+        self._now = now
+        self._looked_at = now()
+        self._reading = False
+        # Before the text is read: a change while that goes on is then noticed at the next look.
+        self._stamp = self._stamp_on_disk()
+        self._value = read_lines(path, parse)
+
+    def current(self) -> _Value:
+        """What is in force now."""
+        # A clock that was set back must not keep us from looking.
+        if not 0 <= self._now() - self._looked_at < LOOK_SECONDS and not self._reading:
+            self._looked_at = self._now()
+            stamp = self._stamp_on_disk()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._read_again()
+        return self._value
+
+    def _read_again(self) -> None:
+        self._reading = True
+        reading: Deferred[_Value] = self._worker.submit(lambda: read_lines(self.path, self._parse))
+        _ = reading.addCallbacks(self._read, self._refused).addBoth(self._done)
+
+    def _read(self, value: _Value) -> None:
+        self._value = value
+        self._log.info("{path} has been read again", path=self.path)
+
+    def _refused(self, fault: Failure) -> None:
+        # Complained about once, and read again when it has changed again.
+        if fault.check(ConfigError) is None:
+            self._log.failure("{path} could not be read again", fault, path=self.path)
+        else:
+            text = "{path} stays in force as it was: {problems}"
+            self._log.error(text, path=self.path, problems=fault.getErrorMessage())
+
+    def _done(self, _: None) -> None:
+        self._reading = False
+
+    def _stamp_on_disk(self) -> _Stamp | None:
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
