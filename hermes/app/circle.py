@@ -14,6 +14,7 @@ from twisted.mail.smtp import IMessageDelivery
 
 from hermes.app.checks import Means
 from hermes.app.rulebook import Rulebook
+from hermes.app.standing_checks import standing_checks
 from hermes.app.stores import Stores
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
@@ -23,6 +24,7 @@ from hermes.directory.cred import make_portal
 from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.mailbox.delivery import LocalDelivery
+from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
@@ -54,7 +56,7 @@ class Circle:
         self.directory = rulebook.directory
         self.router = rulebook.router
         self.access = rulebook.access
-        self.checks = rulebook.checks
+        self.checks = Pipeline([*standing_checks(settings, stores), *rulebook.checks.checks()])
         self.visit_of = rulebook.visit_of
         self._policy = rulebook.policy
         rule = PasswordRule(settings.poppass.min_length, settings.poppass.min_different)

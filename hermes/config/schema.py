@@ -105,6 +105,15 @@ class SMTPSettings:
         "number", 1000, "Recipients of one message; RFC 5321 4.5.3.1.8 asks for 100 at least."
     )
     max_errors: int = setting("number", 20, "Refused commands after which a session is ended.")
+    max_unknown_recipients: int = setting(
+        "number", 15, "Recipients that do not exist here, named by strangers, after which a session is ended."
+    )
+    max_relay_attempts: int = setting(
+        "number", 4, "Recipients elsewhere, named by those who may not relay, after which a session is ended."
+    )
+    error_delay: int = setting(
+        "time", 10, "The longest that a refusal waits where there have been many; it begins with a second and doubles."
+    )
     max_commands: int = setting("number", 5000, "Commands after which a session is ended.")
     max_messages: int = setting("number", 1000, "Messages in one session, announced by LIMITS.")
     timeout: int = setting("time", 300, "Silence after which a session is ended; RFC 5321 4.5.3.2.7 asks for 5m.")

@@ -18,8 +18,9 @@ class Visit:
     ``peer`` is its address, ``via`` the front end that told it or empty; ``listener`` the way in, ``submission`` true where a
     login is demanded; ``entry`` is what connection control says about the peer. ``hello`` is the name that it gave, ``tls`` the
     protocol and cipher, ``account`` who has logged in; ``relays`` says by which rule the peer may relay without that, or is
-    empty. ``counts`` and ``memory`` are for the checks: how often something has happened, and what they have to remember, by
-    names of their own. ``budget`` is what may be asked of the DNS before there is a message.
+    empty. ``errors`` counts the refusals since the last message that was accepted. ``counts`` and ``memory`` are for the
+    checks: how often something has happened, and what they have to remember, by names of their own. ``budget`` is what may be
+    asked of the DNS before there is a message.
     """
 
     peer: str
@@ -31,6 +32,7 @@ class Visit:
     tls: str | None = None
     account: Account | None = None
     relays: str = ""
+    errors: int = 0
     findings: Findings = attrs.field(factory=Findings)
     counts: dict[str, int] = attrs.field(factory=dict)
     memory: dict[str, object] = attrs.field(factory=dict)

@@ -275,6 +275,7 @@ class SMTPConnection(smtp.ESMTP):
     ) -> Reply:
         """Record a refusal and count it; the reply, which is the last one when there have been too many."""
         self._errors += 1
+        self._checks.visit.errors = self._errors
         verdict = self._checks.refused(verdict, self._engine.command, self._intake.transaction)
         self._refused_by = verdict
         reply = verdict.reply or _BROKEN.reply

@@ -83,7 +83,9 @@ class SMTPSession(SMTPConnection):
     async def _suffer(self, verdict: Verdict) -> bool:
         """Let what a refusal asks for happen; True when there is nothing left to say."""
         self._refused_by = None
-        if verdict.delay_seconds:
+        if verdict.delay_seconds and self._turns is not None:
+            # What was answered before it shall not wait with it.
+            await self._turns.written()
             await deferLater(self._clock, verdict.delay_seconds)
         if verdict.then is Then.VANISH:
             self._vanish()

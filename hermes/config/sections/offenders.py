@@ -20,6 +20,9 @@ Network = IPv4Network | IPv6Network
 #: What can put an address on the list: the word of the setting, and the rule by which the list and the trace know it.
 REPORTED = {
     "logins": "limits.login_failures",
+    "recipients": "smtp.max_unknown_recipients",
+    "relaying": "smtp.max_relay_attempts",
+    "errors": "smtp.max_errors",
 }
 
 
@@ -30,9 +33,10 @@ class OffendersSettings:
     time: int = setting("time", 1800, "How long an address that offends is blocked.")
     report: tuple[str, ...] = setting(
         "words",
-        ("logins",),
-        "What puts an address on the list: logins (limits.login_failures). Empty: nothing but administrators and rules "
-        "that say so themselves.",
+        ("logins", "relaying"),
+        "What puts an address on the list: logins (limits.login_failures), recipients (smtp.max_unknown_recipients), "
+        "relaying (smtp.max_relay_attempts), errors (smtp.max_errors). Empty: nothing but administrators and rules that say so "
+        "themselves.",
     )
     exempt: tuple[Network, ...] = setting(
         "networks",
