@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Map
 from typing import Any
 
 from twisted.cred.credentials import ICredentials
+from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import Attribute, Interface
@@ -20,6 +21,7 @@ from hermes.core.account import Account, Resolution
 from hermes.core.dns_answer import Answer, Budget, MailExchanger
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.event import Event
+from hermes.core.fetched import Fetched
 from hermes.core.message import (
     Content,
     NewMessage,
@@ -214,6 +216,17 @@ class IContentReader(Interface):
         """The stored octets from ``offset`` on, in pieces of at most 64 KiB; whoever stops early calls ``aclose``."""
 
 
+class IFetcher(Interface):
+    """Asks web servers, over TLS and with bounds for time and size."""
+
+    async def fetch(url: str, headers: Mapping[str, str], body: bytes | None = None) -> Fetched:
+        """
+        Ask: with POST when there is a body, else with GET.
+
+        Any status is an answer. Raises UnavailableError when none comes, TooBusyError when too many questions wait already.
+        """
+
+
 class IDirectory(Interface):
     """Who is who."""
 
@@ -262,6 +275,36 @@ class IProvedAccount(ICredentials):
     """
 
     account = Attribute("The name of the account.")
+
+
+class IBearerToken(ICredentials):
+    """
+    An OAuth access token that a client has shown (RFC 6750, RFC 7628), for whoever can tell whether it is good.
+
+    A checker answers with the account's name, and fails with UnauthorizedLogin (:class:`TokenDeniedError` can say more) for a
+    token that is not good, or that is somebody else's than ``name`` says, and with UnavailableError when it cannot tell now.
+    """
+
+    token = Attribute("The token, text of the characters of RFC 6750 2.1; a secret.")
+    name = Attribute(
+        "Who the client says it is: an account's name or address; empty when the token alone is to say it."
+    )
+    host = Attribute("The host that the client thinks it has connected to; empty when it does not say.")
+    port = Attribute("The port, likewise; 0 when it does not say.")
+    service = Attribute("The service that it wants: ``smtp`` or ``pop3``.")
+
+
+class TokenDeniedError(UnauthorizedLogin):
+    """A token is not good: ``status`` is the error for the client (RFC 6750 3.1), the text is for the trace."""
+
+    def __init__(self, reason: str, status: str = "invalid_token") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class UnavailableError(Exception):
+    """Who would have to be asked cannot be asked now: answer "try again later"; the text says for the trace why."""
 
 
 class TooBusyError(Exception):

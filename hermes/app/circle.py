@@ -16,6 +16,7 @@ from hermes.app.checks import Means
 from hermes.app.rulebook import Rulebook
 from hermes.app.standing_checks import standing_checks
 from hermes.app.stores import Stores
+from hermes.app.tokens import token_checkers
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
@@ -65,7 +66,8 @@ class Circle:
         self._stores = stores
         self._now = now
         self._relay = relay
-        self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception)
+        checkers = token_checkers(settings, self.directory, reactor, now)
+        self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception, checkers)
         smarthosts = smarthosts_of(settings)
         self.smarthosts = Smarthosts(
             {

@@ -9,6 +9,7 @@ import attrs
 
 from hermes.app.circle import Circle
 from hermes.app.stores import Stores
+from hermes.app.tokens import token_hint
 from hermes.config.greeting import greeting_lines
 from hermes.config.schema import Settings
 from hermes.interfaces import IServerTLS
@@ -48,6 +49,7 @@ def entrances(
     greeting = "\n".join((GREETING, *greeting_lines(settings)))
     smtp_gate, pop3_gate = (ServerGate(gate, circle.access, server) for server in ("smtp", "pop3"))
     scram = circle.directory if settings.accounts.scram == "yes" else None
+    tokens = token_hint(settings)
 
     def smtp(place: str, flavor: Flavor, implicit_tls: bool) -> SMTPServerFactory:
         return SMTPServerFactory(
@@ -62,6 +64,7 @@ def entrances(
             server_tls=tls,
             implicit_tls=implicit_tls,
             scram=scram,
+            tokens=tokens,
             policy=circle.checks,
             visit_of=circle.visit_of,
             greeting=greeting,
@@ -82,6 +85,7 @@ def entrances(
             implicit_tls=implicit_tls,
             scram=scram,
             transcripts=stores.transcripts,
+            tokens=tokens,
         )
 
     for key, places, flavor in (

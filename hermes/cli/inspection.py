@@ -12,6 +12,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import attrs
 from cryptography import x509
 
 from hermes.app.file_checks import rule_files
+from hermes.app.tokens import token_verifier
 from hermes.config.catalog import SECTIONS
 from hermes.config.errors import ConfigError
 from hermes.config.greeting import greeting_lines
@@ -67,6 +69,7 @@ def inspect(settings: Settings) -> Iterator[Finding]:
     yield from _services(settings)
     yield from _sending(settings)
     yield from _greeting(settings)
+    yield from _tokens(settings)
 
 
 def _ok(about: str, text: str) -> Finding:
@@ -285,6 +288,22 @@ def _greeting(settings: Settings) -> Iterator[Finding]:
             yield _fail("greeting", str(error))
         else:
             yield _ok("greeting", f"{settings.smtp.greeting_file} says: {lines[0]}")
+
+
+def _tokens(settings: Settings) -> Iterator[Finding]:
+    oauth = settings.oauth
+    if oauth.check == "no":
+        return
+    # Not before it is needed: whoever imports it has chosen one for the whole process.
+    from twisted.internet import reactor  # noqa: PLC0415
+
+    try:
+        token_verifier(settings, reactor, time.time)
+    except ValueError as error:
+        yield _fail("tokens", str(error))
+        return
+    where = oauth.introspection_url if oauth.check == "introspection" else oauth.keys or oauth.keys_url
+    yield _ok("tokens", f"they are taken, and checked by {where}; the name is in {oauth.claim}")
 
 
 def _will_be_made(about: str, path: str) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from hermes.config.dnsbl_rules import dnsbl_findings
 from hermes.config.finding import Finding
 from hermes.config.host_names import domain_fault
 from hermes.config.listener import Listener, parse_listener
+from hermes.config.oauth_rules import oauth_findings
 from hermes.config.schema import HermesSettings, Settings
 from hermes.config.sections.filters import filters_findings
 from hermes.config.sections.offenders import offenders_findings
@@ -52,6 +53,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from dnsbl_findings(settings, domain_fault)
     yield from _queue(settings)
     yield from _transcripts(settings)
+    yield from oauth_findings(settings)
 
 
 def _counts(settings: Settings) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.filters import FilterSettings, FiltersSettings
 from hermes.config.sections.finger import FingerSettings
+from hermes.config.sections.oauth import OAuthSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
@@ -317,6 +318,7 @@ class Settings:
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)
+    oauth: OAuthSettings = attrs.field(factory=OAuthSettings)
     pop3: POP3Settings = attrs.field(factory=POP3Settings)
     poppass: PasswordServerSettings = attrs.field(factory=PasswordServerSettings)
     finger: FingerSettings = attrs.field(factory=FingerSettings)

@@ -97,7 +97,57 @@ class Proof:
     reason: str = ""
 
 
-Step = Prompt | Credentials | KeysWanted | Proof | Malformed
+@attrs.frozen
+class TokenHint:
+    """
+    What a client is told whose token was not accepted (RFC 7628 3.2.2), so that it can get a better one.
+
+    ``status`` is an error of RFC 6750 3.1, ``scope`` what a token is to be asked for, ``configuration`` the address of a document
+    about the authorization server; what is empty is not said.
+    """
+
+    status: str = "invalid_token"
+    scope: str = ""
+    configuration: str = ""
+
+
+@attrs.define
+class TokenShown:
+    """
+    The client has shown an access token: let it in, or go on with what ``refuse`` makes, or refuse at once.
+
+    ``name`` is who it says it is, empty where it leaves that to the token; ``host`` and ``port`` are where it thinks it has
+    connected to, empty and 0 where it does not say.
+    """
+
+    mechanism: str
+    name: str
+    token: str = attrs.field(repr=False)
+    host: str = ""
+    port: int = 0
+    refuse: Callable[[TokenHint], Prompt] = attrs.field(kw_only=True, repr=False, eq=False)
+
+
+@attrs.frozen
+class TokenRefused:
+    """The client has taken note that its token was refused, and the exchange is over."""
+
+
+@attrs.define
+class Digest:
+    """
+    An exchange in which the client answers a challenge by a digest of it and a secret has come to its end: judge it.
+
+    ``digest_of`` makes the right one from a secret.
+    """
+
+    mechanism: str
+    name: str
+    digest: bytes = attrs.field(repr=False)
+    digest_of: Callable[[bytes], bytes] = attrs.field(repr=False, eq=False)
+
+
+Step = Prompt | Credentials | KeysWanted | Proof | TokenShown | TokenRefused | Digest | Malformed
 
 
 class Mechanism(Protocol):

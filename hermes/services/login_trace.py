@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
-from hermes.protocols.sasl import Credentials, KeysWanted, Proof
+from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, TokenShown
 
 #: What of a name is kept for the trace: people type passwords and worse into the wrong field.
 MAX_NAME_CHARACTERS = 128
 
 
-#: What a login is known by: the password, or, where it is proved, the beginning and the end of that.
-Attempt = Credentials | KeysWanted | Proof
+#: What a login is judged by.
+Shown = Credentials | Digest | Proof | TokenShown
+
+#: What a login is known by: that, or, where a password is proved, the beginning of it.
+Attempt = Shown | KeysWanted
 
 
 def asks_for_another(credentials: Credentials | KeysWanted) -> bool:

@@ -26,10 +26,8 @@ from hermes.net.shielded import shielded
 from hermes.net.turns import Turns
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import refused
-from hermes.protocols.pop3.parameters import ServerParameters
 from hermes.protocols.pop3.server import POP3Server
 from hermes.protocols.proxy import Header
-from hermes.protocols.sasl_mechanisms import WITH_KEYS, WITH_PASSWORD
 from hermes.services.front_end import Introduction
 from hermes.services.pop3_maildrop import Maildrop
 from hermes.services.pop3_trace import SessionTrace
@@ -68,6 +66,8 @@ class POP3Connection(pop3.POP3):
         self._admitted = False
         self._lingers = False
         self._scram = ScramLogin(factory.scram)
+        #: What was wrong with the token that has just been refused (RFC 6750 3.1).
+        self._token_fault = ""
         self._maildrop: Maildrop | None = None
         self._transaction: Transaction | None = None
         self._since = 0.0
@@ -130,13 +130,8 @@ class POP3Connection(pop3.POP3):
             return
         self._admitted = True
         factory.sessions.add(self)
-        parameters = ServerParameters(
-            hostname=factory.hostname,
-            stls=factory.tls is not None,
-            mechanisms=(*(WITH_KEYS if factory.scram is not None else ()), *WITH_PASSWORD),
-            login_in_clear=settings.auth_without_tls == "loopback" and is_loopback(self.peer),
-        )
-        self._engine = POP3Server(parameters, tls=factory.implicit_tls)
+        in_clear = settings.auth_without_tls == "loopback" and is_loopback(self.peer)
+        self._engine = POP3Server(factory.parameters(login_in_clear=in_clear), tls=factory.implicit_tls)
         self._turns = Turns(
             self.transport,
             self._engine,

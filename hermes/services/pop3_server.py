@@ -7,6 +7,7 @@ this machine itself (RFC 2595, RFC 8314).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.cred.portal import Portal
@@ -16,6 +17,10 @@ from typing_extensions import override
 
 from hermes.config.schema import POP3Settings
 from hermes.interfaces import IContentReader, IGate, IJournal, IScramKeys, IServerTLS
+from hermes.protocols.pop3.parameters import ServerParameters
+from hermes.protocols.sasl import TokenHint
+from hermes.protocols.sasl_mechanisms import mechanisms
+from hermes.services.login_credentials import challenges
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_session import POP3Session
 from hermes.services.transcripts import Transcripts
@@ -29,8 +34,8 @@ class POP3ServerFactory(ServerFactory[Any]):
     ``listener`` is its name in the trace. ``sessions`` holds those that are connected, or still have a mailbox to give back,
     and ``turned_away`` counts those that were not let in. With ``implicit_tls`` the listener speaks TLS from the first octet,
     otherwise STLS is offered where ``tls`` is given; SCRAM is offered where ``scram`` has keys for it. ``transcripts``
-    knows which sessions are written down. Other settings are
-    another factory's.
+    knows which sessions are written down. ``tokens`` is what a client is told whose token is refused; without it none are taken.
+    ``digests`` says whether any account has a secret for CRAM-MD5 and APOP. Other settings are another factory's.
     """
 
     noisy = False
@@ -50,6 +55,8 @@ class POP3ServerFactory(ServerFactory[Any]):
         implicit_tls: bool = False,
         scram: IScramKeys | None = None,
         transcripts: Transcripts | None = None,
+        tokens: TokenHint | None = None,
+        digests: Callable[[], bool] | None = None,
     ) -> None:
         self.clock = clock
         self.settings = settings
@@ -64,7 +71,22 @@ class POP3ServerFactory(ServerFactory[Any]):
         self.scram = scram
         self.transcripts = transcripts
         self.sessions: set[POP3Connection] = set()
+        self.tokens = tokens
+        self._digests = digests
+        self._challenge = challenges(hostname, clock.seconds)
         self.turned_away = TurnedAway()
+
+    def parameters(self, *, login_in_clear: bool) -> ServerParameters:
+        """What the engine of a new session is told."""
+        digests = self._digests is not None and self._digests()
+        return ServerParameters(
+            hostname=self.hostname,
+            stls=self.tls is not None,
+            mechanisms=mechanisms(keys=self.scram is not None, tokens=self.tokens is not None, secrets=digests),
+            login_in_clear=login_in_clear,
+            challenge=self._challenge,
+            timestamp=self._challenge().decode("ascii") if digests else "",
+        )
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> POP3Session:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import attrs
 from twisted.cred.error import LoginDenied, UnauthorizedLogin
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.task import deferLater
@@ -20,13 +21,14 @@ from twisted.logger import Logger
 from twisted.mail import pop3
 
 from hermes.core.outcome import PASS, Verdict
-from hermes.interfaces import MailboxInUseError, TooBusyError
+from hermes.interfaces import MailboxInUseError, TokenDeniedError, TooBusyError, UnavailableError
 from hermes.net import tls
 from hermes.net.shielded import shielded
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import Response, accepted, refused
-from hermes.protocols.sasl import Credentials, KeysWanted, Proof, ServerPart
-from hermes.services.login_trace import Attempt, asks_for_another, login_event
+from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, ServerPart, TokenShown
+from hermes.services.login_credentials import credentials_of
+from hermes.services.login_trace import Attempt, Shown, asks_for_another, login_event
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_maildrop import Maildrop, open_maildrop
 from hermes.services.pop3_transaction import Transaction
@@ -81,7 +83,7 @@ class POP3Session(POP3Connection):
                 self._refuse(event.response)
             case KeysWanted():
                 await self._challenge(event)
-            case Credentials() | Proof():
+            case Credentials() | Digest() | Proof() | TokenShown():
                 await self._log_in(event)
             case events.StartTLS():
                 await self._start_tls()
@@ -141,7 +143,7 @@ class POP3Session(POP3Connection):
             return _FOR_ANOTHER
         return await self._scram.part(wanted, binding) or _NO_LOGIN
 
-    async def _log_in(self, attempt: Credentials | Proof) -> None:
+    async def _log_in(self, attempt: Shown) -> None:
         try:
             response, verdict = await self._judge(attempt)
         except CancelledError:
@@ -164,6 +166,9 @@ class POP3Session(POP3Connection):
             assert self._maildrop is not None
             self._scribe.logged_in(self._maildrop.account)
             self._reply(response)
+        elif verdict.rule == "login.token" and self._server.tokens is not None:
+            # What the client answers ends the exchange with the refusal.
+            self._turns.write(self._engine.challenge(attrs.evolve(self._server.tokens, status=self._token_fault)))
         else:
             self._refuse(response)
 
@@ -172,7 +177,7 @@ class POP3Session(POP3Connection):
         now, used = self._clock.seconds(), tls.describe(self.transport)
         self._server.journal.record(login_event(now, "pop3", self.peer, used, attempt, verdict, account, self.via))
 
-    async def _judge(self, attempt: Credentials | Proof) -> tuple[Response, Verdict]:
+    async def _judge(self, attempt: Shown) -> tuple[Response, Verdict]:
         allowed = self._server.gate.login_verdict(self.peer, attempt.name)
         if allowed.reply is not None:
             return refused(allowed.reply.text, "SYS/TEMP"), allowed
@@ -181,6 +186,8 @@ class POP3Session(POP3Connection):
             if proved is None:
                 return _WRONG, Verdict(None, "login.wrong", attempt.reason)
             login = maybeDeferred(self._server.portal.login, proved, None, pop3.IMailbox)
+        elif isinstance(attempt, TokenShown | Digest):
+            login = maybeDeferred(self._server.portal.login, credentials_of(attempt, "pop3"), None, pop3.IMailbox)
         elif asks_for_another(attempt):
             return _FOR_ANOTHER
         else:
@@ -190,21 +197,30 @@ class POP3Session(POP3Connection):
             await shielded(self._counted(self._take_maildrop(login, attempt.name)), "opening a mailbox")
         except CancelledError:
             raise
-        except (UnauthorizedLogin, LoginDenied):
-            return _WRONG, Verdict(None, "login.wrong")
+        except (UnauthorizedLogin, LoginDenied) as error:
+            return _WRONG, self._wrong(attempt, error)
         except MailboxInUseError:
             return _IN_USE, Verdict(None, "login.in_use")
         except TooBusyError:
             return _BUSY, Verdict(None, "login.busy")
+        except UnavailableError as error:
+            return _FAULT, Verdict(None, "login.unavailable", str(error))
         except Exception:
             self._log.failure("A login from {peer} could not be judged", peer=self.peer)
             return _NO_LOGIN
         return accepted("mailbox open"), PASS
 
+    def _wrong(self, attempt: Shown, error: Exception) -> Verdict:
+        if not isinstance(attempt, TokenShown):
+            return Verdict(None, "login.wrong")
+        denied = error if isinstance(error, TokenDeniedError) else TokenDeniedError("")
+        self._token_fault = denied.status
+        return Verdict(None, "login.token", denied.reason)
+
     async def _take_maildrop(self, login: Deferred[Any], name: str) -> None:
         try:
             maildrop = await open_maildrop(login, name, self._server.reader)
-        except (UnauthorizedLogin, LoginDenied, MailboxInUseError, TooBusyError):
+        except (UnauthorizedLogin, LoginDenied, MailboxInUseError, TooBusyError, UnavailableError):
             if self._turns.stopped:
                 # The client has left, and a refusal that nobody hears is no fault.
                 return

@@ -7,7 +7,6 @@ keys of an account, which :meth:`ScramLogin.part` gave in the same session.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 
 import attrs
@@ -17,9 +16,7 @@ from zope.interface import implementer
 
 from hermes.interfaces import IProvedAccount, IScramKeys
 from hermes.protocols.sasl import KeysWanted, Proof, ServerPart
-
-#: 144 bits; RFC 5802 asks for a nonce that is never used twice.
-_NONCE_OCTETS = 18
+from hermes.services.login_credentials import new_nonce
 
 
 @implementer(IProvedAccount)
@@ -28,11 +25,6 @@ class ProvedAccount:
     """An account whose password has been proved."""
 
     account: str
-
-
-def new_nonce() -> str:
-    """A nonce of letters, digits, ``-`` and ``_``."""
-    return secrets.token_urlsafe(_NONCE_OCTETS)
 
 
 class ScramLogin:

@@ -14,6 +14,7 @@ from hermes.core.visit import Visit
 from hermes.interfaces import IGate, IJournal, IPolicy, IScramKeys, IServerTLS
 from hermes.net.peer import within
 from hermes.net.turns import Stream
+from hermes.protocols.sasl import TokenHint
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.services.transcripts import Transcripts
@@ -47,7 +48,8 @@ class SessionContext:
     that are connected, and ``turned_away`` counts those that were not let in; with ``implicit_tls`` TLS comes before
     everything else (RFC 8314 3); ``policy`` has the checks, and ``visit_of`` makes what they know of a peer; ``scram`` has the
     keys for SCRAM, where that is offered; ``greeting`` is what a session begins with, behind our name, one line or several;
-    ``transcripts`` knows which sessions are written down.
+    ``transcripts`` knows which sessions are written down; ``tokens`` is what a client is told whose token is refused, where
+    tokens are taken.
     """
 
     settings: SMTPSettings
@@ -68,6 +70,7 @@ class SessionContext:
     scram: IScramKeys | None = None
     greeting: str = GREETING
     transcripts: Transcripts | None = None
+    tokens: TokenHint | None = None
 
     def believes(self, peer: str) -> bool:
         """True for a front end, which may say who its client is. LMTP has none: it is for programs on this machine."""

@@ -21,10 +21,18 @@ from twisted.mail import smtp
 
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IGate, IJournal, IReception, IScramKeys, TooBusyError
-from hermes.protocols.sasl import ServerPart
-from hermes.protocols.smtp.events import Credentials, KeysWanted, Proof
-from hermes.services.login_trace import Attempt, asks_for_another, login_event
+from hermes.interfaces import (
+    IGate,
+    IJournal,
+    IReception,
+    IScramKeys,
+    TokenDeniedError,
+    TooBusyError,
+    UnavailableError,
+)
+from hermes.protocols.sasl import Digest, KeysWanted, Proof, ServerPart, TokenShown
+from hermes.services.login_credentials import credentials_of
+from hermes.services.login_trace import Attempt, Shown, asks_for_another, login_event
 from hermes.services.scram_login import ScramLogin
 from hermes.services.twisted_delivery import TwistedDelivery
 
@@ -69,6 +77,8 @@ class Login:
         self._via = via
         self._scram = ScramLogin(scram)
         self._failures = 0
+        #: What was wrong with the last token that was refused (RFC 6750 3.1); empty when it was not the token.
+        self.token_fault = ""
         self._logout: Callable[[], object] | None = None
         self.reception: IReception | None = None
         self.name = ""
@@ -116,8 +126,8 @@ class Login:
         await self._settle(wanted, tls, verdict)
         return verdict
 
-    async def log_in(self, attempt: Credentials | Proof, tls: str | None) -> Verdict:
-        """Judge name and password, or proof, make the peer wait when they are wrong, and record what happened."""
+    async def log_in(self, attempt: Shown, tls: str | None) -> Verdict:
+        """Judge name and password, proof, digest or token, make the peer wait when they are wrong, and record what happened."""
         try:
             verdict = await self._judge(attempt)
         except CancelledError:
@@ -145,7 +155,8 @@ class Login:
         now = self._clock.seconds()
         self._journal.record(login_event(now, "smtp", self._peer, tls, attempt, verdict, account, self._via))
 
-    async def _judge(self, attempt: Credentials | Proof) -> Verdict:
+    async def _judge(self, attempt: Shown) -> Verdict:
+        self.token_fault = ""
         allowed: Verdict = self._gate.login_verdict(self._peer, attempt.name)
         if not allowed.accepted:
             return allowed
@@ -154,6 +165,8 @@ class Login:
             credentials = self._scram.proved(attempt)
             if credentials is None:
                 return Verdict(_WRONG, "login.wrong", attempt.reason)
+        elif isinstance(attempt, TokenShown | Digest):
+            credentials = credentials_of(attempt, "smtp")
         elif asks_for_another(attempt):
             return _FOR_ANOTHER
         else:
@@ -162,15 +175,24 @@ class Login:
             reception = await self._enter(credentials)
         except CancelledError:
             raise
-        except (UnauthorizedLogin, LoginDenied):
-            return Verdict(_WRONG, "login.wrong")
+        except (UnauthorizedLogin, LoginDenied) as error:
+            return self._wrong(attempt, error)
         except TooBusyError:
             return _BUSY
+        except UnavailableError as error:
+            return Verdict(_FAULT.reply, "login.unavailable", str(error))
         except Exception:
             self._log.failure("A login from {peer} could not be judged", peer=self._peer)
             return _FAULT
         self.name = reception.account.name if reception.account is not None else attempt.name
         return PASS
+
+    def _wrong(self, attempt: Shown, error: Exception) -> Verdict:
+        if not isinstance(attempt, TokenShown):
+            return Verdict(_WRONG, "login.wrong")
+        denied = error if isinstance(error, TokenDeniedError) else TokenDeniedError("")
+        self.token_fault = denied.status
+        return Verdict(_WRONG, "login.token", denied.reason)
 
     async def _enter(self, credentials: ICredentials) -> IReception:
         if self._portal is None:

@@ -18,9 +18,11 @@ from hermes.config.schema import SMTPSettings
 from hermes.core.visit import Visit
 from hermes.interfaces import IGate, IJournal, IPolicy, IScramKeys, IServerTLS
 from hermes.net.peer import is_loopback
-from hermes.protocols.sasl_mechanisms import WITH_KEYS, WITH_PASSWORD
+from hermes.protocols.sasl import TokenHint
+from hermes.protocols.sasl_mechanisms import WITH_SECRET, mechanisms
 from hermes.protocols.smtp.events import Flavor
 from hermes.protocols.smtp.parameters import ServerParameters
+from hermes.services.login_credentials import challenges
 from hermes.services.session_checks import Unchecked
 from hermes.services.smtp_connection import SMTPConnection
 from hermes.services.smtp_context import GREETING, SessionContext
@@ -30,18 +32,25 @@ from hermes.services.turned_away import TurnedAway
 
 
 def server_parameters(
-    settings: SMTPSettings, hostname: str, flavor: Flavor, *, starttls: bool, has_login: bool, has_keys: bool = False
+    settings: SMTPSettings,
+    hostname: str,
+    flavor: Flavor,
+    *,
+    starttls: bool,
+    has_login: bool,
+    has_keys: bool = False,
+    takes_tokens: bool = False,
 ) -> ServerParameters:
     """What the engine of a session is told, when the peer is not this machine; ``has_keys`` says that SCRAM is offered."""
-    # Those that show the password want TLS (RFC 4954 4). SCRAM does not, but what follows it does (RFC 8314 3).
-    mechanisms = (*WITH_KEYS, *WITH_PASSWORD) if has_keys else WITH_PASSWORD
+    # Those that show a password or token want TLS (RFC 4954 4, 7628 3). SCRAM does not, but what follows it does (RFC 8314 3).
+    offered = mechanisms(keys=has_keys, tokens=takes_tokens)
     return ServerParameters(
         hostname=hostname,
         flavor=flavor,
         max_size_octets=settings.max_size,
         starttls=starttls,
         # RFC 2033 knows AUTH too, but what delivers by LMTP is a program on this machine or trusted like one.
-        mechanisms=mechanisms if has_login and flavor is not Flavor.LMTP else (),
+        mechanisms=offered if has_login and flavor is not Flavor.LMTP else (),
         normalize_newlines=settings.bare_newlines == "normalize",
         max_recipients=settings.max_recipients,
         max_messages=settings.max_messages,
@@ -56,7 +65,8 @@ class SMTPServerFactory(ServerFactory):
     are told of a peer. ``portal`` decides whether AUTH is offered at all, ``server_tls`` whether
     STARTTLS is; with ``implicit_tls`` a session begins with TLS. ``scram`` has the keys for SCRAM; without it SCRAM is not
     offered. ``greeting`` is what sessions begin with, behind the host's name; ``transcripts`` knows which are written down.
-    Other settings are another factory's.
+    ``tokens`` is what a client is told whose token is refused; without it none are taken. ``digests`` says whether any
+    account has a secret for CRAM-MD5. Other settings are another factory's.
     """
 
     noisy = False
@@ -79,6 +89,8 @@ class SMTPServerFactory(ServerFactory):
         visit_of: Callable[[str], Visit] = Visit,
         greeting: str = GREETING,
         transcripts: Transcripts | None = None,
+        tokens: TokenHint | None = None,
+        digests: Callable[[], bool] | None = None,
     ) -> None:
         if implicit_tls and server_tls is None:
             raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
@@ -90,7 +102,10 @@ class SMTPServerFactory(ServerFactory):
             starttls=server_tls is not None and not implicit_tls,
             has_login=portal is not None,
             has_keys=scram is not None,
+            takes_tokens=tokens is not None,
         )
+        self._clear = attrs.evolve(self._clear, challenge=challenges(hostname, clock.seconds))
+        self._digests = digests if self._clear.mechanisms else None
         in_clear = self._clear.mechanisms if settings.auth_without_tls == "loopback" else ()
         self._loopback = attrs.evolve(self._clear, mechanisms_in_clear=in_clear)
         self._context = SessionContext(
@@ -112,10 +127,19 @@ class SMTPServerFactory(ServerFactory):
             scram,
             greeting,
             transcripts,
+            tokens,
         )
 
     def _parameters(self, peer: str) -> ServerParameters:
-        return self._loopback if is_loopback(peer) else self._clear
+        parameters = self._loopback if is_loopback(peer) else self._clear
+        if self._digests is None or not self._digests():
+            return parameters
+        in_clear = parameters.mechanisms_in_clear
+        return attrs.evolve(
+            parameters,
+            mechanisms=(*parameters.mechanisms, *WITH_SECRET),
+            mechanisms_in_clear=(*in_clear, *WITH_SECRET) if in_clear else (),
+        )
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> SMTPSession:

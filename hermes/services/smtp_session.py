@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import deferLater
 from typing_extensions import override
@@ -161,7 +162,16 @@ class SMTPSession(SMTPConnection):
         self._write(self._engine.challenge(part))
         return None
 
-    async def _credentials(self, event: events.Credentials | events.Proof) -> Reply | None:
+    async def _token(self, event: events.TokenShown) -> Reply | None:
+        verdict = await self._login.log_in(event, self._tls)
+        hint = self._context.tokens
+        if verdict.reply is not None and self._login.token_fault and hint is not None:
+            # It has been recorded. What the client answers ends the exchange with 535.
+            self._write(self._engine.challenge(attrs.evolve(hint, status=self._login.token_fault)))
+            return None
+        return _LOGGED_IN if verdict.reply is None else self._refuse(verdict, "AUTH")
+
+    async def _credentials(self, event: events.Credentials | events.Digest | events.Proof) -> Reply | None:
         verdict = await self._login.log_in(event, self._tls)
         reception = self._login.reception
         self._checks.visit.account = reception.account if verdict.accepted and reception is not None else None
@@ -299,7 +309,9 @@ _ANSWERS: dict[type, Callable[[SMTPSession, Any], Awaitable[Reply | None]]] = {
     events.StartTLS: SMTPSession._start_tls,
     events.KeysWanted: SMTPSession._keys_wanted,
     events.Credentials: SMTPSession._credentials,
+    events.Digest: SMTPSession._credentials,
     events.Proof: SMTPSession._credentials,
+    events.TokenShown: SMTPSession._token,
     events.Challenge: SMTPSession._challenge,
     events.MailFrom: SMTPSession._mail,
     events.RecipientTo: SMTPSession._recipient,

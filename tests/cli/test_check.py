@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from hermes.net.tls import DAYS_OF_WARNING
 from tests.support.command import CommandTestCase, queue_message
+from tests.support.oauth import P256, jwk, jwks
 
 _TLS = "[tls]\ncertificate = cert.pem\nkey = key.pem\n"
 
@@ -49,6 +50,14 @@ class CheckTests(CommandTestCase):
         self.assert_finding(config, "greeting", "fail", "more than 512")
         file.write_text("Welcome\n")
         self.assert_finding(config, "greeting", "ok", "Welcome")
+
+    def test_tokens(self) -> None:
+        """Keys for tokens that cannot be used are found; nothing is said where tokens are not taken."""
+        section = "[oauth]\ncheck = jwt\nissuer = https://login.example.org\naudience = hermes\nkeys = keys.json\n"
+        config = self.complete_site(section)
+        self.assert_finding(config, "tokens", "fail", "keys.json: No such file")
+        (Path(config).parent / "data" / "keys.json").write_bytes(jwks(jwk(P256, "ES256")))
+        self.assert_finding(config, "tokens", "ok", "the name is in email")
 
     def certificate(self, config: str, name: str, days: int) -> None:
         """Write a certificate for a name that is valid for so many days, and its key."""

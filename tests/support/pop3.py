@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 from twisted.cred.portal import Portal
@@ -17,6 +17,7 @@ from hermes.config.schema import POP3Settings
 from hermes.core.event import Event
 from hermes.core.outcome import PASS, Verdict
 from hermes.interfaces import IGate, IJournal, IServerTLS
+from hermes.protocols.sasl import TokenHint
 from hermes.services.pop3_server import POP3ServerFactory
 from hermes.services.pop3_session import POP3Session
 from tests.support.mailbox import MailboxRealm, MemoryReader, Passwords
@@ -145,6 +146,8 @@ class Site:
     gate: OpenGate = attrs.field(factory=OpenGate)
     journal: ListJournal = attrs.field(factory=ListJournal)
     scram: MemoryKeys | None = None
+    tokens: TokenHint | None = None
+    digests: Callable[[], bool] | None = None
     reader: MemoryReader = attrs.field(factory=MemoryReader)
     checker: Passwords = attrs.field(init=False)
     factory: POP3ServerFactory = attrs.field(init=False)
@@ -161,6 +164,8 @@ class Site:
             journal=self.journal,
             reader=self.reader,
             scram=self.scram,
+            tokens=self.tokens,
+            digests=self.digests,
         )
 
     def connect(self, wire: Wire | None = None) -> Client:

@@ -32,6 +32,7 @@ from hermes.interfaces import ICheck, IMailboxes, IProvedAccount, IScramKeys, To
 from hermes.policy.access import Access
 from hermes.policy.pipeline import Pipeline
 from hermes.policy.relay import RelayPolicy
+from hermes.protocols.sasl import TokenHint
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.incoming import Writing
 from hermes.services.reception import Premises, Reception
@@ -342,6 +343,8 @@ class Site:
         access: Mapping[str, AccessSettings] | None = None,
         mailboxes: IMailboxes | None = None,
         scram: IScramKeys | None = None,
+        tokens: TokenHint | None = None,
+        digests: Callable[[], bool] | None = None,
         checks: Sequence[ICheck] = (),
         visit_of: Callable[[str], Visit] = Visit,
         **smtp_settings: Any,
@@ -383,6 +386,8 @@ class Site:
             server_tls=NoTLS() if tls else None,
             implicit_tls=implicit_tls,
             scram=scram,
+            tokens=tokens,
+            digests=digests,
             policy=self.checks,
             visit_of=visit_of,
         )

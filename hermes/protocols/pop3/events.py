@@ -6,15 +6,16 @@ answer follows the first line that this returns. :class:`Answered` wants no answ
 are those of the wire and count from 1 (RFC 1939 4); whether there is such a message is the session's to say.
 
 Those of logging in come from elsewhere: :class:`Credentials` (a name and a password, by USER and PASS or by AUTH; its mechanism
-is ``USER`` for USER and PASS) and :class:`Proof` begin the TRANSACTION state when the reply is positive; :class:`KeysWanted` is
-answered with ``engine.challenge(...)``, or with a refusal.
+is ``USER`` for USER and PASS), :class:`Digest` (of APOP too), :class:`Proof` and :class:`TokenShown` begin the TRANSACTION state
+when the reply is positive; :class:`KeysWanted` is answered with ``engine.challenge(...)``, or with a refusal, and a token that
+is not accepted with ``engine.challenge(...)``.
 """
 
 from __future__ import annotations
 
 import attrs
 
-from hermes.protocols.sasl import Credentials, KeysWanted, Proof
+from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, TokenShown
 
 #: RFC 2449 4: the first line of a response, with its CRLF.
 MAX_RESPONSE_OCTETS = 512
@@ -138,8 +139,10 @@ class Refused:
 
 Event = (
     Credentials
+    | Digest
     | KeysWanted
     | Proof
+    | TokenShown
     | StartTLS
     | Statistics
     | ScanListing

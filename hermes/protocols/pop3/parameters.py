@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from hermes.protocols.sasl_mechanisms import NewChallenge, no_challenge
+
 #: RFC 2449 4: a command with its CRLF. Longer ones are refused, and none of their octets are kept.
 MAX_COMMAND_OCTETS = 255
 
@@ -20,10 +22,13 @@ class ServerParameters:
     How one listener's sessions behave.
 
     ``stls`` says that STLS may be offered (it is withdrawn once TLS is on); ``mechanisms`` are those that AUTH offers;
-    ``login_in_clear`` allows USER, PASS and AUTH without TLS.
+    ``login_in_clear`` allows USER, PASS, APOP and AUTH without TLS; ``challenge`` makes one for CRAM-MD5, where that is offered;
+    ``timestamp`` is that of the greeting, for APOP (RFC 1939 7), empty where that is not offered.
     """
 
     hostname: str
     stls: bool = False
     mechanisms: tuple[str, ...] = ("PLAIN",)
     login_in_clear: bool = False
+    challenge: NewChallenge = no_challenge
+    timestamp: str = ""

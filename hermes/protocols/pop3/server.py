@@ -4,7 +4,7 @@ The server's side of POP3, without any input or output (RFC 1939, 2449, 2595, 50
 The engine is given octets and yields events (:mod:`hermes.protocols.pop3.events`); what it is told to reply, it returns as
 octets and changes its state by it:
 
-    AUTHORIZATION --positive reply to Credentials or Proof--> TRANSACTION --QUIT--> UPDATE
+    AUTHORIZATION --positive reply to a login--> TRANSACTION --QUIT--> UPDATE
     AUTHORIZATION --QUIT--> UPDATE
 
 Nothing that a client sends is an exception here: a line that is no command is refused, and the session goes on.
@@ -16,19 +16,22 @@ import enum
 import re
 from collections.abc import Callable
 
-from hermes.protocols import sasl, sasl_mechanisms
+from hermes.protocols import cram_md5, sasl, sasl_mechanisms
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.capabilities import capabilities, language_listing, matching_language
 from hermes.protocols.pop3.commands import TRANSACTION_COMMANDS, MalformedError, nothing
 from hermes.protocols.pop3.events import Answered, Event, Refused, Response, accepted, refused
 from hermes.protocols.pop3.parameters import MAX_COMMAND_OCTETS, MAX_SASL_OCTETS, ServerParameters
 from hermes.protocols.receive_buffer import Line, ReceiveBuffer
-from hermes.protocols.sasl import Credentials, KeysWanted, Proof, ServerPart
+from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, ServerPart, TokenHint, TokenShown
 from hermes.protocols.saslprep import saslprep
 from hermes.protocols.tap import Tap
 
 #: RFC 2449 3: a command is printable. NUL and CR would be read differently by whoever looks at logs.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+
+#: What ends the AUTHORIZATION state when it is answered positively.
+_LOGINS = Credentials | Digest | Proof | TokenShown
 
 
 class State(enum.Enum):
@@ -57,15 +60,16 @@ class POP3Server:
         self._buffer = ReceiveBuffer()
         self._unanswered: Event | None = None
         self._mechanism: sasl.Mechanism | None = None
-        # The one whose exchange goes on when it gets keys.
+        # The one whose exchange goes on when it gets keys, or when its token is refused.
         self._wanting: sasl.Mechanism | None = None
         # The name that USER gave is good for the very next command only (RFC 1939 7).
         self._name: str | None = None
         self._next_name: str | None = None
 
     def greeting(self) -> bytes:
-        """The first line. There is no timestamp in it, which would offer APOP (RFC 1939 7): it needs the password itself."""
-        return accepted(f"{self._parameters.hostname} POP3 server ready").encode()
+        """The first line. A timestamp at its end offers APOP (RFC 1939 7), where a login is allowed at all."""
+        timestamp = f" {self._parameters.timestamp}" if self._apop_offered else ""
+        return accepted(f"{self._parameters.hostname} POP3 server ready{timestamp}").encode()
 
     def receive(self, data: bytes) -> None:
         """Take octets from the client."""
@@ -75,7 +79,9 @@ class POP3Server:
         """The next thing the client said; None when more octets are needed, or when nothing may follow."""
         if self._starting_tls or self.state is State.UPDATE:
             return None
-        line = self._buffer.line(MAX_COMMAND_OCTETS if self._mechanism is None else MAX_SASL_OCTETS)
+        # A token as initial response is longer than a command may be, and there are clients that send one so all the same.
+        authorizing = self.state is State.AUTHORIZATION and self._login_allowed
+        line = self._buffer.line(MAX_SASL_OCTETS if authorizing or self._mechanism is not None else MAX_COMMAND_OCTETS)
         if line is Line.INCOMPLETE:
             return None
         if self.tap is not None:
@@ -99,19 +105,24 @@ class POP3Server:
         if isinstance(event, events.Quit):
             # RFC 1939 6: whatever became of the messages, the session is over.
             self.state = State.UPDATE
-        elif response.positive and isinstance(event, Credentials | Proof):
+        elif response.positive and isinstance(event, _LOGINS):
             self.state = State.TRANSACTION
         elif response.positive and isinstance(event, events.StartTLS):
             self._starting_tls = True
         return response.encode()
 
-    def challenge(self, part: ServerPart) -> bytes:
-        """Answer KeysWanted: the exchange goes on with these."""
-        wanted, self._unanswered = self._unanswered, None
-        if not isinstance(wanted, KeysWanted):
-            raise RuntimeError("no keys are wanted")
+    def challenge(self, part: ServerPart | TokenHint) -> bytes:
+        """Answer KeysWanted with what the exchange goes on with, or TokenShown with what is wrong with the token."""
+        match self._unanswered, part:
+            case KeysWanted() as wanted, ServerPart():
+                prompt = wanted.proceed(part)
+            case TokenShown() as shown, TokenHint():
+                prompt = shown.refuse(part)
+            case _:
+                raise RuntimeError("nobody waits for that")
+        self._unanswered = None
         self._mechanism, self._wanting = self._wanting, None
-        return _challenge(wanted.proceed(part))
+        return _challenge(prompt)
 
     def tls_started(self) -> None:
         """The next octet is under TLS; nothing that came before it survives (RFC 2595 4)."""
@@ -121,7 +132,10 @@ class POP3Server:
 
     def _understand(self, line: bytes | Line) -> Event:
         mechanism, self._mechanism = self._mechanism, None
-        if not isinstance(line, bytes):
+        too_long = not isinstance(line, bytes) or (
+            mechanism is None and len(line) > MAX_COMMAND_OCTETS and line[:5].upper() != b"AUTH "
+        )
+        if too_long or not isinstance(line, bytes):
             return Refused("command.too_long", refused("the line is too long"))
         # RFC 1939 3 ends a command with CRLF. A bare LF is taken too: people try servers by hand, and since nothing that a
         # POP3 client sends is passed on to anybody, there is nothing to be smuggled by it.
@@ -161,7 +175,12 @@ class POP3Server:
         return Credentials("USER", self._name, _prepared(argument))
 
     def _apop(self, argument: bytes) -> Event:
-        return Refused("auth.mechanism", refused("APOP is not offered"))
+        if not self._login_allowed:
+            return _login_in_clear()
+        if not self._apop_offered:
+            return Refused("auth.mechanism", refused("APOP is not offered"))
+        step = cram_md5.answered(cram_md5.APOP, self._parameters.timestamp.encode("ascii"), argument.strip(b" "))
+        return Refused("auth.malformed", refused(step.reason)) if isinstance(step, sasl.Malformed) else step
 
     def _auth(self, argument: bytes) -> Event:
         if not self._login_allowed:
@@ -172,7 +191,7 @@ class POP3Server:
         name = words[0].upper()
         if name not in self._mechanisms:
             return Refused("auth.mechanism", refused("that mechanism is not offered"))
-        mechanism = sasl_mechanisms.begin(name, self._mechanisms)
+        mechanism = sasl_mechanisms.begin(name, self._mechanisms, self._parameters.challenge)
         if len(words) == 1:
             return self._step(mechanism, None)
         if len(words) > 2:
@@ -194,13 +213,20 @@ class POP3Server:
             return Answered(_challenge(step))
         if isinstance(step, sasl.Malformed):
             return Refused("auth.malformed", refused(step.reason))
-        if isinstance(step, KeysWanted):
+        if isinstance(step, sasl.TokenRefused):
+            # RFC 7628 3.2.3: now that the client has answered, the failure itself.
+            return Refused("login.token", refused("the token is not accepted", "AUTH"))
+        if isinstance(step, KeysWanted | TokenShown):
             self._wanting = mechanism
         return step
 
     @property
     def _login_allowed(self) -> bool:
         return self._tls or self._parameters.login_in_clear
+
+    @property
+    def _apop_offered(self) -> bool:
+        return bool(self._parameters.timestamp) and self._login_allowed
 
     @property
     def _mechanisms(self) -> list[str]:

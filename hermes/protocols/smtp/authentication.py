@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hermes.core.reply import Reply
 from hermes.protocols.receive_buffer import Line
-from hermes.protocols.sasl import Malformed, Mechanism, Prompt, ServerPart, decoded, encoded
+from hermes.protocols.sasl import Malformed, Mechanism, Prompt, ServerPart, TokenHint, TokenRefused, decoded, encoded
 from hermes.protocols.smtp.commands import Auth, refused
-from hermes.protocols.smtp.events import Challenge, Credentials, KeysWanted, Proof, Refused
+from hermes.protocols.smtp.events import Challenge, Credentials, Digest, KeysWanted, Proof, Refused, TokenShown
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.sequence import Session
 
 #: What can come of a line of the client's.
-Outcome = Challenge | KeysWanted | Credentials | Proof | Refused
+Outcome = Challenge | KeysWanted | TokenShown | Credentials | Digest | Proof | Refused
 
 
 class Exchange:
@@ -48,18 +48,27 @@ class Exchange:
     def _step(self, response: bytes | None) -> Outcome:
         step = self._mechanism.step(response)
         if isinstance(step, Prompt):
-            return Challenge(_prompt(step))
+            return Challenge(_challenge(step))
         if isinstance(step, Malformed):
             return refused("auth.malformed", 501, "5.5.2", step.reason)
+        if isinstance(step, TokenRefused):
+            # RFC 7628 3.2.3: now that the client has answered, the failure itself.
+            return refused("login.token", 535, "5.7.8", "The token is not accepted")
         return step
 
 
-def challenge(wanted: KeysWanted, part: ServerPart) -> Reply:
-    """The challenge with which an exchange goes on that wanted keys."""
-    return _prompt(wanted.proceed(part))
+def go_on(event: object, part: ServerPart | TokenHint) -> Reply:
+    """The challenge with which an exchange goes on that has come to this event; RuntimeError when it does not want that."""
+    match event, part:
+        case KeysWanted(), ServerPart():
+            return _challenge(event.proceed(part))
+        case TokenShown(), TokenHint():
+            return _challenge(event.refuse(part))
+        case _:
+            raise RuntimeError("nobody waits for that")
 
 
-def _prompt(prompt: Prompt) -> Reply:
+def _challenge(prompt: Prompt) -> Reply:
     return Reply(334, None, (encoded(prompt.octets),))
 
 

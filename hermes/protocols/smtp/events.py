@@ -2,9 +2,9 @@
 What an SMTP client said, as values.
 
 The server engine yields these one at a time. Each is answered with exactly one call of ``engine.reply(...)`` (or
-``engine.replies(...)`` after an LMTP message, or ``engine.challenge(...)`` for :class:`KeysWanted`), except :class:`MessageData`,
-which wants no answer. The engine changes its state by the answer: a positive one to :class:`MailFrom` opens the transaction,
-and so on.
+``engine.replies(...)`` after an LMTP message, or ``engine.challenge(...)`` for :class:`KeysWanted` and for a
+:class:`TokenShown` that is not accepted), except :class:`MessageData`, which wants no answer. The engine changes its state by the
+answer: a positive one to :class:`MailFrom` opens the transaction, and so on.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import attrs
 from hermes.core.envelope import BodyType, Recipient
 from hermes.core.reply import Reply
 from hermes.protocols.sasl import Credentials as Credentials  # noqa: PLC0414 (these are exported from here too)
+from hermes.protocols.sasl import Digest as Digest  # noqa: PLC0414
 from hermes.protocols.sasl import KeysWanted as KeysWanted  # noqa: PLC0414
 from hermes.protocols.sasl import Proof as Proof  # noqa: PLC0414
+from hermes.protocols.sasl import TokenShown as TokenShown  # noqa: PLC0414
 
 
 class Flavor(enum.Enum):
@@ -178,7 +180,9 @@ Event = (
     | StartTLS
     | Challenge
     | KeysWanted
+    | TokenShown
     | Credentials
+    | Digest
     | Proof
     | MailFrom
     | RecipientTo

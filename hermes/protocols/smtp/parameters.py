@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from hermes.protocols.sasl_mechanisms import NewChallenge, no_challenge
 from hermes.protocols.smtp.events import Flavor
 
 #: RFC 5321 4.5.3.1.4 says 512 for a command; extensions add to it (RFC 1870, 3461, 6531...), and AUTH wants 12288
@@ -28,7 +29,8 @@ class ServerParameters:
 
     ``starttls`` says that STARTTLS may be offered now (it is withdrawn once TLS is on); ``mechanisms`` are those that AUTH
     offers over TLS, ``mechanisms_in_clear`` those it offers without; ``normalize_newlines`` makes a bare CR or LF in a
-    message a line end instead of refusing the message; ``xclient`` says that this client may say XCLIENT.
+    message a line end instead of refusing the message; ``xclient`` says that this client may say XCLIENT; ``challenge`` makes
+    one for CRAM-MD5, where that is offered.
     """
 
     hostname: str
@@ -41,3 +43,4 @@ class ServerParameters:
     max_recipients: int = 1000
     max_messages: int = 1000
     xclient: bool = False
+    challenge: NewChallenge = no_challenge

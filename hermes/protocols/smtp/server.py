@@ -20,15 +20,16 @@ from hermes.core.envelope import BodyType
 from hermes.core.reply import Reply
 from hermes.protocols import sasl_mechanisms
 from hermes.protocols.receive_buffer import Line, ReceiveBuffer
-from hermes.protocols.sasl import ServerPart
+from hermes.protocols.sasl import ServerPart, TokenHint
 from hermes.protocols.smtp import commands
-from hermes.protocols.smtp.authentication import Exchange, Outcome, challenge, unavailable
+from hermes.protocols.smtp.authentication import Exchange, Outcome, go_on, unavailable
 from hermes.protocols.smtp.commands import Auth, Chunk, Command, Data, refused
 from hermes.protocols.smtp.data import ChunkReader, DataReader, StoredForm, too_big
 from hermes.protocols.smtp.events import (
     Challenge,
     ChunkEnded,
     Credentials,
+    Digest,
     Event,
     Flavor,
     Hello,
@@ -44,6 +45,7 @@ from hermes.protocols.smtp.events import (
     Refused,
     Reset,
     StartTLS,
+    TokenShown,
     XClient,
 )
 from hermes.protocols.smtp.extensions import extensions, protocol_keyword
@@ -230,7 +232,7 @@ class SMTPServer:
                 self._end_transaction()
             case Reset() if reply.is_positive:
                 self._end_transaction()
-            case Credentials() | Proof() if reply.is_positive:
+            case Credentials() | Digest() | Proof() | TokenShown() if reply.is_positive:
                 self._session.authenticated = True
             case StartTLS() if reply.is_positive:
                 self._buffer.clear()
@@ -242,14 +244,12 @@ class SMTPServer:
                 self._close()
         return encoded * replies_owed
 
-    def challenge(self, part: ServerPart) -> bytes:
-        """Answer KeysWanted: the exchange goes on with these."""
-        wanted = self._pending
-        if not isinstance(wanted, KeysWanted):
-            raise RuntimeError("no keys are wanted")
+    def challenge(self, part: ServerPart | TokenHint) -> bytes:
+        """Answer KeysWanted with what the exchange goes on with, or TokenShown with what is wrong with the token."""
+        reply = go_on(self._pending, part)
         self._pending = None
         self._read = self._read_response
-        return self._encoded(challenge(wanted, part))
+        return self._encoded(reply)
 
     def replies(self, replies: Sequence[Reply]) -> bytes:
         """Answer the end of an LMTP message: one reply for each accepted recipient, in their order (RFC 2033 4.2)."""
@@ -335,7 +335,8 @@ class SMTPServer:
                 if refusal is not None:
                     return refusal
                 offered = self._session.mechanisms(self.parameters)
-                self._exchange = Exchange(sasl_mechanisms.begin(command.mechanism, offered))
+                mechanism = sasl_mechanisms.begin(command.mechanism, offered, self.parameters.challenge)
+                self._exchange = Exchange(mechanism)
                 return self._proceed(self._exchange.begin(command.initial))
             case _:
                 return command
@@ -350,9 +351,9 @@ class SMTPServer:
         return self._proceed(self._exchange.take(line))
 
     def _proceed(self, event: Outcome) -> Event:
-        # Where keys are wanted the exchange is over, unless they come.
+        # Where keys are wanted the exchange is over, unless they come; where a token is shown, unless it is refused.
         self._read = self._read_response if isinstance(event, Challenge) else self._read_command
-        if not isinstance(event, Challenge | KeysWanted):
+        if not isinstance(event, Challenge | KeysWanted | TokenShown):
             self._exchange = None
         return event
 
