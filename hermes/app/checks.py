@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from hermes.app.file_checks import file_checks
+from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.interfaces import ICheck, IGroupWorker, IResolver
 from hermes.policy.dnsbl import DNSListCheck, zone_of
 from hermes.policy.dnsbl_record import Records
+from hermes.policy.score import ScoreCheck
+from hermes.policy.sender_checks import SenderChecks
 
 
 @attrs.frozen
@@ -48,3 +51,14 @@ def _asking(settings: Settings, means: Means) -> Iterator[ICheck]:
     means.lists.keep([(name, zone_of(one)) for name, one in settings.dnsbl.items()])
     if any(one.enabled for one in settings.dnsbl.values()):
         yield DNSListCheck(settings.dnsbl, means.resolver, means.lists, means.report)
+    hermes, tests = settings.hermes, settings.sender_checks
+    check = SenderChecks(tests, means.resolver, hermes.hostname, hermes.domains, own_addresses(settings))
+    if check.tests:
+        yield check
+    yield ScoreCheck(tests.refuse_above)
+
+
+def own_addresses(settings: Settings) -> set[str]:
+    """The addresses that this server is known to listen at: mail for them is for us, or in a loop."""
+    listeners = [parse_listener(text) for text in settings.smtp.listen]
+    return {listener.host for listener in listeners if listener.kind == "tcp" and listener.host != "*"}

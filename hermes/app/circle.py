@@ -12,12 +12,11 @@ from typing import Any
 
 from twisted.mail.smtp import IMessageDelivery
 
-from hermes.app.checks import Means
+from hermes.app.checks import Means, own_addresses
 from hermes.app.rulebook import Rulebook
 from hermes.app.standing_checks import standing_checks
 from hermes.app.stores import Stores
 from hermes.app.tokens import token_checkers
-from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.account import Account
@@ -79,7 +78,7 @@ class Circle:
             {name: each.fallback for name, each in smarthosts.items()},
         )
         self.direct = DirectAgent(
-            reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=_own_addresses(settings)
+            reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own_addresses(settings)
         )
         self.agents: dict[str, IDeliveryAgent] = {
             "local": LocalDelivery(self.mailboxes, self.directory, stores.deposit_worker)
@@ -116,9 +115,3 @@ class Circle:
         settings = self.settings
         writing = Writing(settings.hermes.hostname, settings.queue.max_hops, self._now, self._relay())
         return Premises(self._stores.spool, self.directory, self._policy, self.checks, writing, settings.smtp.max_size)
-
-
-def _own_addresses(settings: Settings) -> set[str]:
-    """The addresses that this server is known to listen at: mail for them is for us, or in a loop."""
-    listeners = [parse_listener(text) for text in settings.smtp.listen]
-    return {listener.host for listener in listeners if listener.kind == "tcp" and listener.host != "*"}

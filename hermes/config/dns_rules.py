@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+from hermes.config.catalog import SECTIONS
 from hermes.config.finding import Finding
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
+from hermes.core.sender_test import parse_consequence
 
 #: A client waits in the meantime, and RFC 5321 4.5.3.2 has it wait for 5 minutes at most for the answer to MAIL or RCPT.
 MAX_TIMEOUT_SECONDS = 60
@@ -32,6 +34,7 @@ def dns_findings(settings: Settings) -> Iterator[Finding]:
         value = getattr(settings.dns, key)
         if value > most:
             yield Finding((("dns", key),), f"{value} is out of reason: write {most} at most")
+    yield from _tests(settings)
 
 
 def nameservers(settings: Settings) -> tuple[str, ...]:
@@ -50,6 +53,15 @@ def _servers(section: str, servers: tuple[str, ...]) -> Iterator[Finding]:
         if listener is None or listener.kind != "tcp" or listener.host == "*" or not listener.port:
             about = ((section, "nameservers"),)
             yield Finding(about, f"{text!r} is not a name server: write an address, or 192.0.2.53:5353 or [::1]:5353")
+
+
+def _tests(settings: Settings) -> Iterator[Finding]:
+    for key, setting in SECTIONS["sender_checks"].settings.items():
+        if setting.kind == "text":
+            try:
+                parse_consequence(getattr(settings.sender_checks, key))
+            except ValueError as error:
+                yield Finding((("sender_checks", key),), str(error))
 
 
 def is_address(text: str) -> bool:

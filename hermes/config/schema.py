@@ -31,6 +31,7 @@ from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.oauth import OAuthSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
+from hermes.config.sections.sender_checks import SenderChecksSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
 from hermes.config.sections.transcripts import TranscriptsSettings
 from hermes.config.setting import Network, setting
@@ -315,6 +316,7 @@ class Settings:
     direct: DirectSettings = attrs.field(factory=DirectSettings)
     dns: DNSSettings = attrs.field(factory=DNSSettings)
     dnsbl: Mapping[str, DNSBLSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DNSBLSettings})
+    sender_checks: SenderChecksSettings = attrs.field(factory=SenderChecksSettings)
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)

@@ -96,13 +96,16 @@ class DNSList:
 
 def address_question(peer: str, zone: str) -> str:
     """The name for an address: its octets, or the nibbles of IPv6, turned round (RFC 5782 2.1, 2.4); empty for our own kind."""
+    return "" if is_ours(peer) else reversed_address(peer, zone)
+
+
+def is_ours(peer: str) -> bool:
+    """True for an address that means something else at every site, and for what is no address: nobody else can know about it."""
     try:
         address = ip_address(peer)
     except ValueError:  # a UNIX socket, or a client that its front end does not know
-        return ""
-    if any(address in network for network in _OURS):
-        return ""
-    return reversed_address(peer, zone)
+        return True
+    return any(address in network for network in _OURS)
 
 
 def reversed_address(peer: str, zone: str) -> str:

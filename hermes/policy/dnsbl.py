@@ -27,6 +27,7 @@ from hermes.core.transaction import Transaction
 from hermes.core.visit import Visit
 from hermes.interfaces import ICheck, IResolver
 from hermes.policy.dnsbl_record import Record, Records
+from hermes.policy.once import begun, decided
 from hermes.policy.strangers import is_for_postmaster, is_stranger
 
 #: What a list says about somebody is repeated to him, as far as it fits into a reply line (RFC 5321 4.5.3.1.5).
@@ -108,9 +109,11 @@ class DNSListCheck:
             self._foresee(visit, "address" if case.stage is Stage.CONNECT else "helo")
             return PASS
         if case.stage is Stage.SENDER:
-            self._decision(visit, transaction)
+            begun(transaction, _NAME, lambda: self._decide(visit, transaction))
             return PASS
-        return PASS if is_for_postmaster(case) else self._judged(visit, transaction)
+        if is_for_postmaster(case):
+            return PASS
+        return decided(transaction, _NAME, lambda: self._decide(visit, transaction))
 
     def _foresee(self, visit: Visit, lookup: str) -> None:
         """Ask what will be wanted, so that the resolver has it by then, or is at it."""
@@ -119,21 +122,6 @@ class DNSListCheck:
             if question and not entry.record.silent_in_row:
                 asked = Deferred.fromCoroutine(self._resolver.ipv4_addresses(question, visit.budget))
                 _ = asked.addErrback(lambda failure: self._log.failure("A list could not be asked", failure))
-
-    async def _judged(self, visit: Visit, transaction: Transaction) -> Verdict:
-        """What was decided about this transaction, once for all recipients."""
-        decision = self._decision(visit, transaction)
-        if isinstance(decision, Deferred):
-            # Commands come one at a time, so nobody else waits for it; a session that ends takes the look-ups with it.
-            decision = transaction.memory[_NAME] = await decision
-        return decision
-
-    def _decision(self, visit: Visit, transaction: Transaction) -> Verdict | Deferred[Verdict]:
-        known = transaction.memory.get(_NAME)
-        if isinstance(known, Verdict | Deferred):
-            return known
-        decision = transaction.memory[_NAME] = Deferred.fromCoroutine(self._decide(visit, transaction))
-        return decision
 
     async def _decide(self, visit: Visit, transaction: Transaction) -> Verdict:
         """Ask all lists at once, and take their answers in the order of the file."""

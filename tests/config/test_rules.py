@@ -212,6 +212,11 @@ class RulesTests(SynchronousTestCase):
             self.refused(f"[dns]\n{key} = {most + 1}{unit}\n", f":2: [dns] {key}:", str(most))
             self.refused(f"[dns]\n{key} = {least - 1}{unit}\n", f":2: [dns] {key}:")
 
+    def test_sender_checks(self) -> None:
+        """Each test has one of four words."""
+        self.accepted("[sender_checks]\nno_reverse_name = score 2\nown_hello = refuse\nunknown_sender = off\n")
+        self.refused("[sender_checks]\nown_hello = reject\n", ":2: [sender_checks] own_hello:", "score 3")
+
     def test_least_numbers(self) -> None:
         """Counts and times are at least 1, ports go from 1 to 65535, sizes of mailboxes may be 0."""
         self.refused("[smtp]\nmax_recipients = 0\n", ":2: [smtp] max_recipients:", "1 or more")

@@ -26,7 +26,7 @@ from hermes.policy.dnsbl_examination import examine, look_up
 from hermes.policy.dnsbl_record import PAUSE_SECONDS, SILENCES, WARNING_SECONDS, Records
 from hermes.policy.strangers import is_stranger
 from tests.support import dns_server
-from tests.support.dns_server import NameServer, a, txt
+from tests.support.dns_server import NameServer, a, settled, txt
 
 PEER = "192.0.2.7"
 ENTRY = "7.2.0.192."
@@ -72,6 +72,7 @@ class ListTestCase(TestCase):
 
     async def tearDown(self) -> None:
         """Nothing stays open."""
+        await settled(self.resolver)
         await self.server.stop()
 
     def check(self, **lists: dict[str, Any]) -> DNSListCheck:

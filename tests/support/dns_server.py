@@ -160,3 +160,11 @@ def txt(*strings: str, ttl: int = 300) -> dns.Record_TXT:
 def reverse(address: str) -> str:
     """The name under which the PTR records of an address are."""
     return ip_address(address).reverse_pointer
+
+
+async def settled(resolver: Any) -> None:
+    """Return when all questions that are on their way have come to an end, those for which nobody waits as well."""
+    while resolver._running:
+        waiting: Deferred[Any] = Deferred()
+        next(iter(resolver._running.values())).append(waiting)
+        await waiting
