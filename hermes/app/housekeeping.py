@@ -10,9 +10,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
+from hermes.app.expiry import ExpiryWarnings
 from hermes.app.staged import Module
+from hermes.net.certificates import Certificates
 from hermes.net.notify import Notifier
-from hermes.net.tls import DAYS_OF_WARNING, ServerTLS
 
 #: Expiry works in small batches, so it may run often.
 EXPIRY_PAUSE_SECONDS = 3600.0
@@ -20,11 +21,8 @@ EXPIRY_PAUSE_SECONDS = 3600.0
 #: What another process of this server has put on the list of offenders holds here after this long at most.
 OFFENDERS_PAUSE_SECONDS = 5.0
 
-#: A renewed certificate is in use after this long at most, without a reload.
-CERTIFICATE_PAUSE_SECONDS = 300.0
-
-#: An expiring certificate is worth one line a day.
-WARNING_PAUSE_SECONDS = 86400.0
+#: A renewed certificate is in use after this long at most, without a reload; to look costs two calls of the system for each.
+CERTIFICATE_PAUSE_SECONDS = 60.0
 
 
 class Housekeeping(Module):
@@ -39,13 +37,14 @@ class Housekeeping(Module):
         *,
         follow_offenders: Callable[[], Awaitable[None]] | None = None,
         expire_trace: Callable[[], Awaitable[object]],
-        certificate: Callable[[], ServerTLS | None],
+        certificates: Callable[[], Certificates | None],
         notifier: Notifier,
     ) -> None:
         self._clock = clock
         self._follow_offenders = follow_offenders
         self._expire_trace = expire_trace
-        self._certificate = certificate
+        self._certificates = certificates
+        self._warnings = ExpiryWarnings()
         self._notifier = notifier
         self._loops: list[LoopingCall] = []
         self._running: list[Deferred[Any]] = []
@@ -53,8 +52,7 @@ class Housekeeping(Module):
     @override
     async def start(self) -> None:
         self._repeat(EXPIRY_PAUSE_SECONDS, self._expire)
-        self._repeat(CERTIFICATE_PAUSE_SECONDS, self._look_at_certificate)
-        self._repeat(WARNING_PAUSE_SECONDS, self._warn_of_expiry)
+        self._repeat(CERTIFICATE_PAUSE_SECONDS, self._look_at_certificates)
         if self._follow_offenders is not None:
             self._repeat(OFFENDERS_PAUSE_SECONDS, self._follow_offenders)
         if self._notifier.watchdog_seconds is not None:
@@ -82,14 +80,11 @@ class Housekeeping(Module):
     async def _expire(self) -> None:
         await self._expire_trace()
 
-    async def _look_at_certificate(self) -> None:
-        if (tls := self._certificate()) is not None:
-            tls.reload_if_changed()
-
-    async def _warn_of_expiry(self) -> None:
-        tls = self._certificate()
-        if tls is not None and (days := tls.days_left()) < DAYS_OF_WARNING:
-            self._log.warn("The certificate expires in {days} days: renew it; it is taken without a restart", days=days)
+    async def _look_at_certificates(self) -> None:
+        certificates = self._certificates()
+        if certificates is not None:
+            certificates.reload_if_changed()
+            self._warnings.look(certificates.describe())
 
     async def _sign_of_life(self) -> None:
         self._notifier.alive()

@@ -39,12 +39,12 @@ from hermes.config.loader import load
 from hermes.config.places import control_socket
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
+from hermes.net.certificates import Certificates, certificates_of
 from hermes.net.descriptors import allow
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
 from hermes.net.resolver import MAX_RUNNING
-from hermes.net.tls import CertificateError, ServerTLS
 from hermes.queue.relay import RelayManager
 from hermes.services.control import ControlFactory
 from hermes.services.manhole import make_factory
@@ -80,7 +80,7 @@ class Server:
         self.service = StagedService(reactor, failed)
         try:
             _make_data_directory(settings)
-            self._tls = _certificate_of(settings)
+            self._tls = certificates_of(settings)
             self._circle = self._make_circle(settings)
             self.offenders.reconfigure(settings, self._circle.access)
             self.relay = self._make_relay()
@@ -110,6 +110,7 @@ class Server:
             **{f"{name}_sessions": len(each.sessions()) for name, each in self._listening.items()},
             **{f"dns_{name}": value for name, value in self._stores.resolvers.describe().items()},
             **{f"dnsbl_{name}": line for name, line in self._stores.lists.describe().items()},
+            "certificates": self._tls.describe() if self._tls is not None else [],
             "outgoing_connections": self._circle.connections(),
             **{f"queue_{name}": value for name, value in self.relay.describe().items()},
         }
@@ -139,7 +140,7 @@ class Server:
     async def _reload(self) -> str:
         settings = self._load_again()
         # What may fail comes first; the sockets last, because they would have to be closed again.
-        tls = _certificate_of(settings)
+        tls = certificates_of(settings)
         circle = self._make_circle(settings)
         wanted = self._entrances(settings, circle, tls)
         self._refuse_other_uses(wanted)
@@ -244,7 +245,7 @@ class Server:
             limits=circle.limits,
         )
 
-    def _entrances(self, settings: Settings, circle: Circle, tls: ServerTLS | None) -> dict[str, Entrance]:
+    def _entrances(self, settings: Settings, circle: Circle, tls: Certificates | None) -> dict[str, Entrance]:
         """The listeners that the settings ask for, by their places."""
         wanted = [
             *entrances(settings, circle, self._stores, self._reactor, self._gate, tls),
@@ -269,7 +270,7 @@ class Server:
             self._reactor,
             follow_offenders=self.offenders.follow,
             expire_trace=self._expire,
-            certificate=lambda: self._tls,
+            certificates=lambda: self._tls,
             notifier=self._notifier,
         )
         for module in (
@@ -327,16 +328,6 @@ def _make_data_directory(settings: Settings) -> None:
         os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
     except OSError as error:
         raise ValueError(f"[hermes] data: {settings.hermes.data}: {error.strerror}") from error
-
-
-def _certificate_of(settings: Settings) -> ServerTLS | None:
-    """The certificate that the settings name; raise ValueError when it cannot be used."""
-    if not settings.tls.certificate:
-        return None
-    try:
-        return ServerTLS(settings.tls.certificate, settings.tls.key)
-    except (CertificateError, OSError) as error:
-        raise ValueError(str(error)) from error
 
 
 def _value(settings: Settings, key: str) -> object:

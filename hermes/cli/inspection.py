@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-from cryptography import x509
 
 from hermes.app.file_checks import rule_files
 from hermes.app.tokens import token_verifier
@@ -33,7 +32,7 @@ from hermes.core.units import format_size
 from hermes.directory.accounts import AccountTable, Record, address_key, table_of
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.file import FileSource
-from hermes.net.tls import DAYS_OF_WARNING, CertificateError, days_left, load_context
+from hermes.net.tls import DAYS_OF_WARNING, CertificateError, ServerTLS
 from hermes.spool.errors import SpoolError
 from hermes.spool.reader import SpoolReader
 
@@ -59,7 +58,7 @@ def inspect(settings: Settings) -> Iterator[Finding]:
     """Look at everything."""
     yield from _data(settings)
     yield from _room(settings)
-    yield from _certificate(settings)
+    yield from _certificates(settings)
     yield from _accounts(settings)
     yield from _mailboxes(settings)
     yield from _spool(settings)
@@ -110,38 +109,35 @@ def _room(settings: Settings) -> Iterator[Finding]:
             yield _warn("room", f"{path} has {free // 1024}K left: a message of max_size ({size}) is answered 452")
 
 
-def _certificate(settings: Settings) -> Iterator[Finding]:
-    about, certificate, key = "certificate", settings.tls.certificate, settings.tls.key
-    if not certificate:
-        yield _warn(about, "there is none: no TLS is offered, and nobody can log in from elsewhere")
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    tls = settings.tls
+    if not tls.certificate:
+        yield _warn("certificate", "there is none: no TLS is offered, and nobody can log in from elsewhere")
         return
+    yield from _certificate("certificate", tls.certificate, tls.key, (settings.hermes.hostname,))
+    for label, each in settings.certificate.items():
+        yield from _certificate(f"certificate:{label}", each.certificate, each.key, each.names)
+
+
+def _certificate(about: str, certificate: str, key: str, wanted: tuple[str, ...]) -> Iterator[Finding]:
     try:
-        load_context(certificate, key)
-        days = days_left(certificate)
-    except CertificateError as error:
+        tls = ServerTLS(certificate, key)
+    except (CertificateError, OSError) as error:
         yield _fail(about, str(error))
         return
+    days, names = tls.days_left(), ", ".join(tls.names) or "no name"
     if days < 0:
-        yield _fail(about, f"{certificate} expired {-days} days ago")
+        yield _fail(about, f"{certificate} (for {names}) expired {-days} days ago")
     elif days < DAYS_OF_WARNING:
-        yield _warn(about, f"{certificate} expires in {days} days")
+        yield _warn(about, f"{certificate} (for {names}) expires in {days} days")
     else:
-        yield _ok(about, f"{certificate} fits its key and is valid for {days} days")
-    if not _covers(certificate, settings.hermes.hostname):
-        yield _warn(about, f"{certificate} is not for the name {settings.hermes.hostname}")
+        yield _ok(about, f"{certificate} (for {names}) fits its key and is valid for {days} days")
+    for name in wanted:
+        # RFC 9525 6.3: a wildcard stands for one whole label.
+        if not {name.lower(), "*." + name.lower().partition(".")[2]}.intersection(tls.names):
+            yield _warn(about, f"{certificate} is not for the name {name}")
     if stat.S_IMODE(os.stat(key).st_mode) & 0o077:
         yield _warn(about, f"the key is open to others on this machine: chmod 600 {key}")
-
-
-def _covers(certificate: str, hostname: str) -> bool:
-    """True when the certificate names the host (RFC 9525 6.3: a wildcard stands for one whole label)."""
-    parsed = x509.load_pem_x509_certificates(Path(certificate).read_bytes())[0]
-    try:
-        names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return False
-    wanted = {hostname, "*." + hostname.partition(".")[2]}
-    return any(name.lower() in wanted for name in names.get_values_for_type(x509.DNSName))
 
 
 def _accounts(settings: Settings) -> Iterator[Finding]:

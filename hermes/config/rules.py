@@ -21,6 +21,7 @@ from hermes.config.host_names import domain_fault
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.oauth_rules import oauth_findings
 from hermes.config.schema import HermesSettings, Settings
+from hermes.config.sections.certificate import certificate_findings
 from hermes.config.sections.filters import filters_findings
 from hermes.config.sections.offenders import offenders_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
@@ -42,6 +43,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _names(settings)
     yield from _postmaster(settings)
     yield from _certificate(settings)
+    yield from certificate_findings(settings.certificate, has_default=bool(settings.tls.certificate))
     yield from _listeners(settings)
     yield from _relaying(settings)
     yield from access_findings(settings)

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from hermes.config.sections.certificate import CertificateSettings
 from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.filters import FilterSettings, FiltersSettings
@@ -303,6 +304,9 @@ class Settings:
 
     hermes: HermesSettings = attrs.field(factory=HermesSettings)
     tls: TLSSettings = attrs.field(factory=TLSSettings)
+    certificate: Mapping[str, CertificateSettings] = attrs.field(
+        factory=dict, hash=False, metadata={"repeated": CertificateSettings}
+    )
     smtp: SMTPSettings = attrs.field(factory=SMTPSettings)
     limits: LimitsSettings = attrs.field(factory=LimitsSettings)
     access: Mapping[str, AccessSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": AccessSettings})

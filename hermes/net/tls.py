@@ -7,6 +7,7 @@ are mail servers that break on either. (Those of TLS 1.2 are turned off by Twist
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from zope.interface import implementer
 from hermes.interfaces import IServerTLS
 from hermes.protocols.scram import TLS_EXPORTER, TLS_SERVER_END_POINT
 
-#: Below this many days left, every (re)load of the certificate warns.
+#: Days left below which a certificate should have been renewed: authorities that renew by themselves do so at 30.
 DAYS_OF_WARNING = 14
 
 
@@ -36,15 +37,18 @@ class CertificateError(Exception):
 
 @implementer(IServerTLS)
 class ServerTLS:
-    """The server's certificate; :meth:`reload_if_changed` takes a renewed one, all or nothing."""
+    """One certificate and its key; :meth:`reload_if_changed` takes a renewed one, all or nothing."""
 
     _log = Logger()
 
     def __init__(self, certificate: str, key: str) -> None:
-        self._certificate = certificate
+        self.file = certificate
         self._key = key
-        self._factory = load_context(certificate, key)
-        self._stamp = self._stat()
+        self._refused: object = None
+        # Before they are read: what changes meanwhile is noticed later. What is not there says so when it is read.
+        with contextlib.suppress(OSError):
+            self._stamp: object = self._stat()
+        self._take()
 
     def context_factory(self) -> IOpenSSLServerConnectionCreator:
         """What ``startTLS`` and ``TLSMemoryBIOFactory`` take; connections made by it use the certificate of the moment."""
@@ -60,26 +64,43 @@ class ServerTLS:
         """
         Take the certificate anew if its files have changed; True when it was taken.
 
-        A pair that does not fit (seen half-way through a renewal) changes nothing and is looked at again the next time.
+        A pair that does not fit (seen half-way through a renewal) changes nothing, is told once, and looked at again the next
+        time.
         """
+        stamp: object = None
         try:
             stamp = self._stat()
             if stamp == self._stamp:
                 return False
-            self._factory = load_context(self._certificate, self._key)
+            self._take()
         except (OSError, CertificateError) as error:
-            self._log.warn("The certificate has changed but cannot be used, the old one stays: {error}", error=error)
+            refused = (stamp, str(error))
+            if refused != self._refused:
+                self._refused = refused
+                self._log.warn(
+                    "The certificate has changed but cannot be used, the old one stays: {error}", error=error
+                )
             return False
-        self._stamp = stamp
-        self._log.info("The certificate {file} has been taken anew", file=self._certificate)
+        self._stamp, self._refused = stamp, None
+        self._log.info("The certificate {file} has been taken anew", file=self.file)
         return True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The host names that the certificate is for, in small letters; ``*.`` stands for one label (RFC 9525 6.3)."""
+        return self._names
 
     def days_left(self, now: datetime | None = None) -> int:
         """Days until the certificate expires; negative when it has."""
-        return days_left(self._certificate, now)
+        return (self._expires - (now or datetime.now(UTC))).days
+
+    def _take(self) -> None:
+        factory = load_context(self.file, self._key)
+        leaf = _read_chain(self.file)[0]
+        self._factory, self._names, self._expires = factory, names_of(leaf), leaf.not_valid_after_utc
 
     def _stat(self) -> tuple[tuple[int, int], ...]:
-        return tuple((status.st_mtime_ns, status.st_ino) for status in map(os.stat, (self._certificate, self._key)))
+        return tuple((status.st_mtime_ns, status.st_ino) for status in map(os.stat, (self.file, self._key)))
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -122,6 +143,15 @@ def _read_chain(certificate_file: str) -> list[x509.Certificate]:
         raise CertificateError(f"{certificate_file}: the certificate cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise CertificateError(f"{certificate_file}: there is no certificate in PEM form in it") from error
+
+
+def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The host names in a certificate, in small letters."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(name.lower() for name in names.get_values_for_type(x509.DNSName))
 
 
 def days_left(certificate_file: str, now: datetime | None = None) -> int:

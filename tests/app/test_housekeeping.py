@@ -12,10 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.app.housekeeping import (
     CERTIFICATE_PAUSE_SECONDS,
     EXPIRY_PAUSE_SECONDS,
-    WARNING_PAUSE_SECONDS,
     Housekeeping,
 )
-from hermes.net.tls import DAYS_OF_WARNING
 
 
 class Certificate:
@@ -23,16 +21,16 @@ class Certificate:
 
     def __init__(self) -> None:
         self.looks = 0
-        self.days = DAYS_OF_WARNING
+        self.days = 31
 
     def reload_if_changed(self) -> bool:
         """Look."""
         self.looks += 1
         return False
 
-    def days_left(self) -> int:
-        """As the test says."""
-        return self.days
+    def describe(self) -> list[dict[str, object]]:
+        """One, as the test says."""
+        return [{"file": "a.pem", "days_left": self.days}]
 
 
 class Manager:
@@ -71,7 +69,7 @@ class HousekeepingTests(SynchronousTestCase):
         self.manager: Any = Manager(watchdog_seconds)
         certificate: Any = lambda: self.certificate  # noqa: E731
         housekeeping = Housekeeping(
-            self.clock, expire_trace=self.expire, certificate=certificate, notifier=self.manager
+            self.clock, expire_trace=self.expire, certificates=certificate, notifier=self.manager
         )
         self.successResultOf(Deferred.fromCoroutine(housekeeping.start()))
         return housekeeping
@@ -123,17 +121,14 @@ class HousekeepingTests(SynchronousTestCase):
         self.assertEqual((first.looks, self.certificate.looks), (1, 1))
 
     def test_warning(self) -> None:
-        """An administrator hears once a day of a certificate that expires soon, and never of one that does not."""
+        """An administrator hears of a certificate that expires soon, and never of one that does not."""
         with capturedLogs() as said:
             self.housekeeping()
             self.assertEqual(said, [])
             assert self.certificate is not None
-            self.certificate.days = DAYS_OF_WARNING - 1
-            self.clock.advance(WARNING_PAUSE_SECONDS)
-            self.assertEqual([(each["log_level"], each["days"]) for each in said], [(LogLevel.warn, 13)])
-            self.certificate = None
-            self.clock.advance(WARNING_PAUSE_SECONDS)
-            self.assertEqual(len(said), 1)
+            self.certificate.days = 14
+            self.clock.advance(CERTIFICATE_PAUSE_SECONDS)
+            self.assertEqual([(each["log_level"], each["days"]) for each in said], [(LogLevel.warn, 14)])
 
     def test_signs_of_life(self) -> None:
         """The watchdog hears from the reactor as often as it wants to, and nothing when there is none."""
@@ -141,5 +136,5 @@ class HousekeepingTests(SynchronousTestCase):
         self.clock.pump([5.0] * 6)
         self.assertEqual(self.manager.signs, 3)
         self.housekeeping(watchdog_seconds=None)
-        self.clock.advance(WARNING_PAUSE_SECONDS)
+        self.clock.advance(EXPIRY_PAUSE_SECONDS)
         self.assertEqual(self.manager.signs, 0)

@@ -18,7 +18,6 @@ from twisted.logger import LogEvent, LogLevel, globalLogPublisher
 from hermes.app.server import Server
 from hermes.config.catalog import FIXED
 from hermes.core.event import Event, Kind
-from hermes.net.tls import ServerTLS
 from tests.support.certificates import make_certificate
 from tests.support.server import ServerTestCase, Talk, answers, descriptors, free_port, greeting
 
@@ -140,11 +139,29 @@ class InForceTests(ReloadTestCase):
         self.assertEqual((await deferToThread(talk.say, "STARTTLS"))[:3], "502")
         talk.close()
 
-    def certificate_shown(self) -> str:
-        """The name in the certificate that a client of STARTTLS sees."""
+    async def test_certificates_by_name(self) -> None:
+        """A certificate for another name is there after a reload, for those who ask for that name, and gone after the next."""
+        directory = Path(self.mktemp()).absolute()
+        server = await self.running()
+        sections = ""
+        for section, name in (("tls", "mail.example.org"), ("certificate:two", "mx.example.net")):
+            certificate, key = make_certificate(directory, name)
+            sections += f"[{section}]\ncertificate = {certificate}\nkey = {key}\n"
+        await self.reload(self.listen + sections)
+        self.assertEqual(await deferToThread(self.certificate_shown), "mail.example.org")
+        self.assertEqual(await deferToThread(self.certificate_shown, "mx.example.net"), "mx.example.net")
+        self.assertEqual(
+            [each["names"] for each in server.status()["certificates"]], ["* mail.example.org", "mx.example.net"]
+        )
+        await self.reload(self.listen + sections.partition("[certificate")[0])
+        self.assertEqual(await deferToThread(self.certificate_shown, "mx.example.net"), "mail.example.org")
+
+    def certificate_shown(self, name: str = "") -> str:
+        """The name in the certificate that a client of STARTTLS sees who asks for that name."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with smtplib.SMTP(*self.place, local_hostname="client.example.com") as client:
+            client._host = name or self.place[0]
             client.starttls(context=context)
             certificate = x509.load_der_x509_certificate(client.sock.getpeercert(True))
             return str(certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
@@ -154,8 +171,8 @@ class InForceTests(ReloadTestCase):
         certificate, key = make_certificate(Path(self.mktemp()).absolute())
         server = await self.running()
         await self.reload(self.listen + f"[tls]\ncertificate = {certificate}\nkey = {key}\n")
-        assert isinstance(server._tls, ServerTLS)
-        self.assertEqual(server._tls.days_left(), 30)
+        (described,) = server.status()["certificates"]
+        self.assertEqual((described["file"], described["days_left"]), (certificate, 30))
 
     async def test_limits(self) -> None:
         """Limits on peers hold from now on, for those too who are connected."""

@@ -41,6 +41,17 @@ class CheckTests(CommandTestCase):
         self.run_hermes("user", "add", "-c", config, "anna", "--generate")
         return config
 
+    def test_certificates_by_name(self) -> None:
+        """Every certificate is listed with its names and its days; one that is not for a name given to it is warned of."""
+        section = "[certificate:two]\ncertificate = cert.pem\nkey = key.pem\n"
+        config = self.complete_site(f"{_TLS}{section}names = mail.example.org, mx.example.net\n")
+        self.certificate(config, "mail.example.org", 60)
+        for about in ("certificate", "certificate:two"):
+            self.assert_finding(config, about, "ok", "(for mail.example.org) fits its key and is valid for 60 days")
+        self.assert_finding(config, "certificate:two", "warn", "is not for the name mx.example.net")
+        (Path(config).parent / "data" / "cert.pem").unlink()
+        self.assert_finding(config, "certificate:two", "fail", "cannot be read")
+
     def test_greeting(self) -> None:
         """A greeting file that cannot be used is found, before a server refuses to start with it."""
         config = self.complete_site("[smtp]\ngreeting_file = greeting.txt\n")

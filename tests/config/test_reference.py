@@ -57,9 +57,15 @@ class ReferenceTests(SynchronousTestCase):
                 ("host", "r.test"),
                 ("senders", "a.test"),
                 ("pattern", "*x*"),
+                ("certificate", "c.pem"),
+                ("key", "k.pem"),
             ):
                 copied = re.sub(f"^ *{key} =$", f" {key} = {value}", copied, flags=re.MULTILINE)
-            settings = load(write_config(self, f"[{kind}:one]\n{copied}\n[{kind}:two]\n{copied}\n"))
+            settings = load(
+                write_config(
+                    self, f"[tls]\ncertificate = c.pem\nkey = k.pem\n[{kind}:one]\n{copied}\n[{kind}:two]\n{copied}\n"
+                )
+            )
             self.assertEqual(list(getattr(settings, FIELD_OF[kind])), ["one", "two"])
             self.assertIn(f"\n## `[{section.name}]`\n", markdown())
 

@@ -111,6 +111,23 @@ class RulesTests(SynchronousTestCase):
         self.refused("[transcripts]\nmax_files = 0\n", ":2: [transcripts] max_files:")
         self.accepted("[transcripts]\nservices = smtp, pop3\nnetworks = 192.0.2.0/24\naccounts = anna\n")
 
+    def test_certificates(self) -> None:
+        """Certificates by name are whole, have names that are some, and stand beside one for everybody."""
+        default, pair = "[tls]\ncertificate = a\nkey = b\n", "certificate = a\nkey = b\n"
+        self.accepted(f"{default}[certificate:x]\n{pair}names = mx.example.org, *.example.net\n[certificate:y]\n{pair}")
+        self.refused(f"{default}[certificate:x]\ncertificate = a\n", ":4: [certificate:x] key:", "missing")
+        self.refused(f"{default}[certificate:x]\nkey = a\n", ":4: [certificate:x] certificate:", "missing")
+        self.refused(f"[certificate:x]\n{pair}", ":2: [certificate:x] certificate:", "[tls]")
+        for name in ("*", "a b", "*.*.example.org", "192.0.2.1"):
+            self.refused(f"{default}[certificate:x]\n{pair}names = {name}\n", ":7: [certificate:x] names:")
+        self.refused(
+            f"{default}[certificate:x]\n{pair}names = b\u00fccher.example\n",
+            ":7: [certificate:x] names:",
+            "xn--bcher-kva",
+        )
+        twice = f"[certificate:x]\n{pair}names = a.test\n[certificate:y]\n{pair}names = A.test\n"
+        self.refused(default + twice, ":11: [certificate:y] names:", "[certificate:x]")
+
     def test_front_ends_of_pop3(self) -> None:
         """The same at POP3, where front ends have no way but the PROXY protocol."""
         self.refused("[pop3]\nfront_ends = ::/0\nproxy_protocol = yes\n", ":2: [pop3] front_ends:", "is everybody")
