@@ -145,8 +145,13 @@ class Explanation:
             reason += ", without [limits]"
         reply = verdict.reply or _LET_IN
         because = self._reasons.entry(verdict.rule)
-        # Only SMTP has codes; POP3 has words of its own (RFC 1939 3, RFC 3206 4).
-        text = str(reply) if server == "smtp" else f"{'+OK' if refusal is None else '-ERR [SYS/PERM]'} {reply.text}"
+        # Only SMTP has codes; the others have words of their own (POP3: RFC 1939 3, RFC 3206 4).
+        if server == "smtp":
+            text = str(reply)
+        elif server == "pop3":
+            text = f"{'+OK' if refusal is None else '-ERR [SYS/PERM]'} {reply.text}"
+        else:
+            text = reply.text
         moment = ""
         if refusal is None and self._listed is not None and not (entry is not None and entry.exempt):
             moment = f"{self._listed.reply} (rule {self._listed.rule}: {self._listed.reason})"

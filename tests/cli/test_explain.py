@@ -299,7 +299,7 @@ class ExplainTests(CommandTestCase):
             ("--ip", "example.org"),
             (),
             ("--ip", "192.0.2.7", "--server", "pop3", "--to", "anna@example.org"),
-            ("--ip", "192.0.2.7", "--server", "finger"),
+            ("--ip", "192.0.2.7", "--server", "gopher"),
             ("--ip", "192.0.2.7", "--to", "anna@example.org\r\nRCPT TO:<x@example.net>"),
             ("--ip", "192.0.2.7", "--size", "much"),
         ):

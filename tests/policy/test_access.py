@@ -96,7 +96,7 @@ class AccessTests(SynchronousTestCase):
         said["notreaders"] = AccessSettings(said["notreaders"].addresses, action="refuse", servers=("pop3",))
         access = Access(said)
         self.assertEqual([self.name(access, "192.0.2.7", server) for server in ("smtp", "pop3")], ["all", "notreaders"])
-        self.assertEqual(self.name(access, "192.0.2.7", "finger"), "")
+        self.assertEqual(self.name(access, "192.0.2.7", "gopher"), "")
 
     def test_forms_of_peers(self) -> None:
         """IPv4 in the form of IPv6 is IPv4; a zone does not matter; what has no address is in no entry."""
