@@ -6,11 +6,13 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from hermes.config.schema import Settings
 from hermes.core.offender import Network, Offender, network_text, parse_network
 from hermes.core.printable import one_line
 from hermes.core.units import format_instant
 from hermes.net.login_limits import Count, LoginLimits
 from hermes.policy.offenders import Offenders
+from hermes.policy.rates import Rates, Usage, limits_of
 
 #: What of an administrator's reason is kept: a line.
 MAX_REASON_CHARACTERS = 200
@@ -27,6 +29,8 @@ _Arguments = Mapping[str, Any]
 class Blocking(Protocol):
     """What is needed of the server."""
 
+    settings: Settings
+
     @property
     def offenders(self) -> Offenders:
         """The list of offenders."""
@@ -34,6 +38,10 @@ class Blocking(Protocol):
     @property
     def logins(self) -> LoginLimits:
         """Who has been guessing passwords."""
+
+    @property
+    def rates(self) -> Rates:
+        """How much mail comes from whom."""
 
 
 class Blocks:
@@ -49,10 +57,15 @@ class Blocks:
         }
 
     async def _list(self, arguments: _Arguments) -> dict[str, list[dict[str, object]]]:
-        return {
+        """Who is blocked, and whose wrong passwords are counted; and, with ``rates``, how much mail comes from whom."""
+        lists: dict[str, list[dict[str, object]]] = {
             "blocked": [described(one) for one in self._server.offenders.entries()],
             "logins": [_counted(one) for one in self._server.logins.counts()[:MAX_COUNTS]],
         }
+        if arguments.get("rates"):
+            limits = limits_of(self._server.settings.rates)
+            lists["rates"] = [_used(one) for one in self._server.rates.usages(limits)[:MAX_COUNTS]]
+        return lists
 
     async def _add(self, arguments: _Arguments) -> dict[str, object]:
         network = parse_network(str(arguments.get("network", "")))
@@ -68,7 +81,7 @@ class Blocks:
         try:
             network = parse_network(subject)
         except ValueError:
-            gone = self._server.logins.clear_name(subject)
+            gone = self._server.logins.clear_name(subject) + self._server.rates.clear_name(subject)
         else:
             gone = self._remove_network(network)
         if not gone:
@@ -83,7 +96,7 @@ class Blocks:
             raise LookupError(
                 f"{network_text(network)} is in {wider.network_text}, which is blocked as a whole: remove that"
             )
-        return gone + self._server.logins.clear_network(network)
+        return gone + self._server.logins.clear_network(network) + self._server.rates.clear_network(network)
 
     async def _clear(self, arguments: _Arguments) -> list[str]:
         """Take off whatever rules have put on any list; what was taken off."""
@@ -97,6 +110,17 @@ def _counted(one: Count) -> dict[str, object]:
         "failures": math.ceil(one.failures),
         "limit": one.limit,
         "refused": one.refused,
+    }
+
+
+def _used(one: Usage) -> dict[str, object]:
+    return {
+        "kind": one.scope,
+        "subject": one.subject,
+        "what": one.kind,
+        "used": one.used,
+        "limit": str(one.rate),
+        "refused": one.over,
     }
 
 

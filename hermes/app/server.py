@@ -73,6 +73,7 @@ class Server:
         self._reloading = False
         self._stores = Stores(settings, reactor, self.now)
         self.offenders = self._stores.offenders
+        self.rates = self._stores.rates
         self._gate = Gate(settings.limits, reactor.seconds, self.offenders)
         self.logins = self._gate.logins
         self.spool = self._stores.spool

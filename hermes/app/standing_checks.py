@@ -10,8 +10,9 @@ from hermes.app.stores import Stores
 from hermes.config.schema import Settings
 from hermes.interfaces import ICheck
 from hermes.policy.misconduct import Misconduct
+from hermes.policy.rates import RateLimits
 
 
 def standing_checks(settings: Settings, stores: Stores) -> list[ICheck]:
     """They come before all others: they ask nobody, and cost microseconds."""
-    return [Misconduct(settings.smtp, stores.offenders)]
+    return [Misconduct(settings.smtp, stores.offenders), RateLimits(settings.rates, stores.rates)]

@@ -21,6 +21,7 @@ from hermes.net.worker import GroupWorker
 from hermes.policy.dnsbl_record import Records
 from hermes.policy.offender_store import OffenderStore
 from hermes.policy.offenders import Offenders
+from hermes.policy.rates import Rates
 from hermes.services.mail_log import MailLog
 from hermes.services.sending_rate import SendingRates
 from hermes.services.transcript_files import TranscriptFiles, perform_transcripts
@@ -60,6 +61,7 @@ class Stores(Module):
         self._now = now
         self._offender_store = OffenderStore(offenders_file(settings), worker("offenders"))
         self.offenders = Offenders(self._offender_store, now)
+        self.rates = Rates(now)
         self._transcript_worker = worker("transcripts")
         self._transcript_files = TranscriptFiles(self._transcript_worker, now)
         self.transcripts = Transcripts(reactor, now, self._transcript_files)

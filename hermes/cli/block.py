@@ -35,7 +35,8 @@ def block() -> None:
 @block.command("list")
 @config_option
 @json_option
-def list_(config: str, as_json: bool) -> None:
+@click.option("--rates", is_flag=True, help="Also how much mail comes from whom, of what is limited by [rates].")
+def list_(config: str, as_json: bool, rates: bool) -> None:
     """
     List who is blocked, until when, and why.
 
@@ -43,7 +44,7 @@ def list_(config: str, as_json: bool) -> None:
     accounts from addresses that they are known from.
     """
     settings = load(config)
-    lists = _lists(settings)
+    lists = _lists(settings, rates)
     if as_json:
         say_json(lists)
         return
@@ -55,6 +56,9 @@ def list_(config: str, as_json: bool) -> None:
         say("")
         columns = ("wrong passwords for", "who", "count", "limit", "now")
         say_table(columns, [_count(row) for row in lists["logins"]])
+    if lists.get("rates"):
+        say("")
+        say_table(("mail of", "who", "what", "used", "limit", "now"), [_used(row) for row in lists["rates"]])
 
 
 @block.command()
@@ -97,7 +101,8 @@ def remove(config: str, everything: bool, subjects: Sequence[str]) -> None:
     """
     Take addresses, networks or accounts off the list.
 
-    A network takes all that is within it along. Wrong passwords that were counted are forgotten with them.
+    A network takes all that is within it along. Wrong passwords and mail that were counted are forgotten with
+    them.
     """
     if everything == bool(subjects):
         raise click.UsageError("Name addresses, networks or accounts, or say --all.")
@@ -118,10 +123,10 @@ def remove(config: str, everything: bool, subjects: Sequence[str]) -> None:
         raise Refused("\n".join(refused))
 
 
-def _lists(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+def _lists(settings: Settings, rates: bool) -> dict[str, list[dict[str, Any]]]:
     """What the server says, or what is on disk when there is none."""
     try:
-        lists: dict[str, list[dict[str, Any]]] = ask(settings, "block.list")
+        lists: dict[str, list[dict[str, Any]]] = ask(settings, "block.list", {"rates": rates})
     except NotRunning:
         remark("The server is not running; this is what it will go by when it starts.")
         try:
@@ -134,6 +139,11 @@ def _lists(settings: Settings) -> dict[str, list[dict[str, Any]]]:
 def _count(row: dict[str, Any]) -> tuple[object, ...]:
     now = "no password is looked at" if row["refused"] else "each answer waits"
     return row["kind"], row["subject"], row["failures"], row["limit"], now
+
+
+def _used(row: dict[str, Any]) -> tuple[object, ...]:
+    now = "no more is taken" if row["refused"] else ""
+    return row["kind"], row["subject"], row["what"], row["used"], row["limit"], now
 
 
 def _row(row: dict[str, Any]) -> tuple[object, ...]:

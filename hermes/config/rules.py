@@ -24,6 +24,7 @@ from hermes.config.schema import HermesSettings, Settings
 from hermes.config.sections.certificate import certificate_findings
 from hermes.config.sections.filters import filters_findings
 from hermes.config.sections.offenders import offenders_findings
+from hermes.config.sections.rates import rates_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings
 
@@ -48,6 +49,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _relaying(settings)
     yield from access_findings(settings)
     yield from offenders_findings(settings)
+    yield from rates_findings(settings)
     yield from filters_findings(settings)
     yield from _front_ends(settings)
     yield from smarthost_findings(settings)

@@ -32,6 +32,7 @@ from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.oauth import OAuthSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
+from hermes.config.sections.rates import RatesSettings
 from hermes.config.sections.sender_checks import SenderChecksSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
 from hermes.config.sections.transcripts import TranscriptsSettings
@@ -313,6 +314,7 @@ class Settings:
     offenders: OffendersSettings = attrs.field(factory=OffendersSettings)
     filters: FiltersSettings = attrs.field(factory=FiltersSettings)
     filter: Mapping[str, FilterSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": FilterSettings})
+    rates: RatesSettings = attrs.field(factory=RatesSettings)
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
     smarthosts: Mapping[str, NamedSmarthostSettings] = attrs.field(
         factory=dict, hash=False, metadata={"repeated": NamedSmarthostSettings, "kind": "smarthost"}

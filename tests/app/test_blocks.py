@@ -12,6 +12,7 @@ from hermes.app.server import Server
 from hermes.config.loader import load
 from hermes.core.event import Kind
 from hermes.policy.exemptions import Exemptions
+from hermes.policy.rates import limits_of
 from tests.support.server import ServerTestCase, free_port, greeting
 
 
@@ -60,6 +61,29 @@ class BlocksTests(ServerTestCase):
         smtp, pop3 = await self.greetings()
         self.assertIn("is blocked here for another 30m", smtp)
         self.assertTrue(pop3.startswith("-ERR [SYS/TEMP]"))
+
+    async def test_counts(self) -> None:
+        """Wrong passwords and rates are counted by the server that runs, shown, and cleared by name, by address, or all."""
+        server = await self.start(self.doors + "[limits]\nexempt_loopback = no\n[rates]\naddress_messages = 5/day\n")
+        commands = Commands(server)
+        server._gate.login_failed("203.0.113.7", "anna")
+        (limit,) = limits_of(server.settings.rates)["address", "messages"]
+        server.rates.count("address", "203.0.113.7", "messages", 2, [limit])
+        lists = await commands.call("block.list", {"rates": True})
+        self.assertEqual(
+            sorted((row["kind"], row["subject"], row["failures"], row["refused"]) for row in lists["logins"]),
+            [
+                ("account", "anna", 1, False),
+                ("address", "203.0.113.7", 1, False),
+                ("network", "203.0.113.0/24", 1, False),
+            ],
+        )
+        (row,) = lists["rates"]
+        self.assertEqual((row["subject"], row["used"], row["limit"]), ("203.0.113.7", 2, "5/day"))
+        gone = await commands.call("block.remove", {"subject": "203.0.113.7"})
+        self.assertEqual(gone, ["address 203.0.113.7", "rates of address 203.0.113.7"])
+        self.assertEqual(await commands.call("block.remove", {"subject": "anna"}), ["account anna"])
+        self.assertEqual(await commands.call("block.clear", {}), ["network 203.0.113.0/24"])
 
     async def refused(self, commands: Commands, command: str, **arguments: Any) -> str:
         """Why a command is refused."""

@@ -62,6 +62,26 @@ class BlockTests(BlockTestCase):
         self.assertEqual(lines[6].split(maxsplit=4), ["address", "203.0.113.9", "3", "20", "each answer waits"])
         self.assertEqual(self.run_hermes("block", "list", "-c", config).stdout, "Nobody is blocked.\n")
 
+    def test_rates(self) -> None:
+        """With --rates it also asks for how much mail comes from whom."""
+        config = self.site()
+        used = {
+            "kind": "account",
+            "subject": "anna",
+            "what": "messages",
+            "used": 60,
+            "limit": "60/minute",
+            "refused": True,
+        }
+        some = {**used, "subject": "bob", "used": 3, "refused": False}
+        server = FakeServer(self, config, {"ok": True, "result": {"blocked": [], "logins": [], "rates": [used, some]}})
+        lines = self.run_hermes("block", "list", "-c", config, "--rates").stdout.splitlines()
+        self.assertEqual(
+            lines[3].split(maxsplit=5), ["account", "anna", "messages", "60", "60/minute", "no more is taken"]
+        )
+        self.assertEqual(lines[4].split(), ["account", "bob", "messages", "3", "60/minute"])
+        self.assertEqual(server.questions, [{"command": "block.list", "arguments": {"rates": True}}])
+
     def test_list_as_json(self) -> None:
         """The same for programs."""
         config = self.site()
