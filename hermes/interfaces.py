@@ -519,7 +519,7 @@ class IPolicy(Interface):
         """True when there are checks at that stage: without them no case need be made."""
 
     def judge(case: Case) -> Verdict | Awaitable[Verdict]:
-        """Ask one check after the other until one refuses."""
+        """Ask one check after the other until one refuses; at REFUSED all, each about what the one before has said."""
 
 
 class IRelayPolicy(Interface):

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from hermes.app.file_checks import file_checks
+from hermes.app.file_checks import Edited, file_checks
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
-from hermes.interfaces import ICheck, IGroupWorker, IResolver
+from hermes.interfaces import ICheck, IContentReader, IGroupWorker, IResolver
 from hermes.policy.dnsbl import DNSListCheck, zone_of
 from hermes.policy.dnsbl_record import Records
 from hermes.policy.score import ScoreCheck
@@ -25,11 +25,13 @@ class Means:
     """
     What checks need of a living server, and what outlives a reload.
 
-    ``lists`` are the counters of the lists in the DNS; ``report`` puts a client on the list of offenders.
+    ``lists`` are the counters of the lists in the DNS; ``contents`` reads messages; ``report`` puts a client on the list of
+    offenders.
     """
 
     resolver: IResolver
     lists: Records
+    contents: IContentReader
     report: Callable[[str, str, str], object] | None = None
 
 
@@ -42,7 +44,8 @@ def checks(
     ``reader`` is a worker that calls each item; ``now`` gives seconds. ConfigError tells what is wrong with a file.
     """
     report = means.report if means is not None else None
-    by_settings = file_checks(settings, reader, now, report)
+    contents = means.contents if means is not None else None
+    by_settings = file_checks(settings, Edited(reader, now), report, contents)
     return [*by_settings, *_asking(settings, means)] if means is not None else [*by_settings]
 
 

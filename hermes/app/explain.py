@@ -18,7 +18,7 @@ from hermes.app.rulebook import Rulebook
 from hermes.config.schema import ACCESS_SERVERS, Settings
 from hermes.core.account import Local
 from hermes.core.envelope import Origin, Recipient
-from hermes.core.outcome import Verdict
+from hermes.core.outcome import PASS, Verdict
 from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
@@ -175,8 +175,9 @@ class Explanation:
                 return Step(stage, said, True, str(Reply.of(250, None, f"Hello {event.name}")), "default")
             case events.RecipientTo():
                 step = await self._recipient(said, event.recipient.address)
-                if step.accepted:
-                    step = await self._checked(Stage.RECIPIENT, stage, said, event.recipient) or step
+                asked = Stage.RECIPIENT if step.accepted else Stage.REFUSED
+                verdict = PASS if step.accepted else Verdict(_NO, step.rule, step.reason)
+                step = await self._checked(asked, stage, said, event.recipient, verdict) or step
                 self._engine.reply(_OK if step.accepted else _NO)
                 return step
             case events.MailFrom():
@@ -199,9 +200,11 @@ class Explanation:
                 self._engine.reply(_OK)
         return Step(stage, said, True, str(_OK), "default")
 
-    async def _checked(self, asked: Stage, stage: str, said: str, recipient: Recipient | None = None) -> Step | None:
+    async def _checked(
+        self, asked: Stage, stage: str, said: str, recipient: Recipient | None = None, verdict: Verdict = PASS
+    ) -> Step | None:
         """What the checks say that can be asked here; None when they let it pass."""
-        case = Case(asked, self._visit, self._engine.command, self._transaction, recipient)
+        case = Case(asked, self._visit, self._engine.command, self._transaction, recipient, verdict=verdict)
         answer = self._checks.judge(case)
         verdict = answer if isinstance(answer, Verdict) else await answer
         if verdict.reply is None:

@@ -21,6 +21,8 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "offenders.listed": ("offenders.time", "offenders.report", "offenders.exempt"),
     "agent.smarthost": ("smarthost.host",),
     "agent.direct": ("direct.enabled",),
+    "compliance.size": ("compliance.require_size",),
+    "compliance.killfile": ("compliance.killfile",),
 }
 
 # Where an account itself, or its absence, decides.

@@ -233,12 +233,12 @@ def _rule_files(settings: Settings) -> Iterator[Finding]:
     """The files of rules beside config.ini: whether they are understood, and how much is in them."""
     for about, path, counted in rule_files(settings):
         try:
-            number, what = counted()
+            number, one, more = counted()
         except ConfigError as error:
             for line in str(error).splitlines():
                 yield _fail(about, line)
         else:
-            yield _ok(about, f"{path} has {number} {what}{'' if number == 1 else 's'}")
+            yield _ok(about, f"{path} has {number} {one if number == 1 else more}")
 
 
 def _services(settings: Settings) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 import attrs
 
 from hermes.config.sections.certificate import CertificateSettings
+from hermes.config.sections.compliance import ComplianceSettings
 from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.filters import FilterSettings, FiltersSettings
@@ -315,6 +316,7 @@ class Settings:
     filters: FiltersSettings = attrs.field(factory=FiltersSettings)
     filter: Mapping[str, FilterSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": FilterSettings})
     rates: RatesSettings = attrs.field(factory=RatesSettings)
+    compliance: ComplianceSettings = attrs.field(factory=ComplianceSettings)
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
     smarthosts: Mapping[str, NamedSmarthostSettings] = attrs.field(
         factory=dict, hash=False, metadata={"repeated": NamedSmarthostSettings, "kind": "smarthost"}

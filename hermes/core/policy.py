@@ -51,7 +51,7 @@ class Case:
 
     ``command`` is the command line as the client wrote it, without its end, or empty; ``transaction`` is there from SENDER on,
     ``recipient`` at RECIPIENT, ``header`` from HEADER on, ``message`` at MESSAGE. At REFUSED ``verdict`` is what has been
-    decided, and the check's own verdict, when it refuses too, is said instead.
+    decided, about ``recipient`` if it was one, and the check's own verdict, when it refuses too, is said instead.
     """
 
     stage: Stage

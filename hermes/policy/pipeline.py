@@ -27,8 +27,9 @@ class Pipeline:
         return bool(self._stages[stage])
 
     def judge(self, case: Case) -> Verdict | Awaitable[Verdict]:
-        """Ask one check after the other until one refuses."""
-        return _judge(case, self._stages[case.stage])
+        """Ask one check after the other until one refuses; at REFUSED ask all, each about what the one before has said."""
+        checks = self._stages[case.stage]
+        return _judge_refusal(case, checks) if case.stage is Stage.REFUSED else _judge(case, checks)
 
     def lasting(self) -> Pipeline:
         """The same without the checks whose answers depend on the moment."""
@@ -51,6 +52,17 @@ def _judge(case: Case, checks: Sequence[ICheck]) -> Verdict | Awaitable[Verdict]
         if verdict.reply is not None:
             return verdict
     return PASS
+
+
+def _judge_refusal(case: Case, checks: Sequence[ICheck]) -> Verdict | Awaitable[Verdict]:
+    said = PASS
+    for check in checks:
+        verdict = check.judge(case)
+        if not isinstance(verdict, Verdict):
+            return verdict
+        if verdict.reply is not None:
+            case.verdict = said = verdict
+    return said
 
 
 async def _judge_rest(case: Case, waiting: Awaitable[Verdict], checks: Sequence[ICheck]) -> Verdict:

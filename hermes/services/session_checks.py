@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from zope.interface import implementer
 
+from hermes.core.envelope import Recipient
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.policy import Case, Stage
 from hermes.core.transaction import Transaction
@@ -47,17 +48,24 @@ class SessionChecks:
             return PASS
         return await judged(self._policy, Case(Stage.HELLO, visit, command))
 
-    def refused(self, verdict: Verdict, command: str, transaction: Transaction | None) -> Verdict:
-        """What to say instead of a refusal, or that refusal."""
-        said = self._at_once(Stage.REFUSED, command, transaction, verdict)
+    def refused(
+        self, verdict: Verdict, command: str, transaction: Transaction | None, recipient: Recipient | None = None
+    ) -> Verdict:
+        """What to say instead of a refusal, which may be that of a recipient; or that refusal."""
+        said = self._at_once(Stage.REFUSED, command, transaction, verdict, recipient)
         return verdict if said.reply is None else said
 
     def _at_once(
-        self, stage: Stage, command: str = "", transaction: Transaction | None = None, verdict: Verdict = PASS
+        self,
+        stage: Stage,
+        command: str = "",
+        transaction: Transaction | None = None,
+        verdict: Verdict = PASS,
+        recipient: Recipient | None = None,
     ) -> Verdict:
         if not self._policy.wanted(stage):
             return PASS
-        said = self._policy.judge(Case(stage, self.visit, command, transaction, verdict=verdict))
+        said = self._policy.judge(Case(stage, self.visit, command, transaction, recipient, verdict=verdict))
         if not isinstance(said, Verdict):
             raise TypeError(f"a check wants to wait at {stage.value}, where nobody can")
         return said

@@ -20,6 +20,7 @@ from twisted.mail import smtp
 from twisted.python.failure import Failure
 from typing_extensions import override
 
+from hermes.core.envelope import Recipient
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Then, Verdict
 from hermes.core.reply import Reply
@@ -276,7 +277,8 @@ class SMTPConnection(smtp.ESMTP):
         """Record a refusal and count it; the reply, which is the last one when there have been too many."""
         self._errors += 1
         self._checks.visit.errors = self._errors
-        verdict = self._checks.refused(verdict, self._engine.command, self._intake.transaction)
+        recipient = Recipient(addresses[0]) if command == "RCPT" and addresses else None
+        verdict = self._checks.refused(verdict, self._engine.command, self._intake.transaction, recipient)
         self._refused_by = verdict
         reply = verdict.reply or _BROKEN.reply
         if self._errors >= self._context.settings.max_errors:

@@ -34,6 +34,37 @@ class FiltersTests(ServerTestCase):
         self.assertIn(f"{file}:2: has no action", str(caught.exception))
         self.assertEqual(await deferToThread(greet), expected)
 
+    async def test_compliance(self) -> None:
+        """Strangers' mail is looked at, by settings and files; who writes to an address that is gone is told."""
+        port, directory = free_port(), Path(self.directory())
+        for name, text in (
+            ("kill", "*@example.net\n"),
+            ("except", "good@example.com\n"),
+            ("gone", "joe@example.org Gone\n"),
+        ):
+            (directory / name).write_text(text)
+        await self.start(
+            f"[smtp]\nlisten = 127.0.0.1:{port}\nfront_ends = 127.0.0.1\n[compliance]\nrefuse_html_only = yes\n"
+            f"killfile = {directory}/kill\nexceptions = {directory}/except\nno_longer_valid = {directory}/gone\n"
+        )
+
+        def talk() -> list[str]:
+            client = Talk(("127.0.0.1", port))
+            client.say("XCLIENT ADDR=192.0.2.7")
+            client.say("HELO x")
+            said = [client.say("MAIL FROM:<x@example.net>")]
+            for sender in ("a@example.com", "good@example.com"):
+                client.say(f"MAIL FROM:<{sender}>")
+                said.append(client.say("RCPT TO:<joe@example.org>"))
+                client.say("RCPT TO:<anna@example.org>")
+                client.say("DATA")
+                said.append(client.say("Content-Type: text/html\r\n\r\n<p>\r\n."))
+            client.close()
+            return [line[:9] for line in said]
+
+        expected = ["550 5.7.1", "550 5.1.6", "550 5.6.0", "550 5.1.6", "250 2.0.0"]
+        self.assertEqual(await deferToThread(talk), expected)
+
     def test_mistake_at_the_start(self) -> None:
         """A server does not start with a file that is not there, or that it does not understand."""
         file = Path(self.directory()) / "t.mer"

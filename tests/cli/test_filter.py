@@ -139,6 +139,29 @@ class OtherCommandsTests(FilterTestCase):
             (found,) = [each["text"] for each in answers if each["about"] == "filters.file"]
             self.assertIn(said, found)
 
+    def test_check_lists(self) -> None:
+        """It says so of the other lists too."""
+        config = self.site("[compliance]\nkillfile = kill\nexceptions = except\nno_longer_valid = gone\n")
+        data = Path(config).parent / "data"
+        for name, text in (("kill", "*@example.net\n"), ("except", "<>\nexample.com\n"), ("gone", "joe\n")):
+            (data / name).write_text(text)
+        said = [each["text"] for each in self.run_json("check", "-c", config, exit_code=1)]
+        for text in (f"{data}/kill has 1 entry", f"{data}/except has 2 entries", f"{data}/gone:1: 'joe' is no address"):
+            self.assertTrue(any(text in each for each in said), text)
+
+    def test_explain_no_longer_valid(self) -> None:
+        """``hermes explain`` tells of an address that is no longer valid, and where that stands."""
+        config = self.site("[compliance]\nno_longer_valid = gone\n")
+        data = Path(config).parent / "data"
+        (data / "gone").write_text("joe@example.org Write to ann\n")
+        (data / "accounts.ini").write_text("")
+        (data / "accounts.ini").chmod(0o600)
+        question = ("explain", "-c", config, "--ip", "192.0.2.9", "--from", "a@example.com", "--to")
+        (step,) = self.run_json(*question, "joe@example.org", exit_code=1)[-1:]
+        self.assertEqual((step["reply"], step["because"]), ("550 5.1.6 Write to ann", [f"{data}/gone:1"]))
+        (step,) = self.run_json(*question, "nobody@example.org", exit_code=1)[-1:]
+        self.assertEqual(step["rule"], "relay.unknown_user")
+
     def test_explain(self) -> None:
         """``hermes explain`` knows what filters do, and where that stands."""
         config = self.site("[filter:literal]\npattern = *[[]192.0.2.9]*\ntext = 550 Not you\n")

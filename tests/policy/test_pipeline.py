@@ -113,3 +113,40 @@ class PipelineTests(SynchronousTestCase):
         self.assertEqual(pipeline.checks(), [both, momentary])
         self.assertIs(pipeline.lasting().judge(case()), PASS)
         self.assertEqual(pipeline.lasting().checks(), [both])
+
+
+class RefusalTests(SynchronousTestCase):
+    """What has been refused already."""
+
+    def test_each_is_asked_about_the_last_word(self) -> None:
+        """All checks are asked, each about what the one before has said; the last word is said."""
+        other = Verdict(Reply.of(554, "5.7.1", "Never"), "test.never")
+        stages = (Stage.REFUSED,)
+        heard: list[Verdict] = []
+        asked = case(Stage.REFUSED)
+        asked.verdict = NO
+
+        def listening(answer: Verdict) -> Check:
+            def hear() -> Verdict:
+                heard.append(asked.verdict)
+                return answer
+
+            return Check(hear, stages)
+
+        pipeline = Pipeline([listening(PASS), listening(other), listening(PASS)])
+        self.assertIs(pipeline.judge(asked), other)
+        self.assertEqual(heard, [NO, NO, other])
+
+    def test_no_word(self) -> None:
+        """Where none has anything to say the refusal stays."""
+        self.assertIs(Pipeline([Check(stages=(Stage.REFUSED,))]).judge(case(Stage.REFUSED)), PASS)
+        self.assertIs(Pipeline().judge(case(Stage.REFUSED)), PASS)
+
+    def test_waiting(self) -> None:
+        """One that wants to wait is not waited for here: whoever asks sees it."""
+        later = Later()
+        answer = Pipeline([Check(later, (Stage.REFUSED,)), Check(lambda: NO, (Stage.REFUSED,))]).judge(
+            case(Stage.REFUSED)
+        )
+        self.assertNotIsInstance(answer, Verdict)
+        answer.close()  # type: ignore[union-attr]
