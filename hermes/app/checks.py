@@ -16,6 +16,7 @@ from hermes.config.schema import Settings
 from hermes.interfaces import ICheck, IContentReader, IGroupWorker, IResolver
 from hermes.policy.dnsbl import DNSListCheck, zone_of
 from hermes.policy.dnsbl_record import Records
+from hermes.policy.greylist import Greylist, GreylistCheck
 from hermes.policy.score import ScoreCheck
 from hermes.policy.sender_checks import SenderChecks
 
@@ -26,13 +27,14 @@ class Means:
     What checks need of a living server, and what outlives a reload.
 
     ``lists`` are the counters of the lists in the DNS; ``contents`` reads messages; ``report`` puts a client on the list of
-    offenders.
+    offenders; ``greylist`` knows who has been here.
     """
 
     resolver: IResolver
     lists: Records
     contents: IContentReader
     report: Callable[[str, str, str], object] | None = None
+    greylist: Greylist | None = None
 
 
 def checks(
@@ -59,6 +61,8 @@ def _asking(settings: Settings, means: Means) -> Iterator[ICheck]:
     if check.tests:
         yield check
     yield ScoreCheck(tests.refuse_above)
+    if settings.greylist.enabled and means.greylist is not None:
+        yield GreylistCheck(settings.greylist, means.greylist)
 
 
 def own_addresses(settings: Settings) -> set[str]:

@@ -50,7 +50,7 @@ class Circle:
         hostname = settings.hermes.hostname
         self.settings = settings
         resolver = stores.resolvers.resolver(settings)
-        means = Means(resolver, stores.lists, stores.reader, stores.offenders.report)
+        means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
         rulebook = Rulebook(settings, stores.source, stores.mailbox_worker, stores.passwords, now, means)
         self.mailboxes = rulebook.mailboxes
         self.directory = rulebook.directory

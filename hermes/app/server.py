@@ -25,6 +25,7 @@ from hermes import __version__
 from hermes.app.circle import Circle
 from hermes.app.commands import Commands
 from hermes.app.entrances import Entrance, entrances
+from hermes.app.greylisting import greylist_commands
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.listening import Closing, Door, Listening
 from hermes.app.modules import Delivery, Passage, Signals
@@ -74,6 +75,7 @@ class Server:
         self._stores = Stores(settings, reactor, self.now)
         self.offenders = self._stores.offenders
         self.rates = self._stores.rates
+        self.greylist = self._stores.greylist
         self._gate = Gate(settings.limits, reactor.seconds, self.offenders)
         self.logins = self._gate.logins
         self.spool = self._stores.spool
@@ -112,6 +114,7 @@ class Server:
             **{f"dns_{name}": value for name, value in self._stores.resolvers.describe().items()},
             **{f"dnsbl_{name}": line for name, line in self._stores.lists.describe().items()},
             "certificates": self._tls.describe() if self._tls is not None else [],
+            **{f"greylist_{name}": value for name, value in self._stores.greylist.describe().items()},
             "outgoing_connections": self._circle.connections(),
             **{f"queue_{name}": value for name, value in self.relay.describe().items()},
         }
@@ -265,7 +268,9 @@ class Server:
     def _fill_service(self) -> None:
         """Put the modules into the service and bind their sockets; raise ValueError or ListenError."""
         transcripts = self._stores.transcripts
-        passages = self._passages(Commands(self, TranscriptOrders(transcripts).commands()))
+        passages = self._passages(
+            Commands(self, {**TranscriptOrders(transcripts).commands(), **greylist_commands(self.greylist)})
+        )
         listening = self._listening.values()
         housekeeping = Housekeeping(
             self._reactor,

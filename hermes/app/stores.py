@@ -10,7 +10,7 @@ from typing_extensions import override
 from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
 from hermes.app.staged import Module
-from hermes.config.places import accounts_file, offenders_file, secret_file, spool_directory
+from hermes.config.places import accounts_file, greylist_file, offenders_file, secret_file, spool_directory
 from hermes.config.schema import Settings
 from hermes.core.event import Event
 from hermes.directory.passwords import Passwords
@@ -19,6 +19,8 @@ from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
 from hermes.net.worker import GroupWorker
 from hermes.policy.dnsbl_record import Records
+from hermes.policy.greylist import Greylist
+from hermes.policy.greylist_store import GreylistStore
 from hermes.policy.offender_store import OffenderStore
 from hermes.policy.offenders import Offenders
 from hermes.policy.rates import Rates
@@ -62,6 +64,7 @@ class Stores(Module):
         self._offender_store = OffenderStore(offenders_file(settings), worker("offenders"))
         self.offenders = Offenders(self._offender_store, now)
         self.rates = Rates(now)
+        self.greylist = Greylist(GreylistStore(greylist_file(settings), worker("greylist")), now)
         self._transcript_worker = worker("transcripts")
         self._transcript_files = TranscriptFiles(self._transcript_worker, now)
         self.transcripts = Transcripts(reactor, now, self._transcript_files)
@@ -101,6 +104,7 @@ class Stores(Module):
 
     async def _stop_threads(self) -> None:
         await self._offender_store.close()
+        await self.greylist.close()
         await self.passwords.stop()
         await self.deposit_worker.stop()
         self._transcript_files.stop()

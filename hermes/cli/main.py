@@ -15,6 +15,7 @@ from hermes.cli.config import config
 from hermes.cli.dnsbl import dnsbl
 from hermes.cli.explain import explain
 from hermes.cli.filter import filter_
+from hermes.cli.greylist import greylist
 from hermes.cli.init import init
 from hermes.cli.output import CannotStart, Refused
 from hermes.cli.queue import queue
@@ -93,6 +94,7 @@ for command in (
     queue,
     block,
     dnsbl,
+    greylist,
     user,
     config,
 ):

@@ -30,3 +30,8 @@ def offenders_file(settings: Settings) -> str:
 def control_socket(settings: Settings) -> str:
     """Where the command line reaches a running server."""
     return os.path.join(settings.hermes.data, "control.sock")
+
+
+def greylist_file(settings: Settings) -> str:
+    """The SQLite file of those who are known, and of those who have tried."""
+    return os.path.join(settings.hermes.data, "greylist.sqlite")

@@ -23,6 +23,7 @@ from hermes.config.oauth_rules import oauth_findings
 from hermes.config.schema import HermesSettings, Settings
 from hermes.config.sections.certificate import certificate_findings
 from hermes.config.sections.filters import filters_findings
+from hermes.config.sections.greylist import greylist_findings
 from hermes.config.sections.offenders import offenders_findings
 from hermes.config.sections.rates import rates_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
@@ -55,6 +56,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from smarthost_findings(settings)
     yield from dns_findings(settings)
     yield from dnsbl_findings(settings, domain_fault)
+    yield from greylist_findings(settings)
     yield from _queue(settings)
     yield from _transcripts(settings)
     yield from oauth_findings(settings)

@@ -30,6 +30,7 @@ from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.filters import FilterSettings, FiltersSettings
 from hermes.config.sections.finger import FingerSettings
+from hermes.config.sections.greylist import GreylistSettings
 from hermes.config.sections.oauth import OAuthSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
@@ -325,6 +326,7 @@ class Settings:
     dns: DNSSettings = attrs.field(factory=DNSSettings)
     dnsbl: Mapping[str, DNSBLSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DNSBLSettings})
     sender_checks: SenderChecksSettings = attrs.field(factory=SenderChecksSettings)
+    greylist: GreylistSettings = attrs.field(factory=GreylistSettings)
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)

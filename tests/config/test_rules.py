@@ -234,6 +234,13 @@ class RulesTests(SynchronousTestCase):
         self.accepted("[sender_checks]\nno_reverse_name = score 2\nown_hello = refuse\nunknown_sender = off\n")
         self.refused("[sender_checks]\nown_hello = reject\n", ":2: [sender_checks] own_hello:", "score 3")
 
+    def test_greylist(self) -> None:
+        """The window is wider than the delay; whom reverse DNS is to spare needs its test."""
+        self.accepted("[greylist]\nenabled = yes\nspare_confirmed = yes\n")
+        self.refused("[greylist]\ndelay = 5m\nwindow = 5m\n", ":3: [greylist] window:", "more than delay")
+        off = "[sender_checks]\nno_reverse_name = off\nunconfirmed_reverse_name = off\n"
+        self.refused(f"[greylist]\nenabled = yes\nspare_confirmed = yes\n{off}", ":3: [greylist] spare_confirmed:")
+
     def test_least_numbers(self) -> None:
         """Counts and times are at least 1, ports go from 1 to 65535, sizes of mailboxes may be 0."""
         self.refused("[smtp]\nmax_recipients = 0\n", ":2: [smtp] max_recipients:", "1 or more")
