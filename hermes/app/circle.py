@@ -22,6 +22,7 @@ from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.account import Account
 from hermes.directory.cred import make_portal
 from hermes.directory.password_change import PasswordChange, PasswordRule
+from hermes.directory.recoverable import DigestChecker
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.mailbox.delivery import LocalDelivery
 from hermes.policy.pipeline import Pipeline
@@ -65,7 +66,8 @@ class Circle:
         self._stores = stores
         self._now = now
         self._relay = relay
-        checkers = token_checkers(settings, self.directory, reactor, now)
+        digests = DigestChecker(self.directory, stores.recoverable)
+        checkers = (digests, *token_checkers(settings, self.directory, reactor, now))
         self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception, checkers)
         smarthosts = smarthosts_of(settings)
         self.smarthosts = Smarthosts(

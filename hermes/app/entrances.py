@@ -65,6 +65,7 @@ def entrances(
             implicit_tls=implicit_tls,
             scram=scram,
             tokens=tokens,
+            digests=circle.directory.offers_digests,
             policy=circle.checks,
             visit_of=circle.visit_of,
             greeting=greeting,
@@ -86,6 +87,7 @@ def entrances(
             scram=scram,
             transcripts=stores.transcripts,
             tokens=tokens,
+            digests=circle.directory.offers_digests,
         )
 
     for key, places, flavor in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 
 from hermes.config.durable import write_durably
@@ -19,5 +20,7 @@ def kept_secret(path: str) -> bytes:
         octets = b""
     if len(octets) != SECRET_OCTETS:
         octets = secrets.token_bytes(SECRET_OCTETS)
-        write_durably(path, octets, 0o600)
+        # Whoever makes it first, it must be the server's: it belongs to whom the directory does.
+        owner = os.stat(os.path.dirname(path))
+        write_durably(path, octets, 0o600, (owner.st_uid, owner.st_gid))
     return octets

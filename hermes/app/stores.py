@@ -10,10 +10,18 @@ from typing_extensions import override
 from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
 from hermes.app.staged import Module
-from hermes.config.places import accounts_file, greylist_file, offenders_file, secret_file, spool_directory
+from hermes.config.places import (
+    accounts_file,
+    greylist_file,
+    offenders_file,
+    recoverable_key_file,
+    secret_file,
+    spool_directory,
+)
 from hermes.config.schema import Settings
 from hermes.core.event import Event
 from hermes.directory.passwords import Passwords
+from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.file import FileSource
 from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
@@ -52,6 +60,7 @@ class Stores(Module):
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
         self._secret_file = secret_file(settings)
+        self._recoverable_key_file = recoverable_key_file(settings)
         self._read_worker = worker("read")
         #: Lists and clears mailboxes and reads the accounts, one at a time: a big one of these takes seconds, for which no
         #: message that is being sent or fetched shall wait.
@@ -59,6 +68,7 @@ class Stores(Module):
         self.deposit_worker = worker("deliver")
         self.source = FileSource(accounts_file(settings), self.mailbox_worker)
         self.passwords = Passwords([worker(f"password-{n}", 1) for n in range(PASSWORD_THREADS)], reactor.seconds)
+        self.recoverable = RecoverableSecrets()
         self.reader = ContentReader(self._read_worker)
         self._now = now
         self._offender_store = OffenderStore(offenders_file(settings), worker("offenders"))
@@ -82,6 +92,7 @@ class Stores(Module):
         try:
             self.source.load()
             self.passwords.secret = kept_secret(self._secret_file)
+            self.recoverable.key = kept_secret(self._recoverable_key_file)
             if self._log_settings.file:
                 self._mail_log = MailLog(self._log_settings.file, self._log_settings.format, self._reactor)
             self.offenders.load(self._offender_store.open(self._now()))

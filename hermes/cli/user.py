@@ -6,14 +6,16 @@ import os
 
 import click
 
+from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.config.loader import load
-from hermes.config.places import accounts_file
+from hermes.config.places import accounts_file, recoverable_key_file
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
-from hermes.directory.passwords import hash_password, make_scram_keys
+from hermes.directory.passwords import hash_password, make_scram_keys, matches_hash
+from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.file import FileSource
 
 _NAME = click.argument("name")
@@ -136,6 +138,50 @@ def password_(config: str, password_file: str | None, generate: bool, name: str)
         raise Refused(_text(error)) from None
     say(f"{name} has a new password")
     _tell_generated(generate, secret)
+
+
+@user.command()
+@config_option
+@_PASSWORD_FILE
+@click.argument("name")
+@click.argument("switch", type=click.Choice(["on", "off"]), required=False)
+def cram(config: str, password_file: str | None, name: str, switch: str | None) -> None:
+    """
+    Give NAME a secret of its own for CRAM-MD5 and APOP, or take it away; without a word say how it stands.
+
+    It is for programs that can log in in no better way. The secret is made and printed once, or taken from a file; the password
+    of the account stays what it is. The server keeps it in a form that it can read again, so it must not be a password.
+    """
+    settings = load(config)
+    source, name = _source(settings), name.lower()
+    if password_file is not None and switch != "on":
+        raise click.UsageError("A secret is set with on.")
+    try:
+        record = source.record(name)
+        if switch is None:
+            say(f"{name} has {'a' if record.cram else 'no'} secret for CRAM-MD5 and APOP")
+        elif switch == "off":
+            source.set_cram(name, "")
+            say(f"{name} has no secret for CRAM-MD5 and APOP any more")
+        else:
+            secret = password.obtain(name, password_file) if password_file is not None else password.generate()
+            if matches_hash(record.password_hash, secret):
+                raise Refused(f"That is the password of {name}: a secret that the server can read must be another one.")
+            sealed = RecoverableSecrets(kept_secret(recoverable_key_file(settings))).seal(name, secret)
+            source.set_cram(name, sealed)
+            say(f"{name} can log in by CRAM-MD5 and APOP with the secret, and as before with the password")
+            _tell_secret(password_file is None, secret)
+    except (LookupError, ValueError) as error:
+        raise Refused(_text(error)) from None
+
+
+def _tell_secret(generated: bool, secret: str) -> None:
+    if generated:
+        say(f"secret: {secret}")
+    remark(
+        "From now on CRAM-MD5 and APOP are offered to everybody, and programs that prefer them fail with a password:"
+    )
+    remark("set those to PLAIN, or to SCRAM-SHA-256.")
 
 
 def add_account(settings: Settings, account: Account, secret: str) -> None:

@@ -27,6 +27,11 @@ def offenders_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "offenders.sqlite")
 
 
+def recoverable_key_file(settings: Settings) -> str:
+    """The key under which secrets are sealed that the server must be able to read again."""
+    return os.path.join(settings.hermes.data, "recoverable.key")
+
+
 def control_socket(settings: Settings) -> str:
     """Where the command line reaches a running server."""
     return os.path.join(settings.hermes.data, "control.sock")

@@ -27,12 +27,13 @@ _UNFIT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f,<>]")
 class Record:
     """
     An account as it stands in the source: ``password_hash`` is empty when nobody can log in, ``scram`` when its password cannot
-    be proved by SCRAM.
+    be proved by SCRAM, ``cram`` when it has no secret for CRAM-MD5 (:mod:`hermes.directory.recoverable`).
     """
 
     account: Account
     password_hash: str = ""
     scram: str = ""
+    cram: str = ""
 
 
 @attrs.frozen
@@ -40,11 +41,13 @@ class AccountTable:
     """
     All accounts at one moment, ready to be looked up.
 
-    ``by_name`` is keyed by name, ``name_by_address`` by :func:`address_key` of the addresses that accounts list.
+    ``by_name`` is keyed by name, ``name_by_address`` by :func:`address_key` of the addresses that accounts list;
+    ``has_cram`` says that some account has a secret for CRAM-MD5 and may log in.
     """
 
     by_name: Mapping[str, Record]
     name_by_address: Mapping[str, str]
+    has_cram: bool = False
 
 
 class DuplicateAddressError(ValueError):
@@ -60,14 +63,16 @@ def table_of(records: Iterable[Record]) -> AccountTable:
     """Index accounts; raise DuplicateAddressError when two list the same address."""
     by_name: dict[str, Record] = {}
     name_by_address: dict[str, str] = {}
+    has_cram = False
     for record in records:
         account = record.account
+        has_cram = has_cram or bool(record.cram and not account.disabled)
         by_name[account.name] = record
         for address in account.addresses:
             first = name_by_address.setdefault(address_key(address), account.name)
             if first != account.name:
                 raise DuplicateAddressError(address, first, account.name)
-    return AccountTable(by_name, name_by_address)
+    return AccountTable(by_name, name_by_address, has_cram)
 
 
 def check_name(name: str) -> str:

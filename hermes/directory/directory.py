@@ -37,6 +37,9 @@ class AccountSource(Protocol):
     async def current(self) -> AccountTable:
         """All accounts, as they are now."""
 
+    def known(self) -> AccountTable:
+        """All accounts, as they were last read: for what must not wait."""
+
     async def change_password(
         self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
     ) -> bool:
@@ -126,6 +129,17 @@ class Directory:
         if record is None or record.account.disabled or not record.password_hash or not record.scram:
             return nobody, ""
         return parse_scram_keys(record.scram), record.account.name
+
+    async def sealed_secret(self, name: str) -> tuple[str, str]:
+        """The account of that login, and its secret for CRAM-MD5 as it is kept; both are empty when there is none."""
+        record = self._login(await self._source.current(), name)
+        if record is None or record.account.disabled or not record.cram:
+            return "", ""
+        return record.account.name, record.cram
+
+    def offers_digests(self) -> bool:
+        """Whether some account has a secret for CRAM-MD5 and APOP."""
+        return self._source.known().has_cram
 
     def _login(self, table: AccountTable, name: str) -> Record | None:
         """Who logs in by that name or address."""

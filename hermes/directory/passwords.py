@@ -59,6 +59,14 @@ def hash_password(password: str, hasher: PasswordHasher | None = None) -> str:
     return (hasher or PasswordHasher()).hash(encode_password(password))
 
 
+def matches_hash(stored_hash: str, password: str) -> bool:
+    """Whether a stored hash, which may be empty, is of that password; in the caller's thread."""
+    try:
+        return bool(stored_hash) and PasswordHasher().verify(stored_hash, encode_password(password))
+    except (VerifyMismatchError, InvalidHashError, ValueError):
+        return False
+
+
 def make_scram_keys(password: str) -> str:
     """Keys of a password for the accounts file, in the caller's thread; ValueError when it cannot be a password."""
     return str(scram_keys.derive(encode_password(password), secrets.token_bytes(SALT_OCTETS)))

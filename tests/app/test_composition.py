@@ -181,7 +181,8 @@ class StoresTests(ServerTestCase):
         stores.reopen_log()
         await stores.stop()
         self.assertEqual(
-            sorted(path.name for path in self.data.iterdir()), ["accounts.ini", "offenders.sqlite", "secret", "spool"]
+            sorted(path.name for path in self.data.iterdir()),
+            ["accounts.ini", "offenders.sqlite", "recoverable.key", "secret", "spool"],
         )
 
     async def test_a_big_mailbox_keeps_no_message_waiting(self) -> None:

@@ -110,10 +110,10 @@ class POP3Tests(SynchronousTestCase):
         return timestamp
 
     def test_greeting(self) -> None:
-        """There is a timestamp in it when somebody has a secret, another one each time, and none where TLS comes first."""
+        """There is a timestamp in it when somebody has a secret, another one each time, also where STLS comes first."""
         stamps = {self.timestamp(self.site.connect()) for _ in range(3)}
         self.assertEqual(len(stamps), 3)
-        self.assertNotIn(b"<", self.site.connect(pop3.Wire()).greeting)
+        self.timestamp(self.site.connect(pop3.Wire()))
         self.offered = False
         client = self.site.connect()
         self.assertNotIn(b"<", client.greeting)
@@ -147,6 +147,14 @@ class POP3Tests(SynchronousTestCase):
             self.assertTrue(client.say(command).startswith(b"-ERR APOP wants"))
         client = self.site.connect(pop3.Wire())
         self.assertTrue(client.say(apop(b"<x>")).startswith(b"-ERR [AUTH] use TLS first"))
+
+    def test_apop_after_stls(self) -> None:
+        """The timestamp of the greeting is good after STLS: there is no other one (RFC 2595 4)."""
+        self.site.factory.tls = pop3.TokenTLS()
+        client = self.site.connect(pop3.Wire())
+        timestamp = self.timestamp(client)
+        client.say("STLS")
+        self.assertEqual(client.say(apop(timestamp)), b"+OK mailbox open\r\n")
 
     def test_cram(self) -> None:
         """CRAM-MD5 is named by CAPA, and works."""

@@ -40,6 +40,10 @@ class MemorySource:
         """All of them."""
         return self.table
 
+    def known(self) -> AccountTable:
+        """The same."""
+        return self.table
+
     async def change_password(
         self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
     ) -> bool:

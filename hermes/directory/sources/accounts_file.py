@@ -5,6 +5,7 @@
     [joe]
     password = $argon2id$...
     scram = SCRAM-SHA-256$...
+    cram = gAAAAA...
     addresses = joe@example.org, info@example.org
     name = Joe of the Front Desk
     disabled = no
@@ -12,7 +13,8 @@
 
 One section for each account, named for it. Every key may be missing: without ``password`` nobody can log in, without
 ``addresses`` the account has its name at each of the server's domains, and ``quota`` is the default one. ``scram`` are keys
-of the same password (:mod:`hermes.protocols.scram_keys`): who changes ``password`` by hand removes that line. The rules are
+of the same password (:mod:`hermes.protocols.scram_keys`): who changes ``password`` by hand removes that line.
+``cram`` is a secret of its own, in a form that only the server can read (:mod:`hermes.directory.recoverable`). The rules are
 those of the standard INI reader, without interpolation; a line that begins with white space continues the value above it.
 
 The file is read and edited here rather than by ``configparser`` and ``configupdater``: with 100,000 accounts these take five and
@@ -33,10 +35,13 @@ from hermes.core.units import parse_flag, parse_size
 from hermes.directory.accounts import AccountTable, DuplicateAddressError, Record, check_address, check_name, table_of
 from hermes.protocols.scram_keys import parse as parse_scram_keys
 
-KEYS = ("password", "scram", "addresses", "name", "disabled", "quota")
+KEYS = ("password", "scram", "cram", "addresses", "name", "disabled", "quota")
 
 # What argon2-cffi writes and reads: "$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH"
 _PASSWORD_HASH = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z")
+
+# What Fernet writes: version 0x80 and the upper half of a time, then more, in the base64 that is safe in names of files.
+_SEALED = re.compile(r"gAAAAA[A-Za-z0-9_-]{90,4000}={0,2}\Z")
 
 _BETWEEN_ADDRESSES = re.compile(r"[,\s]+")
 
@@ -141,7 +146,7 @@ def _record(path: str, section: Section) -> Record:
         found.get("disabled", False),  # type: ignore[arg-type]
         found.get("quota", 0),  # type: ignore[arg-type]
     )
-    return Record(account, found.get("password", ""), found.get("scram", ""))  # type: ignore[arg-type]
+    return Record(account, found.get("password", ""), found.get("scram", ""), found.get("cram", ""))  # type: ignore[arg-type]
 
 
 def check_password_hash(value: str) -> str:
@@ -159,6 +164,13 @@ def check_scram_keys(value: str) -> str:
     return value
 
 
+def check_sealed(value: str) -> str:
+    """The sealed secret when it looks like one; ValueError else, above all when somebody wrote a secret there."""
+    if value and not _SEALED.match(value):
+        raise ValueError("the secret for CRAM-MD5 is not in its sealed form: set it with `hermes user cram`")
+    return value
+
+
 def _addresses(value: str) -> tuple[str, ...]:
     return tuple(check_address(address) for address in _BETWEEN_ADDRESSES.split(value) if address)
 
@@ -170,6 +182,7 @@ def _full_name(value: str) -> str:
 _READERS: dict[str, Callable[[str], object]] = {
     "password": check_password_hash,
     "scram": check_scram_keys,
+    "cram": check_sealed,
     "addresses": _addresses,
     "name": _full_name,
     "disabled": parse_flag,

@@ -22,7 +22,13 @@ from hermes.config.durable import write_durably
 from hermes.core.account import Account
 from hermes.directory.accounts import AccountTable, Record, check_address, check_name, table_of
 from hermes.directory.sources import file_edit
-from hermes.directory.sources.accounts_file import AccountsFileError, check_password_hash, check_scram_keys, parse
+from hermes.directory.sources.accounts_file import (
+    AccountsFileError,
+    check_password_hash,
+    check_scram_keys,
+    check_sealed,
+    parse,
+)
 from hermes.interfaces import IGroupWorker
 
 #: How often the file is looked at while accounts are asked for: an edit is in force within a second.
@@ -87,6 +93,12 @@ class FileSource:
             done: Deferred[None] = Deferred()
             self._waiting.append(done)
             await done
+        return self._table
+
+    def known(self) -> AccountTable:
+        """All accounts, as they were last read; when the file has changed, it is read for those who ask next."""
+        if self._now() >= self._look_at and not self._loading:
+            _ = Deferred.fromCoroutine(self.current())
         return self._table
 
     async def _reload(self) -> None:
@@ -189,6 +201,19 @@ class FileSource:
                 return False
             edit.text = file_edit.with_password(self.path, edit.text, name, password_hash, scram)
         return True
+
+    def set_cram(self, name: str, sealed: str) -> None:
+        """Set an account's secret for CRAM-MD5, in its sealed form, or remove it; LookupError when there is no such account."""
+        check_sealed(sealed)
+        with self._edit() as edit:
+            edit.text = file_edit.with_cram(self.path, edit.text, name, sealed)
+
+    def record(self, name: str) -> Record:
+        """What stands in the file about an account; LookupError when there is none."""
+        record = self._read().table.by_name.get(name)
+        if record is None:
+            raise LookupError(f"there is no account {name!r}")
+        return record
 
     async def change_password(
         self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""

@@ -63,6 +63,14 @@ def with_password(path: str, text: str, name: str, password_hash: str, scram: st
     return _joined([*lines[: section.line], *body, *lines[section.last_line :]])
 
 
+def with_cram(path: str, text: str, name: str, sealed: str) -> str:
+    """The text with another secret for CRAM-MD5 for an account, or with none; LookupError when there is no such account."""
+    section = _section(path, text, name)
+    lines = text.split("\n")
+    first, last = section.values["cram"][:2] if "cram" in section.values else (section.last_line + 1, section.last_line)
+    return _joined([*lines[: first - 1], *([f"cram = {sealed}"] if sealed else []), *lines[last:]])
+
+
 def password_in(path: str, text: str, name: str) -> str:
     """The password hash of an account, empty when it has none; LookupError when there is no such account."""
     section = _section(path, text, name)

@@ -67,8 +67,8 @@ class POP3Server:
         self._next_name: str | None = None
 
     def greeting(self) -> bytes:
-        """The first line. A timestamp at its end offers APOP (RFC 1939 7), where a login is allowed at all."""
-        timestamp = f" {self._parameters.timestamp}" if self._apop_offered else ""
+        """The first line. A timestamp at its end offers APOP (RFC 1939 7); after STLS it still holds: no other greeting comes."""
+        timestamp = f" {self._parameters.timestamp}" if self._parameters.timestamp else ""
         return accepted(f"{self._parameters.hostname} POP3 server ready{timestamp}").encode()
 
     def receive(self, data: bytes) -> None:
@@ -177,7 +177,7 @@ class POP3Server:
     def _apop(self, argument: bytes) -> Event:
         if not self._login_allowed:
             return _login_in_clear()
-        if not self._apop_offered:
+        if not self._parameters.timestamp:
             return Refused("auth.mechanism", refused("APOP is not offered"))
         step = cram_md5.answered(cram_md5.APOP, self._parameters.timestamp.encode("ascii"), argument.strip(b" "))
         return Refused("auth.malformed", refused(step.reason)) if isinstance(step, sasl.Malformed) else step
@@ -223,10 +223,6 @@ class POP3Server:
     @property
     def _login_allowed(self) -> bool:
         return self._tls or self._parameters.login_in_clear
-
-    @property
-    def _apop_offered(self) -> bool:
-        return bool(self._parameters.timestamp) and self._login_allowed
 
     @property
     def _mechanisms(self) -> list[str]:
