@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import BinaryIO
 
 import click
 
@@ -10,6 +11,7 @@ from hermes.cli.asking import asked
 from hermes.cli.control_client import ask
 from hermes.cli.output import EXIT_REFUSED, Refused, config_option, json_option, say, say_json
 from hermes.config.loader import load
+from hermes.config.mercury_lists import MAX_OCTETS, MercuryListsError, sections_of_mercury
 from hermes.config.schema import Settings
 from hermes.net.resolver import Resolver
 from hermes.policy.dnsbl import dns_list
@@ -82,3 +84,26 @@ def status(config: str, as_json: bool) -> None:
     else:
         for name, line in lists.items():
             say(f"{name}: {line}")
+
+
+@dnsbl.command("import")
+@click.argument("file", type=click.File("rb"))
+def import_(file: BinaryIO) -> None:
+    """
+    Print Mercury's MS_SPAM.MER as sections for config.ini.
+
+    Nothing is changed. What is not understood is told with its line, and then there is nothing to print.
+    """
+    octets = file.read(MAX_OCTETS + 1)
+    if len(octets) > MAX_OCTETS:
+        raise Refused(f"{file.name} is larger than any file of Mercury's: more than {MAX_OCTETS} octets")
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        text = octets.decode("cp1252", "replace")
+    try:
+        sections = sections_of_mercury(text, file.name)
+    except MercuryListsError as error:
+        raise Refused(str(error)) from None
+    for line in sections.splitlines() or ["# There are no definitions."]:
+        say(line)

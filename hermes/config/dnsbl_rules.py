@@ -47,9 +47,9 @@ def _alone(section: str, one: DNSBLSettings, domain_fault: Callable[[str], str])
         parse_counting(one.answers)
     except ValueError as error:
         yield finding("answers", f"{error}; or write any or normal")
-    if not _TEXT.match(one.text) or len(one.text) > MAX_TEXT_OCTETS:
+    if not is_text(one.text):
         yield finding("text", f"is said in a reply: write ASCII, {MAX_TEXT_OCTETS} characters at most")
-    if one.header and (not _HEADER.match(one.header) or len(one.header) > MAX_HEADER_OCTETS):
+    if one.header and not is_header(one.header):
         yield finding("header", f"{one.header[:80]!r} is not a header: write NAME: TEXT, like X-Blocked: yes")
     if one.kind == "whitelist":
         return
@@ -57,6 +57,16 @@ def _alone(section: str, one: DNSBLSettings, domain_fault: Callable[[str], str])
         yield finding("redirect_to", "redirect needs somebody who gets the mail: write an address here", "action")
     if one.redirect_to and one.action != "redirect":
         yield finding("redirect_to", "is for action = redirect alone: write that as well, or remove it", "action")
+
+
+def is_text(text: str) -> bool:
+    """True for what can be said in a reply."""
+    return bool(_TEXT.match(text)) and len(text) <= MAX_TEXT_OCTETS
+
+
+def is_header(text: str) -> bool:
+    """True for a whole line of a header."""
+    return bool(_HEADER.match(text)) and len(text) <= MAX_HEADER_OCTETS
 
 
 def _is_mailbox(text: str, domain_fault: Callable[[str], str]) -> bool:

@@ -11,6 +11,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
 import hermes
+from hermes.config.mercury_lists import MAX_OCTETS
 from tests.support.command import CommandTestCase, FakeServer
 from tests.support.configuration import MINIMAL, write_config
 from tests.support.dns_server import NameServer, a, txt
@@ -84,3 +85,24 @@ class StatusTests(CommandTestCase):
         self.assertEqual(self.run_hermes("dnsbl", "status", "-c", config).output, "one: asked 3, listed 1\n")
         self.assertEqual(self.run_json("dnsbl", "status", "-c", config), {"one": "asked 3, listed 1"})
         self.assertIn("asks no lists", self.run_hermes("dnsbl", "status", "-c", config).output)
+
+
+class ImportTests(CommandTestCase):
+    """``hermes dnsbl import``."""
+
+    def run_import(self, octets: bytes, exit_code: int = 0) -> str:
+        """What it says about a file."""
+        path = Path(self.mktemp())
+        path.write_bytes(octets)
+        return self.run_hermes("dnsbl", "import", str(path), exit_code=exit_code).output
+
+    def test_import(self) -> None:
+        """Sections are printed, whatever Windows has made of the umlauts in the comments."""
+        said = self.run_import(b"# f\xfcr uns\r\nBegin\r\nName: A\r\nHostname: a.example\r\nEnd\r\n")
+        self.assertEqual(said, "[dnsbl:a]\nzone = a.example\nanswers = normal\n")
+        self.assertIn("no definitions", self.run_import(b""))
+
+    def test_refused(self) -> None:
+        """A mistake is told with file and line; what is much too large is no file of Mercury's."""
+        self.assertRegex(self.run_import(b"Begin\n", exit_code=1), r":1: ")
+        self.assertIn("larger", self.run_import(b"#" * (MAX_OCTETS + 1), exit_code=1))
