@@ -21,6 +21,9 @@ EXPIRY_PAUSE_SECONDS = 3600.0
 #: What another process of this server has put on the list of offenders holds here after this long at most.
 OFFENDERS_PAUSE_SECONDS = 5.0
 
+#: What has been counted of mail since is forgotten when the process is killed.
+RATES_PAUSE_SECONDS = 60.0
+
 #: A renewed certificate is in use after this long at most, without a reload; to look costs two calls of the system for each.
 CERTIFICATE_PAUSE_SECONDS = 60.0
 
@@ -36,12 +39,14 @@ class Housekeeping(Module):
         clock: Any,
         *,
         follow_offenders: Callable[[], Awaitable[None]] | None = None,
+        keep_rates: Callable[[], Awaitable[None]] | None = None,
         expire_trace: Callable[[], Awaitable[object]],
         certificates: Callable[[], Certificates | None],
         notifier: Notifier,
     ) -> None:
         self._clock = clock
         self._follow_offenders = follow_offenders
+        self._keep_rates = keep_rates
         self._expire_trace = expire_trace
         self._certificates = certificates
         self._warnings = ExpiryWarnings()
@@ -55,6 +60,8 @@ class Housekeeping(Module):
         self._repeat(CERTIFICATE_PAUSE_SECONDS, self._look_at_certificates)
         if self._follow_offenders is not None:
             self._repeat(OFFENDERS_PAUSE_SECONDS, self._follow_offenders)
+        if self._keep_rates is not None:
+            self._repeat(RATES_PAUSE_SECONDS, self._keep_rates)
         if self._notifier.watchdog_seconds is not None:
             self._repeat(self._notifier.watchdog_seconds, self._sign_of_life)
 

@@ -275,6 +275,7 @@ class Server:
         housekeeping = Housekeeping(
             self._reactor,
             follow_offenders=self.offenders.follow,
+            keep_rates=self._stores.keep_rates,
             expire_trace=self._expire,
             certificates=lambda: self._tls,
             notifier=self._notifier,

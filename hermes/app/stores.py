@@ -96,6 +96,7 @@ class Stores(Module):
             if self._log_settings.file:
                 self._mail_log = MailLog(self._log_settings.file, self._log_settings.format, self._reactor)
             self.offenders.load(self._offender_store.open(self._now()))
+            self.rates.load(self._offender_store.saved_rates())
             await self.spool.open()
         except BaseException:
             await self._stop_threads()
@@ -106,7 +107,14 @@ class Stores(Module):
         try:
             await self.spool.close()
         finally:
-            await self._stop_threads()
+            try:
+                await self.keep_rates()
+            finally:
+                await self._stop_threads()
+
+    async def keep_rates(self) -> None:
+        """Keep what has been counted of mail."""
+        await self._offender_store.keep_rates(*self.rates.changes(), self._now())
 
     def reopen_log(self) -> None:
         """Open the mail log anew, after something else has moved it away."""

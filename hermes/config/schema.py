@@ -176,7 +176,9 @@ class AccessSettings:
     relay: bool = setting(
         "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
     )
-    exempt: bool = setting("flag", False, "Whether they are free of [limits].")
+    exempt: bool = setting(
+        "flag", False, "Whether they are free of [limits] and [rates], and never on the list of offenders."
+    )
     unfiltered: bool = setting("flag", False, "Whether their mail is free of filters.")
     log: bool = setting("flag", False, "Whether a transcript of each of their sessions is kept, see [transcripts].")
     text: str = setting("text", "", "What those who are refused are told. Empty: that they may not connect.")

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.core.offender import Network, Offender
@@ -35,6 +36,17 @@ CREATE TABLE IF NOT EXISTS offenders (
     by_administrator INTEGER NOT NULL, times INTEGER NOT NULL
 ) WITHOUT ROWID
 """
+
+#: What has been counted of mail (:mod:`hermes.policy.rates`): ``at`` is the number of the window in which ``current`` came.
+_RATES_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rates (
+    scope TEXT, subject TEXT, kind TEXT, seconds INTEGER, at INTEGER NOT NULL, previous INTEGER NOT NULL,
+    current INTEGER NOT NULL, PRIMARY KEY (scope, subject, kind, seconds)
+) WITHOUT ROWID
+"""
+
+#: Scope, subject and kind of a count, its seconds, the number of its window, and what came in the one before and in this.
+RateRow = tuple[str, str, str, int, int, int, int]
 
 _SELECT = "SELECT network, since, until, rule, reason, by_administrator, times FROM offenders ORDER BY since"
 
@@ -93,6 +105,24 @@ class OffenderStore:
         rows: list[Offender] = await self._worker.submit(("read", None))
         return rows
 
+    def saved_rates(self) -> list[RateRow]:
+        """What was counted before the process began; the store is open."""
+        assert self._connection is not None
+        return list(self._connection.execute("SELECT scope, subject, kind, seconds, at, previous, current FROM rates"))
+
+    def keep_rates(self, rows: Sequence[RateRow], gone: Sequence[tuple[str, str]], now: float) -> Deferred[None]:
+        """Keep these counts, and forget those of the subjects that are gone, and what is over."""
+        for statement, values in (
+            ("DELETE FROM rates WHERE scope = ? AND subject = ?", list(gone)),
+            ("INSERT OR REPLACE INTO rates VALUES (?, ?, ?, ?, ?, ?, ?)", list(rows)),
+        ):
+            if values:
+                _ = self._worker.submit((statement, values)).addErrback(self._unwritten)
+        return self._worker.submit(("DELETE FROM rates WHERE (at + 2) * seconds <= ?", (now,)))
+
+    def _unwritten(self, failure: Failure) -> None:
+        self._log.failure("The counts of mail could not be written", failure)
+
     def perform(self, items: Sequence[tuple[str, Any]]) -> list[Any]:
         """What the thread does: all changes that wait in one transaction, which is committed before something is read."""
         connection = self._connection
@@ -103,7 +133,10 @@ class OffenderStore:
                 if values is not None:
                     if not connection.in_transaction:
                         connection.execute("BEGIN IMMEDIATE")
-                    connection.execute(what, values)
+                    if isinstance(values, list):
+                        connection.executemany(what, values)
+                    else:
+                        connection.execute(what, values)
                     results.append(None)
                     continue
                 if connection.in_transaction:
@@ -126,6 +159,7 @@ class OffenderStore:
         # After a power cut the last entries may be missing; the file is whole.
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(_SCHEMA)
+        self._connection.execute(_RATES_SCHEMA)
         self._connection.execute("DELETE FROM offenders WHERE until <= ?", (now,))
         self._changed_by_others()
         return self._rows()

@@ -10,7 +10,7 @@ others by address and network, except this machine and those whom connection con
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -30,6 +30,12 @@ from hermes.interfaces import ICheck
 #: Subjects that are remembered, those seen longest ago being forgotten first: an attacker with many addresses must not fill the
 #: memory. With all nine limits for all three times 20,000 take some 40 MB, with those of the defaults 10.
 MAX_REMEMBERED = 20_000
+
+#: A restart takes longer than a minute matters.
+WORTH_KEEPING_SECONDS = 3600
+
+#: Scope, subject and kind of a count, its seconds, the number of its window, and what came in the one before and in this.
+Row = tuple[str, str, str, int, int, int, int]
 
 _YOURS = {"account": "Your account", "address": "Your address", "network": "Your network"}
 
@@ -68,6 +74,8 @@ class Rates:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._subjects: OrderedDict[tuple[str, str], dict[tuple[str, int], WindowCount]] = OrderedDict()
+        # Whose counts have changed since they were last kept.
+        self._changed: set[tuple[str, str]] = set()
 
     def exceeded(self, scope: str, subject: str, kind: str, amount: int, limits: Sequence[Rate]) -> Rate | None:
         """Which of the limits so much more would break; None when it breaks none."""
@@ -81,11 +89,12 @@ class Rates:
     def count(self, scope: str, subject: str, kind: str, amount: int, limits: Sequence[Rate]) -> None:
         """So much has come: count it for each of the limits."""
         now, key = self._now(), (scope, subject)
+        self._changed.add(key)
         counts = self._subjects.get(key)
         if counts is None:
             counts = self._subjects[key] = {}
             if len(self._subjects) > MAX_REMEMBERED:
-                self._subjects.popitem(last=False)
+                self._changed.discard(self._subjects.popitem(last=False)[0])
         else:
             self._subjects.move_to_end(key)
         for rate in limits:
@@ -117,10 +126,34 @@ class Rates:
         """Begin anew with an address, or all addresses of a network; what was cleared."""
         return self._clear(lambda scope, subject: scope != "account" and _is_within(subject, network))
 
+    def load(self, rows: Iterable[Row]) -> None:
+        """Go on with what was counted before a restart."""
+        now = self._now()
+        for scope, subject, kind, seconds, at, previous, current in rows:
+            count = WindowCount(seconds)
+            count.index, count.previous, count.current = at, previous, current
+            if count.at(now) > 0 and len(self._subjects) < MAX_REMEMBERED:
+                self._subjects.setdefault((scope, subject), {})[kind, seconds] = count
+
+    def changes(self) -> tuple[list[Row], list[tuple[str, str]]]:
+        """What is to be kept that was not the last time, and which subjects are gone; minutes are not worth it."""
+        rows, gone = [], []
+        for key in self._changed:
+            counts = self._subjects.get(key)
+            if counts is None:
+                gone.append(key)
+                continue
+            for (kind, seconds), count in counts.items():
+                if seconds >= WORTH_KEEPING_SECONDS:
+                    rows.append((*key, kind, seconds, count.index, count.previous, count.current))
+        self._changed.clear()
+        return rows, gone
+
     def _clear(self, meant: Callable[[str, str], bool]) -> list[str]:
         gone = [key for key in self._subjects if meant(*key)]
         for key in gone:
             del self._subjects[key]
+            self._changed.add(key)
         return [f"rates of {scope} {subject}" for scope, subject in gone]
 
 

@@ -132,23 +132,29 @@ class PasswordSession(LineConnection):
 
     async def _log_in(self, event: poppass.OldPassword) -> None:
         gate = self._server.gate
-        allowed = gate.login_verdict(self.peer)
+        allowed = gate.login_verdict(self.peer, event.name)
         if allowed.reply is not None:
             self._record_login(event, allowed, None)
             self._say(self._no(allowed))
             self._end()
             return
-        account = await self._offices.directory.verify(event.name, event.password)
+        try:
+            account = await self._offices.directory.verify(event.name, event.password)
+        except CancelledError:
+            # The check was under way all the same: were it not counted, hashing would be free for who leaves.
+            gate.login_failed(self.peer, event.name)
+            raise
         if account is not None:
+            gate.login_succeeded(self.peer, event.name, account.name)
             self._record_login(event, _WRONG_RULE, account.name)
             self._account, self._old = account, event.password
             self._engine.logged_in()
             self._say(poppass.PASSWORD_OK)
             return
         self._record_login(event, _WRONG_RULE, None)
-        gate.login_failed(self.peer)
+        seconds = gate.login_failed(self.peer, event.name)
         self._failures += 1
-        await deferLater(self._server.clock, self._failures * SECONDS_PER_FAILURE)
+        await deferLater(self._server.clock, max(seconds, self._failures * SECONDS_PER_FAILURE))
         self._say(_WRONG)
         if self._failures >= self._settings.max_failures:
             self._end()

@@ -62,6 +62,19 @@ class BlocksTests(ServerTestCase):
         self.assertIn("is blocked here for another 30m", smtp)
         self.assertTrue(pop3.startswith("-ERR [SYS/TEMP]"))
 
+    async def test_rates_over_a_restart(self) -> None:
+        """What has been counted of mail in the day counts on after a restart."""
+        limit = "[rates]\naddress_messages = 5/day\n"
+        server = await self.start(self.doors + limit)
+        (rate,) = limits_of(server.settings.rates)["address", "messages"]
+        server.rates.count("address", "203.0.113.7", "messages", 4, [rate])
+        await server.service.stopService()
+        again = Server(self.path, load(self.path), reactor, self.failures.append)
+        self.addCleanup(again.service.stopService)
+        await self.begin(again)
+        (row,) = (await Commands(again).call("block.list", {"rates": True}))["rates"]
+        self.assertEqual((row["subject"], row["used"]), ("203.0.113.7", 4))
+
     async def test_counts(self) -> None:
         """Wrong passwords and rates are counted by the server that runs, shown, and cleared by name, by address, or all."""
         server = await self.start(self.doors + "[limits]\nexempt_loopback = no\n[rates]\naddress_messages = 5/day\n")

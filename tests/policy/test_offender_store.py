@@ -104,6 +104,27 @@ class StoreTests(StoreTestCase):
         self.successResultOf(store.put(ONE))
         self.assertEqual(self.result(store.read()), [ONE])
 
+    def test_rates(self) -> None:
+        """Counts of mail are kept and replaced; those that are over, or whose subject is gone, are not."""
+        store, _ = self.store()
+        day = int(NOW // 86400)
+        anna, bob = ("account", "anna", "messages", 86400, day, 2, 3), ("account", "bob", "messages", 86400, day, 0, 1)
+        over = ("account", "anna", "recipients", 3600, int(NOW // 3600) - 2, 7, 7)
+        self.successResultOf(store.keep_rates([anna, bob, over], [], NOW))
+        self.assertEqual(store.saved_rates(), [anna, bob])
+        more = (*anna[:-1], 4)
+        self.successResultOf(store.keep_rates([more], [("account", "bob")], NOW))
+        self.successResultOf(store.keep_rates([], [], NOW))
+        self.result(store.close())
+        store, _ = self.store()
+        self.assertEqual(store.saved_rates(), [more])
+
+    def test_unwritable_rates(self) -> None:
+        """What cannot be written of them is logged."""
+        store, _ = self.store()
+        store.keep_rates([("account", "anna", "messages", 86400, None, 2, 3)], [], NOW)  # type: ignore[list-item]
+        self.assertEqual(len(self.flushLoggedErrors(sqlite3.IntegrityError)), 1)
+
     def test_damaged(self) -> None:
         """A file that is no such list is put aside, and the server starts."""
         with open(self.path, "wb") as file:

@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 from hermes.config.sections.rates import RatesSettings
 from hermes.core.access_entry import AccessEntry
 from hermes.core.policy import Case, Stage
+from hermes.core.rate import Rate
 from hermes.core.visit import Visit
 from hermes.interfaces import ICheck
 from hermes.policy import rates as module
@@ -249,6 +250,37 @@ class CountTests(RatesTestCase):
         for number in (*range(20), 15):
             self.send(site.connect(f"203.0.113.{number}"), "bob@example.org")
         self.assertEqual(sorted(subject for _, subject, *_ in self.used()), [f"203.0.113.{n}" for n in range(15, 20)])
+
+    def test_kept(self) -> None:
+        """What was counted for hours and days goes on after a restart; minutes, and what is over, do not."""
+        limits = [Rate(9, seconds) for seconds in (60, 3600, 86400)]
+        self.site(account_messages=("9/minute", "9/hour", "9/day"))
+        self.rates.count("account", "alice", "messages", 5, limits)
+        self.rates.count("account", "bob", "messages", 1, limits)
+        rows, gone = self.rates.changes()
+        expected = [(name, seconds) for name in ("alice", "bob") for seconds in (3600, 86400)]
+        self.assertEqual(sorted((row[1], row[3]) for row in rows), expected)
+        self.assertEqual((gone, self.rates.changes()), ([], ([], [])))
+        self.clock.advance(7200)
+        again = Rates(self.clock.seconds)
+        again.load(rows)
+        used = [(one.subject, str(one.rate), one.used) for one in again.usages(limits_of(self.settings))]
+        self.assertEqual(used, [("alice", "9/day", 5), ("bob", "9/day", 1)])
+        self.assertEqual(again.changes(), ([], []))
+        again.clear_name("bob")
+        self.assertEqual(again.changes(), ([], [("account", "bob")]))
+
+    def test_kept_is_bounded(self) -> None:
+        """No more is loaded than is remembered."""
+        self.patch(module, "MAX_REMEMBERED", 3)
+        rates = Rates(lambda: 100.0)
+        rates.load([("address", f"203.0.113.{number}", "messages", 86400, 0, 0, 1) for number in range(9)])
+        limits = {("address", "messages"): (Rate(9, 86400),)}
+        self.assertEqual(len(rates.usages(limits)), 3)
+        for number in range(20):
+            rates.count("address", f"198.51.100.{number}", "messages", 1, [Rate(9, 86400)])
+        rows, gone = rates.changes()
+        self.assertEqual((len(rows), gone), (3, []))
 
     def test_new_settings(self) -> None:
         """What was counted counts on after a reload, for the times that are still limited."""

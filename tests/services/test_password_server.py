@@ -17,6 +17,7 @@ from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.core.account import Account
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
+from hermes.directory.directory import Directory
 from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.interfaces import TooBusyError
 from hermes.services.line_connection import LINGER_SECONDS, SESSION_SECONDS, LineServer
@@ -140,6 +141,19 @@ class PasswordServerTests(TestCase):
             self.assertEqual(wire.value(), b"500 Name or password is wrong\r\n")
         self.assertEqual(self.gate.failures, ["127.0.0.1"] * 3)
         self.assertEqual({fact["result"] for fact in self.journal.facts("login")}, {"refused"})
+
+    def test_leaving_before_the_answer(self) -> None:
+        """Who leaves before the answer has made the server hash a password all the same: it counts as a failure."""
+        waiting: Deferred[None] = Deferred()
+
+        async def verify(directory: object, name: str, password: str) -> None:
+            await waiting
+
+        self.patch(Directory, "verify", verify)
+        wire = self.connect()
+        self.say(wire, "USER joe", f"PASS {OLD}")
+        self.session.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(self.gate.failures, ["127.0.0.1"])
 
     def test_failures(self) -> None:
         """Each wrong password takes longer than the one before it, and the last one ends the session."""
