@@ -21,12 +21,14 @@ from hermes.core.account import Account, Resolution
 from hermes.core.dns_answer import Answer, Budget, MailExchanger
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.event import Event
+from hermes.core.expansion import Expansion
 from hermes.core.fetched import Fetched
 from hermes.core.message import (
     Content,
     NewMessage,
     QueuedMessage,
     QueuedRecipient,
+    Replaced,
     Settlement,
 )
 from hermes.core.offender import Network, Offender
@@ -131,6 +133,16 @@ class ISpool(Interface):
         Record the end of an attempt in one transaction: what became of recipients, the events, and reports to be queued.
 
         A message without unfinished recipients is removed with its octets. Returns the queued reports.
+        """
+
+    async def replace(
+        queue_id: str, replaced: Sequence[Replaced], events: Sequence[Event], messages: Sequence[NewMessage]
+    ) -> list[QueuedMessage] | None:
+        """
+        Put other recipients in the place of some, and queue new messages, in one transaction; the first event is found by
+        the new recipients' addresses. Returns the new messages.
+
+        None, and nothing has been done, when one of those that were to be replaced is not waiting any more.
         """
 
     async def select(queue_id: str | None, limit: int | None = None) -> list[QueuedMessage]:
@@ -252,6 +264,13 @@ class IPasswordChange(Interface):
 
         Raises TooBusyError when too many wait already.
         """
+
+
+class IExpander(Interface):
+    """Follows aliases, groups and forwards."""
+
+    async def expand(address: str) -> Expansion:
+        """Where an address leads, to all its ends; one that stands for itself has itself at its end."""
 
 
 class IScramKeys(Interface):

@@ -25,10 +25,13 @@ from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.directory.recoverable import DigestChecker
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.mailbox.delivery import LocalDelivery
+from hermes.mailbox.public import PublicDelivery
 from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
+from hermes.queue.expansion import Expander
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
+from hermes.services.program_delivery import PROGRAMS, PROGRAMS_OF_A_COMMAND, ProgramDelivery
 from hermes.services.reception import Premises, Reception
 from hermes.services.smarthost import SmarthostAgent
 from hermes.services.smarthosts import Smarthosts
@@ -52,7 +55,16 @@ class Circle:
         self.settings = settings
         resolver = stores.resolvers.resolver(settings)
         means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
-        rulebook = Rulebook(settings, stores.source, stores.mailbox_worker, stores.passwords, now, means)
+        rulebook = Rulebook(
+            settings,
+            stores.source,
+            stores.mailbox_worker,
+            stores.passwords,
+            now,
+            means,
+            stores.redirects,
+            lambda: stores.secret,
+        )
         self.mailboxes = rulebook.mailboxes
         self.directory = rulebook.directory
         self.router = rulebook.router
@@ -82,22 +94,48 @@ class Circle:
         self.direct = DirectAgent(
             reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own_addresses(settings)
         )
+        local = LocalDelivery(self.mailboxes, self.directory, stores.deposit_worker)
         self.agents: dict[str, IDeliveryAgent] = {
-            "local": LocalDelivery(self.mailboxes, self.directory, stores.deposit_worker)
+            "local": local,
+            # The mailbox itself, wherever mail for its address goes: for those to whom an address was expanded.
+            "mailbox": local,
+            "public": PublicDelivery(settings.directory.public, local),
         }
+        if settings.directory.programs:
+            self.agents["program"] = ProgramDelivery(
+                reactor, self._commands, settings.hermes.data, settings.directory.program_time
+            )
+        self.expander = Expander(
+            self.directory,
+            self.router,
+            stores.spool,
+            stores.reader,
+            now,
+            hostname=hostname,
+            own_domains=settings.hermes.domains,
+            srs=rulebook.srs,
+            answered=stores.answered,
+        )
         # Mail in the queue for a way that is not configured any more is routed anew.
         if smarthosts:
             self.agents["smarthost"] = self.smarthosts
         if settings.direct.enabled:
             self.agents["direct"] = self.direct
         self.limits = {
-            "local": Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES),
+            **dict.fromkeys(
+                ("local", "mailbox", "public"),
+                Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES),
+            ),
+            "program": Concurrency(total=PROGRAMS, per_destination=PROGRAMS_OF_A_COMMAND),
             "smarthost": Concurrency(
                 max(1, sum(each.connections for each in smarthosts.values())),
                 max((each.connections for each in smarthosts.values()), default=1),
             ),
             "direct": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
         }
+
+    async def _commands(self) -> set[str]:
+        return (await self._stores.redirects.current()).commands()
 
     def connections(self) -> list[dict[str, Any]]:
         """The connections to other servers that are open now."""

@@ -25,6 +25,7 @@ from hermes.core.transaction import Transaction
 from hermes.net.server_gate import refusal_by
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.server import SMTPServer
+from hermes.queue.router import EXPAND
 from hermes.services.smtp_server import server_parameters
 
 #: The servers that can be asked about: the flavors of SMTP, and those that only connecting can be told of.
@@ -60,7 +61,8 @@ class Step:
 
     ``rule`` is the name of what decided, ``because`` the places where that stands (file, line, section and key), the most
     important first; ``account`` and ``destination`` are for recipients that are accepted. ``moment`` says what would make it
-    otherwise just now, and will be over some day.
+    otherwise just now, and will be over some day. ``expansion`` has a line for each step from a recipient to what it stands
+    for, with the place where that is written, and one for each end.
     """
 
     stage: str
@@ -73,6 +75,7 @@ class Step:
     account: str = ""
     destination: str = ""
     moment: str = ""
+    expansion: tuple[str, ...] = ()
 
 
 class Explanation:
@@ -224,19 +227,28 @@ class Explanation:
         )
         resolution = await rulebook.directory.resolve(address)
         account = resolution.account.name if isinstance(resolution, Local) else ""
+        # The address after which a postmaster's mail goes is another one than the recipient's.
+        agent, _, next_hop = destination.partition(":")
+        whole = await rulebook.directory.expand(next_hop if agent == EXPAND else address)
+        lines = () if whole.is_plain else tuple(whole.lines())
         if verdict.reply is not None:
             because = self._reasons.of(verdict.rule)
             entry = rulebook.access.entry(question.peer, "smtp")
             if verdict.rule == "relay.denied" and entry is not None:
                 because += self._reasons.entry(entry.rule)
-            return Step("recipient", said, False, str(verdict.reply), verdict.rule, verdict.reason, because, account)
-        agent, _, next_hop = destination.partition(":")
-        if agent == "local":
+            step = Step("recipient", said, False, str(verdict.reply), verdict.rule, verdict.reason, because, account)
+        elif agent == "local":
             because = self._reasons.of("local")
-            return Step("recipient", said, True, str(_OK), "local", "", because, next_hop, destination)
-        right = rulebook.policy.relay_right(question.peer)
-        because = (*self._reasons.right(right), *self._reasons.way(agent, next_hop))
-        return Step("recipient", said, True, str(_OK), right, f"{question.peer} may relay", because, "", destination)
+            step = Step("recipient", said, True, str(_OK), "local", "", because, next_hop, destination)
+        elif agent == EXPAND:
+            because = self._reasons.of("local")
+            step = Step("recipient", said, True, str(_OK), "directory", "", because, account, destination)
+        else:
+            right = rulebook.policy.relay_right(question.peer)
+            because = (*self._reasons.right(right), *self._reasons.way(agent, next_hop))
+            reason = f"{question.peer} may relay"
+            step = Step("recipient", said, True, str(_OK), right, reason, because, "", destination)
+        return attrs.evolve(step, expansion=lines)
 
 
 def _literal(peer: str) -> str:

@@ -8,6 +8,7 @@ from hermes.config.places import accounts_file
 # What an administrator would look at, and change, when one of these rules decides: settings by name.
 _SETTINGS: dict[str, tuple[str, ...]] = {
     "local": ("hermes.domains",),
+    "directory.loop": ("directory.aliases", "directory.depth"),
     "relay.denied": ("hermes.domains", "smtp.relay_networks"),
     "relay.no_route": ("smarthost.host", "direct.enabled"),
     "relay.unknown_user": ("hermes.domains",),

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hermes.app.checks import Means, checks
+from hermes.app.redirects import rules_of, srs_of
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import default_smarthost
 from hermes.core.dns_answer import Budget
+from hermes.core.srs import SRS
 from hermes.core.visit import Visit
 from hermes.directory.directory import AccountSource, Directory
 from hermes.directory.passwords import Passwords
+from hermes.directory.redirects import RedirectSource
 from hermes.interfaces import IGroupWorker
 from hermes.mailbox.store import Mailboxes
 from hermes.policy.access import Access
@@ -27,7 +30,8 @@ from hermes.queue.smarthost_choice import SmarthostRule
 
 class Rulebook:
     """
-    ``reader`` is a worker that calls each item; ``now`` gives seconds since the epoch.
+    ``reader`` is a worker that calls each item; ``now`` gives seconds since the epoch; ``secret`` the server's own, when it has
+    been read, else nothing.
 
     ``means`` are there in a living server: without them there are only the checks that go by the settings alone.
     Files of rules beside ``config.ini`` are read when this is made; ConfigError tells what is wrong with them.
@@ -41,9 +45,14 @@ class Rulebook:
         passwords: Passwords,
         now: Callable[[], float],
         means: Means | None = None,
+        redirects: RedirectSource | None = None,
+        secret: Callable[[], bytes] = bytes,
     ) -> None:
         self._dns = settings.dns
         hermes = settings.hermes
+        self._settings = settings
+        self._secret = secret
+        self._srs: SRS | None = None
         self.access = Access(settings.access)
         self.mailboxes = Mailboxes(
             settings.mailbox.directory,
@@ -53,7 +62,15 @@ class Rulebook:
             now=now,
         )
         self.directory = Directory(
-            source, hermes.domains, hermes.postmaster, passwords, makes_scram=settings.accounts.scram != "no"
+            source,
+            hermes.domains,
+            hermes.postmaster,
+            passwords,
+            rules=rules_of(settings),
+            redirects=redirects,
+            makes_scram=settings.accounts.scram != "no",
+            srs=self.srs,
+            now=now,
         )
         self.router = Router(
             self.directory,
@@ -73,6 +90,12 @@ class Rulebook:
             relays=self.policy.relay_right(peer),
             budget=Budget(self._dns.lookups, self._dns.timeout),
         )
+
+    def srs(self) -> SRS | None:
+        """What senders are rewritten with, if they are; not before the server has its secret."""
+        if self._srs is None:
+            self._srs = srs_of(self._settings, self._secret())
+        return self._srs
 
 
 def smarthost_rules(settings: Settings) -> list[SmarthostRule]:

@@ -29,6 +29,7 @@ from hermes.app.greylisting import greylist_commands
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.listening import Closing, Door, Listening
 from hermes.app.modules import Delivery, Passage, Signals
+from hermes.app.redirects import files_of
 from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import StagedService
 from hermes.app.stores import Stores
@@ -163,7 +164,9 @@ class Server:
             circle.limits,
             hostname=settings.hermes.hostname,
             postmaster=settings.hermes.postmaster,
+            expander=circle.expander,
         )
+        self._stores.redirects.use(files_of(settings))
         for place in before.keys() & wanted.keys():
             self._listening[wanted[place].module].switch(place, wanted[place].factory)
         self._open(doors)
@@ -247,6 +250,7 @@ class Server:
             hostname=settings.hermes.hostname,
             postmaster=settings.hermes.postmaster,
             limits=circle.limits,
+            expander=circle.expander,
         )
 
     def _entrances(self, settings: Settings, circle: Circle, tls: Certificates | None) -> dict[str, Entrance]:

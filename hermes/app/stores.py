@@ -7,6 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from hermes.app.redirects import files_of
 from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
 from hermes.app.staged import Module
@@ -22,6 +23,7 @@ from hermes.config.schema import Settings
 from hermes.core.event import Event
 from hermes.directory.passwords import Passwords
 from hermes.directory.recoverable import RecoverableSecrets
+from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.file import FileSource
 from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
@@ -32,6 +34,7 @@ from hermes.policy.greylist_store import GreylistStore
 from hermes.policy.offender_store import OffenderStore
 from hermes.policy.offenders import Offenders
 from hermes.policy.rates import Rates
+from hermes.queue.expansion import AnsweredLately
 from hermes.services.mail_log import MailLog
 from hermes.services.sending_rate import SendingRates
 from hermes.services.transcript_files import TranscriptFiles, perform_transcripts
@@ -59,6 +62,7 @@ class Stores(Module):
         self.sending_rates = SendingRates(reactor.seconds)
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
+        self.secret = b""
         self._secret_file = secret_file(settings)
         self._recoverable_key_file = recoverable_key_file(settings)
         self._read_worker = worker("read")
@@ -67,6 +71,8 @@ class Stores(Module):
         self.mailbox_worker = worker("mailboxes", 1)
         self.deposit_worker = worker("deliver")
         self.source = FileSource(accounts_file(settings), self.mailbox_worker)
+        self.redirects = AliasFiles(files_of(settings), self.mailbox_worker)
+        self.answered = AnsweredLately()
         self.passwords = Passwords([worker(f"password-{n}", 1) for n in range(PASSWORD_THREADS)], reactor.seconds)
         self.recoverable = RecoverableSecrets()
         self.reader = ContentReader(self._read_worker)
@@ -91,7 +97,8 @@ class Stores(Module):
         self.passwords.start()
         try:
             self.source.load()
-            self.passwords.secret = kept_secret(self._secret_file)
+            self.redirects.load()
+            self.secret = self.passwords.secret = kept_secret(self._secret_file)
             self.recoverable.key = kept_secret(self._recoverable_key_file)
             if self._log_settings.file:
                 self._mail_log = MailLog(self._log_settings.file, self._log_settings.format, self._reactor)

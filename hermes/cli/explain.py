@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from ipaddress import ip_address
 
 import attrs
@@ -16,24 +17,35 @@ from twisted.python.failure import Failure
 from hermes.app.at_once import AtOnce
 from hermes.app.explain import FLAVORS, SERVERS, Explanation, Question, Step, accepted
 from hermes.app.reasons import Reasons
+from hermes.app.redirects import files_of
 from hermes.app.rulebook import Rulebook
+from hermes.app.secret import SECRET_OCTETS
 from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say, say_json
 from hermes.config.loader import Loaded, read
-from hermes.config.places import accounts_file, offenders_file
+from hermes.config.places import accounts_file, offenders_file, secret_file
 from hermes.config.schema import Settings
 from hermes.core.outcome import Verdict
 from hermes.core.units import parse_size
 from hermes.directory.passwords import Passwords
+from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.file import FileSource
 from hermes.net.peer import normal
 from hermes.policy.offender_store import NoStore, read_offenders
 from hermes.policy.offenders import Offenders
 
+#: One of the addresses that are set aside for examples: nobody has said anything about it.
+STRANGER = "192.0.2.1"
+
 
 @click.command()
 @config_option
 @json_option
-@click.option("--ip", "peer", required=True, metavar="ADDRESS", help="The address of the client that connects.")
+@click.option(
+    "--ip",
+    "peer",
+    metavar="ADDRESS",
+    help=f"The address of the client that connects. With --to it may be left out, and is a stranger's, {STRANGER}.",
+)
 @click.option("--server", default="smtp", show_default=True, type=click.Choice(SERVERS), help="Where it connects.")
 @click.option("--helo", "hello", default="", metavar="NAME", help="The name it gives. Default: its address.")
 @click.option("--from", "reverse_path", metavar="ADDRESS", help="The sender; '' for the null sender of reports.")
@@ -42,7 +54,7 @@ from hermes.policy.offenders import Offenders
 def explain(
     config: str,
     as_json: bool,
-    peer: str,
+    peer: str | None,
     server: str,
     hello: str,
     reverse_path: str | None,
@@ -52,11 +64,17 @@ def explain(
     """
     Say what would happen to a message, and why; sends nothing.
 
+    A recipient that stands for others is followed to all its ends, each step with the file and line that say so.
+
     Each stage has its answer, the rule behind it, and the lines of the configuration that decide. The client is one that
     has not logged in. Addresses may stand in angle brackets, with whatever a client might put there. Needs no running
     server; what depends on the moment, like the number of connections, is not told, except that an
     address is blocked just now. Exit code 1: something would be refused.
     """
+    if peer is None:
+        if not recipients:
+            raise click.UsageError("Missing option '--ip': say whose connection, or with --to which address you mean.")
+        peer = STRANGER
     if server not in FLAVORS and (hello or reverse_path is not None or recipients):
         raise click.UsageError(f"{server} knows no --helo, --from and --to: only the connection can be asked about.")
     for text in (hello, reverse_path or "", *recipients):
@@ -78,7 +96,12 @@ def answer(loaded: Loaded, question: Question) -> list[Step]:
     """All stages of what would happen, by the configuration and the accounts as they are on disk now."""
     source = FileSource(accounts_file(loaded.settings))
     source.load()
-    rulebook = Rulebook(loaded.settings, source, AtOnce(), Passwords((), time.monotonic), time.time)
+    redirects = AliasFiles(files_of(loaded.settings))
+    redirects.load()
+    passwords = Passwords((), time.monotonic)
+    rulebook = Rulebook(
+        loaded.settings, source, AtOnce(), passwords, time.time, None, redirects, partial(_secret, loaded.settings)
+    )
     listed = _listed(loaded.settings, rulebook, question.peer)
     explanation = Explanation(question, loaded.settings, rulebook, Reasons(loaded), listed)
 
@@ -92,6 +115,15 @@ def answer(loaded: Loaded, question: Question) -> list[Step]:
     if isinstance(end, Failure):
         end.raiseException()
     return end
+
+
+def _secret(settings: Settings) -> bytes:
+    """The server's secret, when it has one and it may be read; the addresses of rewritten senders lead nowhere without it."""
+    try:
+        with open(secret_file(settings), "rb") as file:
+            return file.read(SECRET_OCTETS)
+    except OSError:
+        return b""
 
 
 def _listed(settings: Settings, rulebook: Rulebook, peer: str) -> Verdict | None:
@@ -130,6 +162,8 @@ def _say(step: Step) -> None:
         say(f"    goes to {step.destination}{account}")
     if step.rule != "default" or step.reason:
         say(f"    rule {step.rule}{f': {step.reason}' if step.reason else ''}")
+    for line in step.expansion:
+        say(f"    {line}")
     for place in step.because:
         say(f"    see  {place}")
     if step.moment:

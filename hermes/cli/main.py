@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import hermes
+from hermes.cli.alias import alias
 from hermes.cli.block import block
 from hermes.cli.check import check
 from hermes.cli.config import config
@@ -25,6 +26,7 @@ from hermes.cli.transcript import transcript
 from hermes.cli.user import user
 from hermes.config.errors import ConfigError
 from hermes.directory.sources.accounts_file import AccountsFileError
+from hermes.directory.sources.alias_file import AliasFileError
 from hermes.spool.errors import SpoolError
 
 
@@ -41,7 +43,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except ConfigError as error:
             raise CannotStart(str(error)) from error
-        except (SpoolError, AccountsFileError) as error:
+        except (SpoolError, AccountsFileError, AliasFileError) as error:
             raise Refused(str(error)) from error
         except sqlite3.Error as error:
             raise Refused(f"The queue cannot be read: {error}") from error
@@ -73,6 +75,7 @@ def main() -> None:
     What is in force?          hermes config show -c FILE
     Who is blocked, and why?   hermes block list -c FILE
     What would happen?         hermes explain -c FILE --ip ADDRESS --from ADDRESS --to ADDRESS
+    Where does it lead?        hermes explain -c FILE --to ADDRESS
 
     Instead of -c FILE, HERMES_CONFIG=FILE may stand in the environment. Exit codes: 0 done, 1 refused or nothing found,
     2 wrong usage, 3 the configuration is wrong or the server cannot start.
@@ -96,6 +99,7 @@ for command in (
     dnsbl,
     greylist,
     user,
+    alias,
     config,
 ):
     main.add_command(command)

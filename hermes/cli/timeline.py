@@ -30,6 +30,9 @@ _WORDS = {
     Kind.REMOVED: "removed from the queue",
     Kind.RETRIED: "an attempt was asked for",
     Kind.PASSWORD: "password",
+    Kind.EXPANDED: "stands for others",
+    Kind.FORWARDED: "sent on as a message of its own",
+    Kind.ANSWERED: "answered with a text instead of being delivered",
     Kind.LOGIN: "login",
 }
 
@@ -37,7 +40,7 @@ _WORDS = {
 _TOLD = frozenset(
     {
         *("peer", "hello", "protocol", "tls", "account", "size_octets", "recipients", "host", "address"),
-        *("result", "mechanism", "reply", "reason", "rule", "next_attempt_at", "report"),
+        *("result", "mechanism", "reply", "reason", "rule", "next_attempt_at", "report", "message", "sent_on_from"),
     }
 )
 
@@ -154,6 +157,10 @@ def _particulars(event: Event) -> Iterator[str]:
         yield f"next attempt at {local_time(at)}"
     if facts.get("report"):
         yield f"the report is {facts['report']}"
+    if facts.get("message"):
+        yield f"the message is {facts['message']}"
+    if facts.get("sent_on_from"):
+        yield f"it comes from the message {facts['sent_on_from']}"
     rest = [f"{key}={_plain(value)}" for key, value in facts.items() if key not in _TOLD and value is not None]
     if rest:
         yield " ".join(rest)

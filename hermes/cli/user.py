@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TextIO
 
 import click
 
@@ -17,6 +18,7 @@ from hermes.core.units import format_size, parse_size
 from hermes.directory.passwords import hash_password, make_scram_keys, matches_hash
 from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.file import FileSource
+from hermes.directory.sources.forward_file import parse_forward
 
 _NAME = click.argument("name")
 _PASSWORD_FILE = click.option(
@@ -82,6 +84,8 @@ def list_(config: str, as_json: bool) -> None:
                     "full_name": account.full_name,
                     "disabled": account.disabled,
                     "quota_octets": account.quota_octets,
+                    "forward": account.forward,
+                    "deliver_also": account.deliver_also,
                 }
                 for account in accounts
             ]
@@ -182,6 +186,34 @@ def _tell_secret(generated: bool, secret: str) -> None:
         "From now on CRAM-MD5 and APOP are offered to everybody, and programs that prefer them fail with a password:"
     )
     remark("set those to PLAIN, or to SCRAM-SHA-256.")
+
+
+@user.command()
+@config_option
+@click.option("--deliver-also", is_flag=True, help="Put the mail into the mailbox as well.")
+@click.option(
+    "--from-file",
+    type=click.File("r", encoding="utf-8", errors="replace"),
+    help="Take the addresses from a FORWARD file of Mercury's; - is standard input.",
+)
+@_NAME
+@click.argument("addresses", nargs=-1)
+def forward(config: str, deliver_also: bool, from_file: TextIO | None, name: str, addresses: tuple[str, ...]) -> None:
+    """Send the mail of NAME to ADDRESSES, or keep it here."""
+    source = _source(load(config))
+    name = name.lower()
+    try:
+        if from_file is not None:
+            addresses, deliver_also = parse_forward(from_file.read())
+        if deliver_also and not addresses:
+            raise Refused("--deliver-also says nothing without an address: mail that is not sent on stays here")
+        source.set_forward(name, addresses, deliver_also=deliver_also)
+    except (LookupError, ValueError) as error:
+        raise Refused(_text(error)) from None
+    if not addresses:
+        say(f"mail for {name} stays here")
+    else:
+        say(f"mail for {name} goes to {', '.join(addresses)}{', and into the mailbox' if deliver_also else ''}")
 
 
 def add_account(settings: Settings, account: Account, secret: str) -> None:

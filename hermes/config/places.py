@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from hermes.config.schema import Settings
 
@@ -15,6 +16,11 @@ def spool_directory(settings: Settings) -> str:
 def accounts_file(settings: Settings) -> str:
     """The accounts, with their hashed passwords."""
     return os.path.join(settings.hermes.data, "accounts.ini")
+
+
+def directory_files(settings: Settings, names: Iterable[str]) -> tuple[str, ...]:
+    """Files of aliases and the like, in the data directory unless they are named in full."""
+    return tuple(os.path.normpath(os.path.join(settings.hermes.data, name)) for name in names)
 
 
 def secret_file(settings: Settings) -> str:

@@ -14,6 +14,7 @@ import attrs
 
 from hermes.config.access_rules import access_findings
 from hermes.config.catalog import SECTIONS, sections_of, value_of
+from hermes.config.directory_rules import directory_findings
 from hermes.config.dns_rules import dns_findings
 from hermes.config.dnsbl_rules import dnsbl_findings
 from hermes.config.finding import Finding
@@ -60,6 +61,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _queue(settings)
     yield from _transcripts(settings)
     yield from oauth_findings(settings)
+    yield from directory_findings(settings)
 
 
 def _counts(settings: Settings) -> Iterator[Finding]:

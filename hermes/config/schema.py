@@ -26,6 +26,7 @@ import attrs
 
 from hermes.config.sections.certificate import CertificateSettings
 from hermes.config.sections.compliance import ComplianceSettings
+from hermes.config.sections.directory import DirectorySettings, DomainSettings
 from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.filters import FilterSettings, FiltersSettings
@@ -333,6 +334,8 @@ class Settings:
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)
     oauth: OAuthSettings = attrs.field(factory=OAuthSettings)
+    directory: DirectorySettings = attrs.field(factory=DirectorySettings)
+    domain: Mapping[str, DomainSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DomainSettings})
     pop3: POP3Settings = attrs.field(factory=POP3Settings)
     poppass: PasswordServerSettings = attrs.field(factory=PasswordServerSettings)
     finger: FingerSettings = attrs.field(factory=FingerSettings)

@@ -11,7 +11,8 @@ class Account:
     Somebody with a mailbox.
 
     ``name`` is the login name, in lower case; ``addresses`` are all addresses that reach the mailbox, the first being the one
-    to write from; ``quota_octets`` is 0 when the default of the mailboxes holds.
+    to write from; ``quota_octets`` is 0 when the default of the mailboxes holds. What comes for the mailbox goes to the
+    addresses in ``forward``, if there are any, and into the mailbox as well where ``deliver_also`` says so.
     """
 
     name: str
@@ -19,6 +20,13 @@ class Account:
     full_name: str = ""
     disabled: bool = False
     quota_octets: int = 0
+    forward: tuple[str, ...] = ()
+    deliver_also: bool = False
+
+    @property
+    def keeps_mail(self) -> bool:
+        """True when mail for the account is put into its mailbox."""
+        return self.deliver_also or not self.forward
 
 
 @attrs.frozen
@@ -43,4 +51,16 @@ class Unknown:
     disabled: bool = False
 
 
-Resolution = Local | Remote | Unknown
+@attrs.frozen
+class Redirected:
+    """
+    The address is ours, and leads to several others, to another server, or to something that is no mailbox.
+
+    ``problem`` says why it leads nowhere (a loop), or is empty.
+    """
+
+    address: str
+    problem: str = ""
+
+
+Resolution = Local | Remote | Unknown | Redirected

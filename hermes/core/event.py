@@ -27,6 +27,9 @@ class Kind(enum.Enum):
     REMOVED = "removed"  #: an administrator took it out of the queue
     RETRIED = "retried"  #: an administrator asked for an attempt now
     PASSWORD = "password"  # noqa: S105 #: somebody changed a password, or tried to
+    EXPANDED = "expanded"  #: an address was replaced by those that it stands for
+    FORWARDED = "forwarded"  #: sent on to another server, as a message of its own
+    ANSWERED = "answered"  #: the sender was sent a text, and the message was not delivered
     LOGIN = "login"  #: somebody authenticated, or failed to
 
 

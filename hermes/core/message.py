@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import attrs
 
 from hermes.core.envelope import Envelope, Origin
+from hermes.core.event import Event
 
 
 @attrs.frozen
@@ -93,10 +94,36 @@ Settlement = Finished | Postponed
 
 
 @attrs.frozen
+class Replaced:
+    """A recipient in whose place others stand from now on; their ordinals are of no other recipient, before or after."""
+
+    ordinal: int
+    recipients: tuple[QueuedRecipient, ...]
+
+
+@attrs.frozen
+class Rest:
+    """Octets that need not be in memory: ``pieces`` gives them in the stored form, ``wire_octets`` is their size with CRLF."""
+
+    pieces: Callable[[], AsyncGenerator[bytes, None]]
+    wire_octets: int
+
+
+@attrs.frozen
 class NewMessage:
-    """A message that Hermes itself writes: a report. ``octets`` have LF line ends and no ``Return-Path:``."""
+    """
+    A message that Hermes itself writes: a report, an answer, or a message that is sent on.
+
+    ``octets`` have no ``Return-Path:``, and LF line ends unless the envelope says that the body is binary; ``rest`` follows
+    them. ``facts`` are for its RECEIVED event. ``told_by`` is an event about another message that leads to this one: it is
+    recorded together with it, with this one's queue id as its fact ``message``.
+    """
 
     envelope: Envelope
     octets: bytes
     destinations: Mapping[str, str]
     message_id: str
+    origin: Origin = attrs.field(factory=lambda: Origin("local"))
+    rest: Rest | None = None
+    facts: Mapping[str, str | int | float | bool | None] = attrs.field(factory=dict)
+    told_by: Event | None = None

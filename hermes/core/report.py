@@ -24,6 +24,7 @@ class Action(enum.Enum):
     DELAYED = "delayed"
     DELIVERED = "delivered"
     RELAYED = "relayed"
+    EXPANDED = "expanded"
 
 
 @attrs.frozen
@@ -45,7 +46,7 @@ class Fate:
 @attrs.frozen
 class Report:
     """
-    One report: all its ``fates`` have the same kind (failed; delayed; or delivered and relayed).
+    One report: all its ``fates`` have the same kind (failed; delayed; or delivered, relayed and expanded).
 
     ``to`` is whom it goes to: the sender, or the postmaster (then ``for_postmaster``). ``returned`` holds the beginning of
     the original message with LF line ends, and ``complete`` says that this is all of it. ``retry_until`` is set for delays.
@@ -71,9 +72,9 @@ class Report:
 
     @property
     def kind(self) -> Action:
-        """FAILED, DELAYED, or DELIVERED for both forms of success."""
+        """FAILED, DELAYED, or DELIVERED for all forms of success."""
         action = self.fates[0].action
-        return Action.DELIVERED if action is Action.RELAYED else action
+        return Action.DELIVERED if action in {Action.RELAYED, Action.EXPANDED} else action
 
 
 @attrs.frozen

@@ -20,7 +20,13 @@ MAX_ADDRESS = 600
 # status-code = DIGIT "." 1*3DIGIT "." 1*3DIGIT, without leading zeros   (RFC 3464 2.3.4)
 _STATUS = re.compile(r"[245]\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2})\Z", re.ASCII)
 
-_UNKNOWN_STATUS = {Action.FAILED: "5.0.0", Action.DELAYED: "4.0.0", Action.DELIVERED: "2.0.0", Action.RELAYED: "2.0.0"}
+_UNKNOWN_STATUS = {
+    Action.FAILED: "5.0.0",
+    Action.DELAYED: "4.0.0",
+    Action.DELIVERED: "2.0.0",
+    Action.RELAYED: "2.0.0",
+    Action.EXPANDED: "2.0.0",
+}
 
 #: 240 characters of four octets each still leave room in a line of 998 (RFC 5322 2.1.1).
 _LONG_WORD = re.compile(r"(\S{240})")

@@ -99,6 +99,10 @@ def _explained(fate: Fate, most: int) -> list[str]:
     outcome = fate.outcome
     if fate.action is Action.DELIVERED:
         return ["The message is in the mailbox. That does not mean that it has been read."]
+    if fate.action is Action.EXPANDED:
+        return [
+            "The address stands for several recipients, and the message is on its way to each. This is the last report."
+        ]
     where = _server(outcome)
     if fate.action is Action.RELAYED:
         return [f"{where} has taken the message. That server sends no confirmations, so this is the last one."]

@@ -20,6 +20,9 @@ _NAME = re.compile(r"[a-z0-9_+][a-z0-9._+-]{0,63}\Z")
 #: Octets of an address, by RFC 5321 4.5.3.1.3 (a path of 256 with its angle brackets).
 MAX_ADDRESS_OCTETS = 254
 
+#: Neither dots, which would make other forms, nor what needs quotes (RFC 5321 4.1.2).
+_UNFIT_IN_FORM = re.compile(r"[\x00-\x20\x7f.,:;@<>()\[\]\\\"]")
+
 _UNFIT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f,<>]")
 
 
@@ -28,12 +31,14 @@ class Record:
     """
     An account as it stands in the source: ``password_hash`` is empty when nobody can log in, ``scram`` when its password cannot
     be proved by SCRAM, ``cram`` when it has no secret for CRAM-MD5 (:mod:`hermes.directory.recoverable`).
+    ``place`` says where it is written, for people.
     """
 
     account: Account
     password_hash: str = ""
     scram: str = ""
     cram: str = ""
+    place: str = attrs.field(default="", eq=False)
 
 
 @attrs.frozen
@@ -43,11 +48,13 @@ class AccountTable:
 
     ``by_name`` is keyed by name, ``name_by_address`` by :func:`address_key` of the addresses that accounts list;
     ``has_cram`` says that some account has a secret for CRAM-MD5 and may log in.
+    ``names_by_form`` has the accounts whose full name may be written so before the ``@`` (:func:`forms_of`).
     """
 
     by_name: Mapping[str, Record]
     name_by_address: Mapping[str, str]
     has_cram: bool = False
+    names_by_form: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
 
 class DuplicateAddressError(ValueError):
@@ -64,6 +71,7 @@ def table_of(records: Iterable[Record]) -> AccountTable:
     by_name: dict[str, Record] = {}
     name_by_address: dict[str, str] = {}
     has_cram = False
+    names_by_form: dict[str, tuple[str, ...]] = {}
     for record in records:
         account = record.account
         has_cram = has_cram or bool(record.cram and not account.disabled)
@@ -72,7 +80,22 @@ def table_of(records: Iterable[Record]) -> AccountTable:
             first = name_by_address.setdefault(address_key(address), account.name)
             if first != account.name:
                 raise DuplicateAddressError(address, first, account.name)
-    return AccountTable(by_name, name_by_address, has_cram)
+        if account.full_name:
+            for form in forms_of(account.full_name):
+                names_by_form[form] = (*names_by_form.get(form, ()), account.name)
+    return AccountTable(by_name, name_by_address, has_cram, names_by_form)
+
+
+def forms_of(full_name: str) -> tuple[str, ...]:
+    """
+    How a full name may be written before the ``@``: First.Last, I.Last, and the same with ``_``.
+
+    First and last are the first and the last word; a name of one word, or of words that no address can hold, has no forms.
+    """
+    words = local_part_key(full_name).split()
+    if len(words) < 2 or _UNFIT_IN_FORM.search(first := words[0]) or _UNFIT_IN_FORM.search(last := words[-1]):
+        return ()
+    return tuple(dict.fromkeys((f"{first}.{last}", f"{first[0]}.{last}", f"{first}_{last}", f"{first[0]}_{last}")))
 
 
 def check_name(name: str) -> str:

@@ -5,6 +5,8 @@ The accounts come from a source; this is what is made of them together with the 
 
 * An account that lists addresses has these. One that lists none has its name at each of the server's domains, except where
   another account lists that address.
+* Aliases, synonyms and groups, forms of people's names, mailboxes of whole domains and catch-alls: see
+  :mod:`hermes.directory.lookup` for what comes first.
 * ``joe+anything@`` reaches whoever ``joe@`` reaches, when nobody has the longer address.
 * ``postmaster`` without a domain, and at each of the server's domains when no account lists it, is the account behind the
   postmaster's address of the settings (RFC 5321 4.5.1).
@@ -12,7 +14,7 @@ The accounts come from a source; this is what is made of them together with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
@@ -20,15 +22,20 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hermes.core.account import Account, Local, Remote, Resolution, Unknown
+from hermes.core.account import Account, Local, Redirected, Remote, Resolution, Unknown
 from hermes.core.address import split
+from hermes.core.expansion import Expansion, Kind
+from hermes.core.srs import SRS
 from hermes.directory.accounts import AccountTable, Record, address_key, domain_key, local_part_key
+from hermes.directory.lookup import Elsewhere, Hop, Nobody, Owner, Rules, World
 from hermes.directory.passwords import Passwords, Verified
-from hermes.interfaces import IDirectory, IScramKeys
+from hermes.directory.redirects import NoRedirects, RedirectSource, RedirectTable
+from hermes.directory.walk import Walk
+from hermes.interfaces import IDirectory, IExpander, IScramKeys
 from hermes.protocols.scram_keys import ScramKeys
 from hermes.protocols.scram_keys import parse as parse_scram_keys
 
-_POSTMASTER = "postmaster"
+_SECONDS_A_DAY = 86400
 
 
 class AccountSource(Protocol):
@@ -46,12 +53,14 @@ class AccountSource(Protocol):
         """Store another hash and its keys for SCRAM, when ``instead_of`` is still the stored hash; False when it is not."""
 
 
-@implementer(IDirectory, IScramKeys)
+@implementer(IDirectory, IExpander, IScramKeys)
 class Directory:
     """
-    The directory over one source. ``domains`` and ``postmaster`` are those of the settings.
+    The directory over one source of accounts, and one of aliases, synonyms and groups. ``domains``, ``postmaster`` and ``rules``
+    (for all but these two) are those of the settings.
 
-    With ``makes_scram`` an account without keys for SCRAM gets them at its next login with the password itself.
+    With ``makes_scram`` an account without keys for SCRAM gets them at its next login with the password itself. ``srs`` gives
+    what senders are rewritten with, once that is known; ``now`` seconds since the epoch.
     """
 
     _log = Logger()
@@ -63,35 +72,64 @@ class Directory:
         postmaster: str,
         passwords: Passwords,
         *,
+        rules: Rules | None = None,
+        redirects: RedirectSource | None = None,
         makes_scram: bool = False,
+        srs: Callable[[], SRS | None] = lambda: None,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._source = source
+        self._redirects = redirects or NoRedirects()
         self._domains = tuple(dict.fromkeys(domain_key(domain) for domain in domains))
         self._local = frozenset(self._domains)
-        self._postmaster = postmaster
+        self._rules = attrs.evolve(rules or Rules(()), domains=self._domains, postmaster=postmaster)
         self._passwords = passwords
         self._makes_scram = makes_scram
+        self._srs = srs
+        self._now = now
         # Accounts that list no addresses, completed, and the table that they are of.
         self._completed: dict[str, Account] = {}
         self._completed_of: AccountTable | None = None
 
     async def resolve(self, address: str) -> Resolution:
-        """Say what an address is: a mailbox here, somebody else's, or unknown."""
-        local_part, domain = split(address)
-        if domain:
-            domain = domain_key(domain)
-            if domain not in self._local:
+        """Say what an address is: a mailbox here, somebody else's, unknown, or one that stands for others."""
+        if (domain := split(address)[1]) and (domain := domain_key(domain)) not in self._local:
+            return Remote(domain)
+        world = await self._world()
+        match world.look(address):
+            case Owner(record):
+                return self._local_or_disabled(world.accounts, record, address)
+            case Hop():
+                return self._led_to(world, Walk(world, forwards=False).expansion(address))
+            case Elsewhere(domain):
                 return Remote(domain)
-        elif local_part.lower() != _POSTMASTER:
-            # RFC 5321 4.1.1.3: only postmaster may stand without a domain.
-            return Unknown(address)
-        table = await self._source.current()
-        record = self._reached(table, local_part_key(local_part), domain)
-        if record is None:
-            return Unknown(address)
+            case Nobody():
+                return Unknown(address)
+
+    def _led_to(self, world: World, expansion: Expansion) -> Resolution:
+        """An address that leads to one mailbox is that mailbox's; one that leads to nobody at all is unknown."""
+        address, targets = expansion.address, expansion.targets
+        if expansion.problem:
+            self._log.warn("{address}: {problem}", address=address, problem=expansion.problem)
+            return Redirected(address, expansion.problem)
+        if len(targets) == 1 and targets[0].kind is Kind.MAILBOX:
+            return self._local_or_disabled(world.accounts, world.accounts.by_name[targets[0].value], address)
+        if all(target.kind in {Kind.NOBODY, Kind.DISABLED} for target in targets):
+            return Unknown(address, disabled=any(target.kind is Kind.DISABLED for target in targets))
+        return Redirected(address)
+
+    def _local_or_disabled(self, table: AccountTable, record: Record, address: str) -> Resolution:
         if record.account.disabled:
             return Unknown(address, disabled=True)
         return Local(self._complete(table, record.account))
+
+    async def expand(self, address: str) -> Expansion:
+        """Follow an address to all its ends, accounts' forwards included."""
+        return Walk(await self._world(), forwards=True).expansion(address)
+
+    async def _world(self) -> World:
+        table, redirects = await self._source.current(), await self._redirects.current()
+        return World(self._rules, self._local, table, redirects, self._srs(), int(self._now() // _SECONDS_A_DAY))
 
     async def account(self, name: str) -> Account | None:
         """The account of that login name, in any case; None when there is none."""
@@ -146,7 +184,8 @@ class Directory:
         record = table.by_name.get(name.lower())
         if record is None and "@" in name:
             local_part, domain = split(name)
-            record = self._listed(table, local_part_key(local_part), domain_key(domain))
+            world = World(self._rules, self._local, table, RedirectTable())
+            record = world.listed(local_part_key(local_part), domain_key(domain))
         return record
 
     def _like_an_account(self, name: str) -> str:
@@ -166,38 +205,6 @@ class Directory:
         except Exception:
             self._log.failure("the password hash of {name} could not be renewed", name=name)
 
-    def _reached(self, table: AccountTable, local_part: str, domain: str) -> Record | None:
-        """Whom an address at one of our domains, or at none, reaches."""
-        for part in _without_details(local_part):
-            if domain and (record := self._listed(table, part, domain)) is not None:
-                return record
-            if part == _POSTMASTER:
-                return self._postmaster_record(table)
-        return None
-
-    def _listed(self, table: AccountTable, local_part: str, domain: str) -> Record | None:
-        """Who has this very address, listed or implied."""
-        name = table.name_by_address.get(f"{local_part}@{domain}")
-        if name is not None:
-            return table.by_name[name]
-        record = table.by_name.get(local_part)
-        if record is not None and not record.account.addresses and domain in self._local:
-            return record
-        return None
-
-    def _postmaster_record(self, table: AccountTable) -> Record | None:
-        local_part, domain = split(self._postmaster)
-        if not domain:
-            # The settings may name the account itself.
-            return table.by_name.get(local_part.lower())
-        domain = domain_key(domain)
-        if domain not in self._local:
-            return None
-        for part in _without_details(local_part_key(local_part)):
-            if (record := self._listed(table, part, domain)) is not None:
-                return record
-        return None
-
     def _complete(self, table: AccountTable, account: Account) -> Account:
         """The account with the addresses that its name implies, when it lists none."""
         if account.addresses:
@@ -212,10 +219,3 @@ class Directory:
         implied = (f"{account.name}@{domain}" for domain in self._domains)
         addresses = tuple(address for address in implied if address_key(address) not in table.name_by_address)
         return attrs.evolve(account, addresses=addresses)
-
-
-def _without_details(local_part: str) -> Iterator[str]:
-    """The local part, and what is left of it without its last ``+detail``, as often as it has one."""
-    while local_part:
-        yield local_part
-        local_part = local_part.rpartition("+")[0]

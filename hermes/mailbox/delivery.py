@@ -58,14 +58,28 @@ class LocalDelivery:
     async def _deliver(
         self, account: Account, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
     ) -> Outcome:
-        content = message.content
-        if content.data is None and content.path is None:
-            raise ValueError("the content has neither data nor path: ask the spool for it")
-        octets = content.size_octets * len(recipients)
+        octets = message.content.size_octets * len(recipients)
         verdict = await self._mailboxes.over_quota(account, octets)
         if verdict.reply is not None:
             refused = Outcome.failed if verdict.reply.is_permanent else Outcome.deferred
             return refused(verdict.reply.text, verdict.reply.enhanced or "4.2.2")
+        # Counted before it is there, so that deliveries at the same time do not all find the same room.
+        self._mailboxes.count(account, octets)
+        fault = await self.put(
+            self._mailboxes.path(account.name), f"the mailbox of {account.name}", message, recipients
+        )
+        if fault is not None:
+            self._mailboxes.count(account, -octets)
+            return fault
+        return Outcome(Result.DELIVERED, f"delivered to the mailbox of {account.name}", "2.0.0")
+
+    async def put(
+        self, path: str, about: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
+    ) -> Outcome | None:
+        """Put the message into the maildir at ``path``, once for each recipient; what went wrong, or None."""
+        content = message.content
+        if content.data is None and content.path is None:
+            raise ValueError("the content has neither data nor path: ask the spool for it")
         wire_octets = await self._wire_size(content)
         names = [
             sized(
@@ -76,21 +90,18 @@ class LocalDelivery:
             for recipient in recipients
         ]
         deposit = Deposit(
-            self._mailboxes.path(account.name),
+            path,
             names,
             content.data,
             content.path,
             # Only what this process accepted itself, and never tried, can not have been delivered before.
             message.accepted_at < self._mailboxes.started_at or any(one.attempts for one in recipients),
         )
-        # Counted before it is there, so that deliveries at the same time do not all find the same room.
-        self._mailboxes.count(account, octets)
         try:
             await self._worker.submit(deposit)
         except OSError as error:
-            self._mailboxes.count(account, -octets)
-            return self._disk_failed(account, message, error)
-        return Outcome(Result.DELIVERED, f"delivered to the mailbox of {account.name}", "2.0.0")
+            return self._disk_failed(about, message, error)
+        return None
 
     async def _wire_size(self, content: Content) -> int:
         """The size with CRLF line ends, of all octets."""
@@ -104,11 +115,11 @@ class LocalDelivery:
         # Return-Path is one line, whose CR is not on the disk.
         return content.wire_octets + content.prefix_octets + (1 if content.prefix_octets else 0)
 
-    def _disk_failed(self, account: Account, message: QueuedMessage, error: OSError) -> Outcome:
+    def _disk_failed(self, about: str, message: QueuedMessage, error: OSError) -> Outcome:
         self._log.error(
-            "{queue_id} could not be delivered to the mailbox of {account}: {error}",
+            "{queue_id} could not be delivered to {about}: {error}",
             queue_id=message.queue_id,
-            account=account.name,
+            about=about,
             error=error,
         )
         words = error.strerror or "the disk failed"

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from zope.interface import implementer
 
 from hermes.config.schema import Settings
-from hermes.core.account import Account, Local, Remote, Unknown
+from hermes.core.account import Account, Local, Redirected, Remote, Unknown
 from hermes.core.address import split
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
@@ -31,6 +31,8 @@ _NO_RELAY = Reply.of(550, "5.7.1", "We do not relay: that address is not ours, a
 _NO_DOMAIN = Verdict(Reply.of(550, "5.1.3", "The address needs a domain"), "relay.no_domain")
 _NO_MAILBOX = Reply.of(550, "5.1.1", "No such mailbox here")
 _DISABLED = Reply.of(550, "5.2.1", "That mailbox is disabled")
+# RFC 3463 3.5: X.4.6, routing loop detected. It is a fault of ours that may be mended, so the client shall keep the message.
+_LOOP = Reply.of(451, "4.4.6", "That address leads back to itself, or too far: try again later")
 _NO_POSTMASTER = Verdict(
     # RFC 5321 4.5.1 demands a postmaster, so its absence is our fault and the client shall keep the message.
     Reply.of(451, "4.3.5", "The postmaster's mailbox is not set up: try again later"),
@@ -73,11 +75,17 @@ class RelayPolicy:
         match await self._directory.resolve(address):
             case Local(account=owner):
                 # RFC 5321 4.5.1: mail for the postmaster is taken, so a full mailbox is no obstacle.
-                verdict = PASS if is_postmaster else await self._mailboxes.over_quota(owner, octets)
+                # What is sent on takes no room here.
+                verdict = (
+                    PASS if is_postmaster or not owner.keeps_mail else await self._mailboxes.over_quota(owner, octets)
+                )
                 if not verdict.accepted:
                     return verdict, ""
                 routed, destination = await self._routed(address)
                 return (verdict if routed.accepted else routed), destination
+            case Redirected(problem=problem):
+                # Whoever may write to the address need not be allowed to relay: the administrator has said where it leads.
+                return (Verdict(_LOOP, "directory.loop", problem), "") if problem else await self._routed(address)
             case Unknown(disabled=disabled):
                 return await self._postmaster() if is_postmaster else (_unknown(disabled), "")
             case Remote(domain=elsewhere):
@@ -88,7 +96,7 @@ class RelayPolicy:
     async def room(self, address: str, octets: int) -> Verdict:
         """Judge again whether an accepted local recipient has room for ``octets``."""
         match await self._directory.resolve(address):
-            case Local(account=owner):
+            case Local(account=owner) if owner.keeps_mail:
                 return await self._mailboxes.over_quota(owner, octets)
             case _:
                 # It was here at RCPT and is gone: that is for the delivery to find.
@@ -97,7 +105,7 @@ class RelayPolicy:
     async def _postmaster(self) -> tuple[Verdict, str]:
         responsible = self._settings.hermes.postmaster
         # Only a mailbox here will do: elsewhere the address would be postmaster's again, and come back to us.
-        if responsible and isinstance(await self._directory.resolve(responsible), Local):
+        if responsible and isinstance(await self._directory.resolve(responsible), Local | Redirected):
             return await self._routed(responsible)
         return _NO_POSTMASTER, ""
 

@@ -97,6 +97,12 @@ class ActiveSet:
         self.recipients += count
         return active
 
+    def recount(self, active: ActiveMessage) -> None:
+        """The message has other recipients than before."""
+        count = len(active.message.recipients)
+        self.recipients += count - active.recipients
+        active.recipients = count
+
     def remove(self, active: ActiveMessage) -> None:
         """The message leaves."""
         del self._messages[active.message.queue_id]

@@ -25,7 +25,8 @@ from hermes.queue.active import ActiveMessage, ActiveSet, Delivery
 from hermes.queue.destinations import Concurrency, Destinations
 from hermes.queue.discard import DISCARD, Discard
 from hermes.queue.due import DueWatch
-from hermes.queue.router import NO_WAY, UNROUTED, NoWay
+from hermes.queue.expansion import Expander
+from hermes.queue.router import EXPAND, KEPT, NO_WAY, UNROUTED, NoWay
 from hermes.queue.settle import Settler
 
 _T = TypeVar("_T")
@@ -64,9 +65,11 @@ class Dispatcher:
         most: int,
         clock: IReactorTime,
         now: Callable[[], float],
+        expander: Expander | None = None,
     ) -> None:
         self._spool = spool
         self._router = router
+        self._expander = expander
         self._agents = agents
         self._own_agents = {NO_WAY: NoWay(), DISCARD: Discard(), UNROUTED.partition(":")[0]: NoWay()}
         self._settler = settler
@@ -93,9 +96,16 @@ class Dispatcher:
         self._starting = False
         self._idle: Deferred[None] | None = None
 
-    def use(self, router: IRouter, agents: Mapping[str, IDeliveryAgent], limits: Mapping[str, Concurrency]) -> None:
+    def use(
+        self,
+        router: IRouter,
+        agents: Mapping[str, IDeliveryAgent],
+        limits: Mapping[str, Concurrency],
+        expander: Expander | None = None,
+    ) -> None:
         """Take other ways from now on; deliveries that are under way end as they began."""
         self._router = router
+        self._expander = expander
         self._agents = agents
         self.destinations.limit(limits)
         self._start_waiting()
@@ -189,6 +199,9 @@ class Dispatcher:
         sender, account = active.message.envelope.reverse_path, active.message.origin.account or ""
         for recipient in active.message.recipients:
             stored[recipient.ordinal] = recipient.destination
+            agent = recipient.destination.partition(":")[0]
+            if self._is_routed(recipient) or (agent in KEPT and agent in self._agents):
+                continue
             try:
                 recipient.destination = await self._router.route(recipient.address, sender, account)
             except CancelledError:
@@ -196,7 +209,33 @@ class Dispatcher:
             except Exception:
                 self._log.failure("{queue_id} could not be routed", queue_id=active.message.queue_id)
                 recipient.destination = UNROUTED
-        self._begin(active, stored, fresh=False)
+        if any(recipient.destination.startswith(f"{EXPAND}:") for recipient in active.message.recipients):
+            await self._expand(active)
+        # An order of the administrator may have ended the work on the message meanwhile.
+        if self.active.get(active.message.queue_id) is active:
+            self._begin(active, stored, fresh=False)
+
+    async def _expand(self, active: ActiveMessage) -> None:
+        """Put others in the place of the addresses that stand for them, before anything is delivered."""
+        message = active.message
+        queued: list[QueuedMessage] | None = []
+        try:
+            if self._expander is not None and await self._has_octets(message):
+                queued = await self._expander.expand(message, self._settler.expanded)
+        except CancelledError:
+            raise
+        except Exception:
+            self._log.failure("{queue_id} could not be expanded", queue_id=message.queue_id)
+            for recipient in message.recipients:
+                if recipient.destination.startswith(f"{EXPAND}:"):
+                    recipient.destination = UNROUTED
+        if queued is None:
+            # It was stopped or taken away; what is left of it is on disk.
+            message.recipients = []
+            return
+        self.active.recount(active)
+        for each in queued:
+            self.take(each, fresh=True)
 
     def _begin(self, active: ActiveMessage, stored: Mapping[int, str], *, fresh: bool) -> None:
         """Make the deliveries; ``stored`` holds the destinations under which the spool knows recipients routed anew."""
@@ -302,11 +341,8 @@ class Dispatcher:
         """Call the agent; None when the message is gone. A fault is a temporary failure for all."""
         message = delivery.active.message
         try:
-            if message.content.data is None and message.content.path is None:
-                try:
-                    message.content = await self._spool.content(message.queue_id)
-                except KeyError:
-                    return None
+            if not await self._has_octets(message):
+                return None
             agent = self._agents.get(delivery.agent) or self._own_agents.get(delivery.agent)
             if agent is None:
                 return [_WAY_IS_GONE] * len(delivery.recipients)
@@ -322,6 +358,15 @@ class Dispatcher:
         else:
             return outcomes
         return [_FAULT] * len(delivery.recipients)
+
+    async def _has_octets(self, message: QueuedMessage) -> bool:
+        """Ask for the octets of a message where they are not known; False when it is gone."""
+        if message.content.data is None and message.content.path is None:
+            try:
+                message.content = await self._spool.content(message.queue_id)
+            except KeyError:
+                return False
+        return True
 
     async def settle(
         self,

@@ -26,6 +26,7 @@ from hermes.core.units import format_instant
 from hermes.interfaces import IContentReader, IDeliveryAgent, IRelayManager, IRouter, ISpool
 from hermes.queue.destinations import Concurrency
 from hermes.queue.dispatch import Dispatcher
+from hermes.queue.expansion import Expander
 from hermes.queue.judgement import Judge
 from hermes.queue.reports import Reporter
 from hermes.queue.settle import Settler
@@ -46,7 +47,8 @@ class RelayManager:
     Schedules, routes and dispatches.
 
     ``agents`` are known by the word before the colon of a destination, and ``limits`` says how many deliveries each may run;
-    ``now`` is the time of day, and ``random`` lets pauses stray.
+    ``now`` is the time of day, and ``random`` lets pauses stray; ``expander`` puts recipients into the place of addresses that
+    stand for them.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class RelayManager:
         hostname: str,
         postmaster: str,
         limits: Mapping[str, Concurrency],
+        expander: Expander | None = None,
     ) -> None:
         self._spool = spool
         self._now = now
@@ -72,7 +75,9 @@ class RelayManager:
         self._settler = Settler(
             spool, self._judge(settings), self._reporter(settings, router, hostname, postmaster), clock, now
         )
-        self._dispatcher = Dispatcher(spool, router, agents, self._settler, limits, settings.active, clock, now)
+        self._dispatcher = Dispatcher(
+            spool, router, agents, self._settler, limits, settings.active, clock, now, expander
+        )
         self._dispatcher.abandoned = self.return_now
 
     def _judge(self, settings: QueueSettings) -> Judge:
@@ -92,6 +97,7 @@ class RelayManager:
         *,
         hostname: str,
         postmaster: str,
+        expander: Expander | None = None,
     ) -> None:
         """
         Follow other settings from now on; deliveries that are under way end as they began.
@@ -100,7 +106,7 @@ class RelayManager:
         """
         self._settings = attrs.evolve(settings, active=self._settings.active)
         self._settler.use(self._judge(settings), self._reporter(settings, router, hostname, postmaster))
-        self._dispatcher.use(router, agents, limits)
+        self._dispatcher.use(router, agents, limits, expander)
 
     def start(self) -> None:
         """Begin: everything that is due is taken up."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from zope.interface import implementer
 
 from hermes.core import address as addresses
-from hermes.core.account import Local, Remote, Unknown
+from hermes.core.account import Local, Redirected, Remote, Resolution, Unknown
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
 from hermes.interfaces import IDeliveryAgent, IDirectory, IRouter
@@ -29,8 +29,17 @@ DISABLED = f"{NO_WAY}:the mailbox is disabled"
 NO_POSTMASTER = f"{NO_WAY}:no postmaster is configured"
 NO_WAY_OUT = f"{NO_WAY}:no way out is configured: this server sends nothing to other domains"
 
+#: The message has been sent on from the same address before (RFC 3463 3.5: X.4.6, routing loop detected).
+FORWARDING_LOOP = f"{NO_WAY}:the message has been sent on from this address before: it goes round in a loop"
+
+#: The agent of addresses that stand for others: the queue puts these in their place before anything is delivered.
+EXPAND = "expand"
+
+#: Agents whose destinations stay what they are, whatever the directory says of the address now: those of expanded recipients.
+KEPT = frozenset({"mailbox", "public", "program"})
+
 #: What will not get better by waiting (RFC 3463 3.2, 3.3). The rest is the configuration's fault, and may be mended.
-_FINAL = {NO_SUCH_ADDRESS: "5.1.1", DISABLED: "5.2.1"}
+_FINAL = {NO_SUCH_ADDRESS: "5.1.1", DISABLED: "5.2.1", FORWARDING_LOOP: "5.4.6"}
 
 #: RFC 5321 4.5.1: this local part is known at every domain, in any case.
 _POSTMASTER = "postmaster"
@@ -72,18 +81,20 @@ class Router:
             return await self._to_postmaster()
         if isinstance(resolution, Remote) and (name := choose(self._smarthosts, address, sender, account)):
             return f"smarthost:{name}"
-        return self._destination(resolution)
+        return self._destination(address, resolution)
 
     async def _to_postmaster(self) -> str:
         """The way to the person in charge, whose own address is not replaced once more."""
         if not self._postmaster:
             return NO_POSTMASTER
-        return self._destination(await self._directory.resolve(self._postmaster))
+        return self._destination(self._postmaster, await self._directory.resolve(self._postmaster))
 
-    def _destination(self, resolution: Local | Remote | Unknown) -> str:
+    def _destination(self, address: str, resolution: Resolution) -> str:
         match resolution:
             case Local(account):
-                return f"local:{account.name}"
+                return f"{EXPAND}:{address}" if account.forward else f"local:{account.name}"
+            case Redirected():
+                return f"{EXPAND}:{address}"
             case Remote(domain):
                 if self._smarthost:
                     return f"smarthost:{self._smarthost}"

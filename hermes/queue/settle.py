@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import attrs
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from hermes.core.event import Event, Kind
-from hermes.core.message import Postponed, QueuedMessage, QueuedRecipient
+from hermes.core.message import NewMessage, Postponed, QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
+from hermes.core.report import Fate
 from hermes.interfaces import ISpool
 from hermes.queue.judgement import Judge, Judgement
 from hermes.queue.reports import Reporter, Told
@@ -80,6 +82,12 @@ class Settler:
             (each.next_attempt_at for each in judgement.settlements if isinstance(each, Postponed)), default=None
         )
 
+    async def expanded(self, message: QueuedMessage, fates: Sequence[Fate]) -> list[NewMessage]:
+        """Reports that addresses stand for several recipients, to be queued when these have been written down."""
+        now = self._now()
+        told = await self._reporter.reports(message, Judgement(succeeded=list(fates)))
+        return [attrs.evolve(each.report, told_by=_returned(message, each, now)) for each in told]
+
     async def _written(self, queue_id: str, judgement: Judgement, told: list[Told]) -> list[QueuedMessage]:
         reports = [each.report for each in told]
         pause = FIRST_PAUSE_SECONDS
@@ -100,18 +108,10 @@ class Settler:
     async def _returned(self, message: QueuedMessage, told: list[Told], queued: list[QueuedMessage]) -> None:
         """Leave the reports' numbers in the trace; they were not known before the reports were queued."""
         now = self._now()
-        events = [
-            Event(
-                now,
-                Kind.RETURNED,
-                message.queue_id,
-                report.envelope.recipients[0].address,
-                message.envelope.reverse_path,
-                "",
-                {"report": report.queue_id, "action": each.fates[0].action.value, "recipients": len(each.fates)},
-            )
-            for each, report in zip(told, queued, strict=True)
-        ]
+        events = []
+        for each, report in zip(told, queued, strict=True):
+            event = _returned(message, each, now)
+            events.append(attrs.evolve(event, facts={"report": report.queue_id, **event.facts}))
         self.counters[Kind.RETURNED.value] += len(events)
         try:
             await self._spool.record(events)
@@ -120,3 +120,13 @@ class Settler:
         except Exception:
             # The report itself is safe, and its own trace names the message in its text.
             self._log.failure("The trace of a report about {queue_id} was lost", queue_id=message.queue_id)
+
+
+def _returned(message: QueuedMessage, told: Told, now: float) -> Event:
+    """The fact that a report was sent, without its number."""
+    facts: dict[str, str | int | float | bool | None] = {
+        "action": told.fates[0].action.value,
+        "recipients": len(told.fates),
+    }
+    to = told.report.envelope.recipients[0].address
+    return Event(now, Kind.RETURNED, message.queue_id, to, message.envelope.reverse_path, "", facts)

@@ -15,7 +15,7 @@ import attrs
 from typing_extensions import override
 
 from hermes.core.event import Event
-from hermes.core.message import Content, QueuedMessage, Settlement
+from hermes.core.message import Content, Finished, QueuedMessage, Replaced, Settlement
 from hermes.spool import schedule, trace
 from hermes.spool.rows import MESSAGE_COLUMNS, content_of, read_message
 from hermes.spool.transaction import Transaction
@@ -32,6 +32,7 @@ _HOLD = "UPDATE recipients SET state = 'held' WHERE queue_id = ? AND state = 'qu
 _RELEASE = "UPDATE recipients SET state = 'queued', next_attempt_at = ? WHERE queue_id = ? AND state = 'held'"
 _RETRY = "UPDATE recipients SET next_attempt_at = ? WHERE queue_id = ? AND state = 'queued'"
 _WAITING_AFTER = "SELECT queue_id FROM recipients WHERE queue_id > ? AND state = 'queued' ORDER BY queue_id LIMIT ?"
+_WAITING_ORDINALS = "SELECT ordinal FROM recipients WHERE queue_id = ? AND state = 'queued'"
 _IS_WAITING = "SELECT 1 FROM recipients WHERE queue_id = ? AND state = 'queued' LIMIT 1"
 _REMOVE = tuple(f"DELETE FROM {table} WHERE queue_id = ?" for table in ("recipients", "bodies", "messages"))  # noqa: S608
 
@@ -91,6 +92,42 @@ class Settle(Write):
             return False
         transaction.write()
         return transaction.connection.execute(_EXISTS, (self.queue_id,)).fetchone() is None
+
+
+@attrs.define
+class Replace(Write):
+    """
+    Other recipients in the place of some, with new messages; yields whether that was done, and whether the body file is free.
+
+    Nothing is done when one of them is not waiting any more: the message was removed or held meanwhile.
+    """
+
+    queue_id: str
+    replaced: Sequence[Replaced]
+    events: Sequence[Event]
+    messages: Sequence[Accept]
+    has_file: bool
+
+    @override
+    def apply(self, transaction: Transaction) -> tuple[bool, bool]:
+        """Gather the rows, after a look at what is there."""
+        transaction.write()
+        waiting = {ordinal for (ordinal,) in transaction.connection.execute(_WAITING_ORDINALS, (self.queue_id,))}
+        if not waiting.issuperset(each.ordinal for each in self.replaced):
+            return False, False
+        for each in self.replaced:
+            transaction.add_recipients(self.queue_id, each.recipients)
+        transaction.settle(self.queue_id, [Finished(each.ordinal) for each in self.replaced])
+        for message in self.messages:
+            message.apply(transaction)
+        addresses = [recipient.address for each in self.replaced for recipient in each.recipients]
+        for number, event in enumerate(self.events):
+            # By the addresses that it stands for the message is found, too.
+            transaction.add_event(event, addresses if not number else ())
+        if not self.has_file:
+            return True, False
+        transaction.write()
+        return True, transaction.connection.execute(_EXISTS, (self.queue_id,)).fetchone() is None
 
 
 @attrs.define

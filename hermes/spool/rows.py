@@ -54,11 +54,11 @@ def message_row(message: QueuedMessage) -> Row:
     )
 
 
-def recipient_rows(message: QueuedMessage) -> list[Row]:
+def recipient_rows(queue_id: str, recipients: Iterable[QueuedRecipient]) -> list[Row]:
     """The rows of ``recipients``."""
     return [
         (
-            message.queue_id,
+            queue_id,
             recipient.ordinal,
             recipient.address,
             None if recipient.notify is None else ",".join(sorted(recipient.notify)),
@@ -70,7 +70,7 @@ def recipient_rows(message: QueuedMessage) -> list[Row]:
             recipient.last_reason,
             recipient.delays_reported,
         )
-        for recipient in message.recipients
+        for recipient in recipients
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -19,10 +20,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hermes.core.envelope import Origin
+from hermes.core.envelope import BodyType
 from hermes.core.event import Event
 from hermes.core.identifiers import QueueIds
-from hermes.core.message import Content, NewMessage, QueuedMessage, Settlement
+from hermes.core.message import Content, NewMessage, QueuedMessage, Replaced, Settlement
 from hermes.core.received import return_path
 from hermes.interfaces import IGroupWorker, IJournal, ISpool, ISpoolWriter
 from hermes.spool import operations
@@ -32,9 +33,6 @@ from hermes.spool.database import DirectoryLock
 from hermes.spool.errors import SpoolError
 from hermes.spool.journal import Journal
 from hermes.spool.writer import SpoolWriter, wire_octets_of
-
-#: How Hermes's own messages come in (see :class:`hermes.core.envelope.Origin`).
-_LOCAL = Origin("local")
 
 
 @implementer(ISpool)
@@ -165,16 +163,7 @@ class Spool:
         reports: Sequence[NewMessage] = (),
     ) -> list[QueuedMessage]:
         """Record the end of an attempt in one transaction."""
-        writers: list[SpoolWriter] = []
-        accepting: list[operations.Accept] = []
-        undo = partial(_undo_all, writers)
-        try:
-            for report in reports:
-                writers.append(self._writer())
-                accepting.append(await self._finish_report(writers[-1], report))
-        except BaseException:
-            undo()
-            raise
+        accepting, undo = await self._finish_all(reports)
 
         def settled(file_is_free: bool) -> None:
             for each in accepting:
@@ -188,21 +177,70 @@ class Spool:
         await self._durable(operation, facts, settled, undo, patient=True)
         return [each.message for each in accepting]
 
+    async def replace(
+        self, queue_id: str, replaced: Sequence[Replaced], events: Sequence[Event], messages: Sequence[NewMessage]
+    ) -> list[QueuedMessage] | None:
+        """Put other recipients in the place of some, in one transaction; None when one of them is not waiting any more."""
+        accepting, undo = await self._finish_all(messages)
+        told = [
+            attrs.evolve(each.told_by, facts={**each.told_by.facts, "message": one.message.queue_id})
+            for each, one in zip(messages, accepting, strict=True)
+            if each.told_by is not None
+        ]
+        facts = [*events, *told]
+
+        def replaced_or_not(result: tuple[bool, bool]) -> None:
+            done, file_is_free = result
+            if not done:
+                undo()
+                return
+            for each in accepting:
+                self._note_file(each.message)
+            self._observe([*(each.received for each in accepting), *facts])
+            if file_is_free:
+                self._remove_file(queue_id)
+
+        operation = operations.Replace(queue_id, replaced, facts, accepting, queue_id in self._in_files)
+        done, _ = await self._durable(operation, (), replaced_or_not, undo)
+        return [each.message for each in accepting] if done else None
+
+    async def _finish_all(self, messages: Sequence[NewMessage]) -> tuple[list[operations.Accept], Callable[[], None]]:
+        """Bring the octets of messages of our own to the disk; what is to be committed with them, and how to undo it."""
+        writers: list[SpoolWriter] = []
+        undo = partial(_undo_all, writers)
+        try:
+            accepting = []
+            for message in messages:
+                writers.append(self._writer())
+                accepting.append(await self._finish_own(writers[-1], message))
+        except BaseException:
+            undo()
+            raise
+        return accepting, undo
+
     @staticmethod
-    async def _finish_report(writer: SpoolWriter, report: NewMessage) -> operations.Accept:
+    async def _finish_own(writer: SpoolWriter, message: NewMessage) -> operations.Accept:
         # RFC 5321 4.4: the return path is a line of its own; here it is what local delivery stores.
-        prefix = f"{return_path(report.envelope.reverse_path)}\n".encode()
+        newline = "\r\n" if message.envelope.body is BodyType.BINARY else "\n"
+        prefix = f"{return_path(message.envelope.reverse_path)}{newline}".encode("utf-8", "replace")
         writer.write(prefix)
-        writer.write(report.octets)
+        writer.write(message.octets)
         await writer.drained()
-        wire_octets = wire_octets_of(report.octets)
+        wire_octets = len(message.octets) if newline == "\r\n" else wire_octets_of(message.octets)
+        if message.rest is not None:
+            async with aclosing(message.rest.pieces()) as pieces:
+                async for piece in pieces:
+                    writer.write(piece)
+                    await writer.drained()
+            wire_octets += message.rest.wire_octets
         facts: dict[str, str | int | float | bool | None] = {
-            "protocol": _LOCAL.protocol,
+            "protocol": message.origin.protocol,
             "size_octets": wire_octets,
-            "recipients": len(report.envelope.recipients),
+            "recipients": len(message.envelope.recipients),
+            **message.facts,
         }
         return await writer.finish(
-            report.envelope, _LOCAL, report.destinations, report.message_id, wire_octets, len(prefix), facts
+            message.envelope, message.origin, message.destinations, message.message_id, wire_octets, len(prefix), facts
         )
 
     async def select(self, queue_id: str | None, limit: int | None = None) -> list[QueuedMessage]:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from hermes.core.event import Event
-from hermes.core.message import Finished, QueuedMessage, Settlement
+from hermes.core.message import Finished, QueuedMessage, QueuedRecipient, Settlement
 from hermes.spool.rows import MESSAGE_COLUMNS, RECIPIENT_COLUMNS, Row, message_row, recipient_rows
 from hermes.spool.trace import event_row, key_rows
 
@@ -58,11 +58,15 @@ class Transaction:
     def add_message(self, message: QueuedMessage, received: Event) -> None:
         """A new message with its octets, when they are not in a file, and the event of its coming in."""
         self._messages.append(message_row(message))
-        self._recipients += recipient_rows(message)
+        self._recipients += recipient_rows(message.queue_id, message.recipients)
         if message.content.path is None:
             self._bodies.append((message.queue_id, message.content.data))
         texts: list[str | None] = [recipient.address for recipient in message.recipients]
         self.add_event(received, (*texts, message.envelope.reverse_path, message.message_id))
+
+    def add_recipients(self, queue_id: str, recipients: Iterable[QueuedRecipient]) -> None:
+        """More recipients of a message that is there."""
+        self._recipients += recipient_rows(queue_id, recipients)
 
     def add_event(self, event: Event, keys: Iterable[str | None] = ()) -> None:
         """A fact, to be found by its queue id and by these keys."""

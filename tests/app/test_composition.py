@@ -52,19 +52,19 @@ class CircleTests(CircleTestCase):
     def test_no_way_out(self) -> None:
         """By default there are mailboxes and nothing else: nothing is sent anywhere."""
         circle = self.circle()
-        self.assertEqual(set(circle.agents), {"local"})
+        self.assertEqual(set(circle.agents), {"local", "mailbox", "public"})
         route = self.successResultOf(Deferred.fromCoroutine(circle.router.route("bob@example.net")))
         self.assertTrue(route.startswith("none:"), route)
 
     def test_ways_out(self) -> None:
         """The agents are those that are configured, with as many connections as the settings say."""
         circle = self.circle("[smarthost]\nhost = smtp.example.net\nconnections = 3\n")
-        self.assertEqual(set(circle.agents), {"local", "smarthost"})
+        self.assertEqual(set(circle.agents), {"local", "mailbox", "public", "smarthost"})
         self.assertEqual((circle.limits["smarthost"].total, circle.limits["smarthost"].per_destination), (3, 3))
         route = self.successResultOf(Deferred.fromCoroutine(circle.router.route("bob@example.net")))
         self.assertEqual(route, "smarthost:default")
         circle = self.circle("[direct]\nenabled = yes\nconnections = 9\nconnections_per_destination = 2\n")
-        self.assertEqual(set(circle.agents), {"local", "direct"})
+        self.assertEqual(set(circle.agents), {"local", "mailbox", "public", "direct"})
         self.assertEqual((circle.limits["direct"].total, circle.limits["direct"].per_destination), (9, 2))
         self.assertEqual(circle.limits["local"].total, LOCAL_DELIVERIES)
         for agent in circle.agents.values():

@@ -89,6 +89,8 @@ class UserTests(CommandTestCase):
                     "full_name": "Bob B.",
                     "disabled": False,
                     "quota_octets": 1024**3,
+                    "forward": [],
+                    "deliver_also": False,
                 }
             ],
         )

@@ -171,8 +171,8 @@ class Day:
         await self.spool.close()
 
 
-def die(base: str, number: int) -> int:
-    """Live the day in a child that dies before its step ``number``; return how it ended."""
+def die(base: str, number: int, day: type[Day] = Day) -> int:
+    """Live a day in a child that dies before its step ``number``; return how it ended."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -183,17 +183,17 @@ def die(base: str, number: int) -> int:
         file.write(b"half a mess")
     log = os.open(f"{directory}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     ended: list[object] = []
-    _ = Deferred.fromCoroutine(Day(directory, log, MortalDisk(number)).live()).addBoth(ended.append)
+    _ = Deferred.fromCoroutine(day(directory, log, MortalDisk(number)).live()).addBoth(ended.append)
     os._exit(0 if ended == [None] else 1)
 
 
-def main(base: str) -> int:
+def main(base: str, day: type[Day] = Day) -> int:
     """Die at every step; the day that is survived is the last."""
     number = 0
     ended: int = -signal.SIGKILL
     while ended == -signal.SIGKILL:
         number += 1
-        ended = die(base, number)
+        ended = die(base, number, day)
     return ended
 
 

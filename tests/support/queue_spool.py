@@ -18,6 +18,7 @@ from hermes.core.message import (
     Postponed,
     QueuedMessage,
     QueuedRecipient,
+    Replaced,
     Settlement,
     State,
 )
@@ -170,6 +171,44 @@ class QueueSpool:
         self.reports += queued
         await self._pass("settle")
         return queued
+
+    async def replace(
+        self, queue_id: str, replaced: Sequence[Replaced], events: Sequence[Event], messages: Sequence[NewMessage]
+    ) -> list[QueuedMessage] | None:
+        """Other recipients in the place of some, and new messages."""
+        octets = [await self._octets(each) for each in messages]
+        await self._call("replace")
+        await self._pass("replace")
+        message = self.messages.get(queue_id)
+        by_ordinal = {each.ordinal: each for each in message.recipients} if message is not None else {}
+        if message is None or any(
+            each.ordinal not in by_ordinal or by_ordinal[each.ordinal].state is not State.QUEUED for each in replaced
+        ):
+            return None
+        gone = {each.ordinal for each in replaced}
+        message.recipients = [each for each in message.recipients if each.ordinal not in gone]
+        message.recipients += [copy.deepcopy(new) for each in replaced for new in each.recipients]
+        assert len({each.ordinal for each in message.recipients}) == len(message.recipients)
+        if not message.recipients:
+            del self.messages[queue_id], self.octets[queue_id]
+        self.events += events
+        queued = []
+        for each, stored in zip(messages, octets, strict=True):
+            ways = [each.destinations[one.address] for one in each.envelope.recipients]
+            queued.append(self.add(each.envelope, ways, stored, each.message_id))
+            if each.told_by is not None:
+                facts = {**each.told_by.facts, "message": queued[-1].queue_id}
+                self.events.append(attrs.evolve(each.told_by, facts=facts))
+        self.reports += queued
+        return queued
+
+    @staticmethod
+    async def _octets(message: NewMessage) -> bytes:
+        octets = message.octets
+        if message.rest is not None:
+            async for piece in message.rest.pieces():
+                octets += piece
+        return octets
 
     async def select(self, queue_id: str | None, limit: int | None = None) -> list[QueuedMessage]:
         """One message, all, or so many."""

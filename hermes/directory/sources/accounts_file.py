@@ -10,9 +10,12 @@
     name = Joe of the Front Desk
     disabled = no
     quota = 100M
+    forward = joe@example.net
+    deliver_also = yes
 
 One section for each account, named for it. Every key may be missing: without ``password`` nobody can log in, without
-``addresses`` the account has its name at each of the server's domains, and ``quota`` is the default one. ``scram`` are keys
+``addresses`` the account has its name at each of the server's domains, and ``quota`` is the default one. Mail for the account
+goes on to the addresses in ``forward``, and into the mailbox as well when ``deliver_also`` says so. ``scram`` are keys
 of the same password (:mod:`hermes.protocols.scram_keys`): who changes ``password`` by hand removes that line.
 ``cram`` is a secret of its own, in a form that only the server can read (:mod:`hermes.directory.recoverable`). The rules are
 those of the standard INI reader, without interpolation; a line that begins with white space continues the value above it.
@@ -35,7 +38,7 @@ from hermes.core.units import parse_flag, parse_size
 from hermes.directory.accounts import AccountTable, DuplicateAddressError, Record, check_address, check_name, table_of
 from hermes.protocols.scram_keys import parse as parse_scram_keys
 
-KEYS = ("password", "scram", "cram", "addresses", "name", "disabled", "quota")
+KEYS = ("password", "scram", "cram", "addresses", "name", "disabled", "quota", "forward", "deliver_also")
 
 # What argon2-cffi writes and reads: "$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH"
 _PASSWORD_HASH = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z")
@@ -145,8 +148,12 @@ def _record(path: str, section: Section) -> Record:
         found.get("name", ""),  # type: ignore[arg-type]
         found.get("disabled", False),  # type: ignore[arg-type]
         found.get("quota", 0),  # type: ignore[arg-type]
+        found.get("forward", ()),  # type: ignore[arg-type]
+        found.get("deliver_also", False),  # type: ignore[arg-type]
     )
-    return Record(account, found.get("password", ""), found.get("scram", ""), found.get("cram", ""))  # type: ignore[arg-type]
+    place = f"{path}:{section.line}"
+    hashed, scram, cram = found.get("password", ""), found.get("scram", ""), found.get("cram", "")
+    return Record(account, hashed, scram, cram, place)  # type: ignore[arg-type]
 
 
 def check_password_hash(value: str) -> str:
@@ -187,4 +194,6 @@ _READERS: dict[str, Callable[[str], object]] = {
     "name": _full_name,
     "disabled": parse_flag,
     "quota": parse_size,
+    "forward": _addresses,
+    "deliver_also": parse_flag,
 }

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -77,6 +77,11 @@ class FileSource:
         self._look_at = 0.0
         self._loading = False
         self._waiting: list[Deferred[None]] = []
+
+    @property
+    def table(self) -> AccountTable:
+        """The accounts as they were read last."""
+        return self._table
 
     def load(self) -> None:
         """Read the file now; raise AccountsFileError when it cannot be used. A server does this before it starts."""
@@ -175,6 +180,7 @@ class FileSource:
             account,
             addresses=tuple(check_address(address) for address in account.addresses),
             full_name=" ".join(account.full_name.split()),
+            forward=tuple(check_address(address) for address in account.forward),
         )
         with self._edit(missing_is_empty=True) as edit:
             table = parse(self.path, edit.text)
@@ -187,6 +193,12 @@ class FileSource:
         """Remove an account, not its mailbox; LookupError when there is none."""
         with self._edit() as edit:
             edit.text = file_edit.without_account(self.path, edit.text, name)
+
+    def set_forward(self, name: str, forward: Sequence[str], *, deliver_also: bool = False) -> None:
+        """Have an account's mail sent on, or with no address keep it here; LookupError when there is no such account."""
+        checked = [check_address(address) for address in forward]
+        with self._edit() as edit:
+            edit.text = file_edit.with_forward(self.path, edit.text, name, checked, deliver_also)
 
     def set_password(self, name: str, password_hash: str, instead_of: str | None = None, scram: str = "") -> bool:
         """

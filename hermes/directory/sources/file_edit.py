@@ -28,6 +28,10 @@ def with_account(text: str, account: Account, password_hash: str, scram: str = "
         lines.append("disabled = yes")
     if account.quota_octets:
         lines.append(f"quota = {format_size(account.quota_octets)}")
+    if account.forward:
+        lines.append(f"forward = {', '.join(account.forward)}")
+    if account.deliver_also:
+        lines.append("deliver_also = yes")
     before = text.rstrip("\n")
     return (f"{before}\n\n" if before else "") + "\n".join(lines) + "\n"
 
@@ -69,6 +73,22 @@ def with_cram(path: str, text: str, name: str, sealed: str) -> str:
     lines = text.split("\n")
     first, last = section.values["cram"][:2] if "cram" in section.values else (section.last_line + 1, section.last_line)
     return _joined([*lines[: first - 1], *([f"cram = {sealed}"] if sealed else []), *lines[last:]])
+
+
+def with_forward(path: str, text: str, name: str, forward: Sequence[str], deliver_also: bool) -> str:
+    """The text with other forwards for an account, or none; LookupError when there is no such account."""
+    section = _section(path, text, name)
+    lines = text.split("\n")
+    old = [section.values[key][:2] for key in ("forward", "deliver_also") if key in section.values]
+    body = [
+        lines[number - 1]
+        for number in range(section.line + 1, section.last_line + 1)
+        if not any(first <= number <= last for first, last in old)
+    ]
+    if forward:
+        body.append(f"forward = {', '.join(forward)}")
+        body += ["deliver_also = yes"] if deliver_also else []
+    return _joined([*lines[: section.line], *body, *lines[section.last_line :]])
 
 
 def password_in(path: str, text: str, name: str) -> str:

@@ -1,0 +1,111 @@
+"""What ``hermes check`` looks at in aliases, synonyms, groups and forwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+
+import attrs
+
+from hermes.app.redirects import files_of, rules_of
+from hermes.config.places import accounts_file
+from hermes.config.schema import Settings
+from hermes.core.expansion import Expansion, Kind
+from hermes.directory.accounts import AccountTable, domain_key
+from hermes.directory.lookup import Hop, World
+from hermes.directory.sources.accounts_file import AccountsFileError
+from hermes.directory.sources.alias_file import AliasFileError
+from hermes.directory.sources.alias_files import AliasFiles
+from hermes.directory.sources.file import FileSource
+from hermes.directory.walk import Walk
+
+#: Findings of one kind that are told: whoever has mended these asks again.
+MOST = 20
+
+#: How bad a finding is ("ok", "warn", "fail"), what it is about, and what it says.
+_Finding = tuple[str, str, str]
+
+_ABOUT = "aliases"
+
+
+def inspect_directory(settings: Settings) -> Iterator[_Finding]:
+    """Look at all of it."""
+    try:
+        world = _world(settings)
+    except AliasFileError as error:
+        yield "fail", _ABOUT, str(error)
+        return
+    except AccountsFileError:
+        # Another line says so.
+        return
+    count = world.redirects.count
+    yield "ok", _ABOUT, f"{count} aliases, synonyms and groups" if count else "there are none"
+    for remark in islice(world.redirects.remarks, MOST):
+        yield "warn", _ABOUT, remark
+    for finding in islice(_dead_ends(settings, world), MOST):
+        yield "warn", _ABOUT, finding
+    if settings.directory.name_forms:
+        for finding in islice(_ambiguous(world.accounts), MOST):
+            yield "warn", "names", finding
+
+
+def leads_somewhere(settings: Settings, address: str) -> bool:
+    """True when the address stands for others, and the way to them has an end."""
+    try:
+        world = _world(settings)
+    except (AliasFileError, AccountsFileError):
+        return False
+    return isinstance(world.look(address), Hop) and not Walk(world, forwards=True).expansion(address).problem
+
+
+def _world(settings: Settings) -> World:
+    accounts = FileSource(accounts_file(settings))
+    accounts.load()
+    redirects = AliasFiles(files_of(settings)).load()
+    domains = tuple(domain_key(domain) for domain in settings.hermes.domains)
+    rules = attrs.evolve(rules_of(settings), domains=domains, postmaster=settings.hermes.postmaster)
+    return World(rules, frozenset(domains), accounts.table, redirects)
+
+
+def _dead_ends(settings: Settings, world: World) -> Iterator[str]:
+    """Addresses of which nothing, or not everything, can be delivered."""
+    for address, place in _addresses(settings, world):
+        expansion = Walk(world, forwards=True).expansion(address)
+        if expansion.problem:
+            yield f"{place}: {expansion.problem}"
+        else:
+            yield from (f"{place}: {address} {text}" for text in _missing(expansion))
+
+
+def _missing(expansion: Expansion) -> Iterator[str]:
+    for target in expansion.targets:
+        match target.kind:
+            case Kind.NOBODY:
+                yield f"stands for {target.address}, which does not exist"
+            case Kind.DISABLED:
+                yield f"stands for {target.address}, whose account is disabled"
+            case Kind.FILE | Kind.TEMPLATE if not os.path.isfile(target.value):
+                yield f"answers with {target.value}, which is not there"
+
+
+def _addresses(settings: Settings, world: World) -> Iterator[tuple[str, str]]:
+    """Everything that leads elsewhere, with its place."""
+    first = next(iter(world.rules.domains), "")
+    redirects = world.redirects
+    for entries in (redirects.aliases, redirects.synonyms, redirects.groups):
+        for key, entry in entries.items():
+            yield (key if "@" in key else f"{key}@{first}"), entry.place
+    for domain, rules in world.rules.of_domains.items():
+        if rules.mailbox or rules.catch_all:
+            # A name that nobody has: what is found for it is what the domain itself says.
+            yield f"\N{SECTION SIGN}@{domain}", rules.place
+    for record in world.accounts.by_name.values():
+        if record.account.forward:
+            yield world.main_address(record), record.place
+
+
+def _ambiguous(accounts: AccountTable) -> Iterator[str]:
+    for form, names in accounts.names_by_form.items():
+        if len(names) > 1:
+            yield f"{form} could be {', '.join(names)}, and so is no address: tell them apart in their names or addresses"

@@ -1,0 +1,216 @@
+"""
+The files of aliases, synonyms and groups, read again when one of them changes.
+
+A file that cannot be used leaves everything as it was: all or nothing. That is said once, with file and line. A file that is
+not there is an empty one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hermes.directory.accounts import domain_key
+from hermes.directory.redirects import RedirectTable, loops
+from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError, Entry, decoded, parse
+from hermes.interfaces import IGroupWorker
+
+#: How often the files are looked at while addresses are asked for: an edit is in force within a second or two.
+LOOK_SECONDS = 1.0
+
+#: Remarks that are logged; `hermes check` tells all.
+MAX_REMARKS = 20
+
+_Stamp = tuple[int, int, int] | None
+
+
+@attrs.frozen
+class Files:
+    """
+    Which files there are; of several about one address the first counts.
+
+    ``of_domains`` has the files of aliases that hold at one domain alone, by domain.
+    """
+
+    aliases: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    of_domains: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    domains: tuple[str, ...] = ()
+    programs: bool = False
+
+    def paths(self) -> list[str]:
+        """Every file."""
+        special = [path for _, paths in self.of_domains for path in paths]
+        return list(dict.fromkeys([*self.aliases, *self.synonyms, *self.groups, *special]))
+
+
+@attrs.frozen
+class _Loaded:
+    table: RedirectTable
+    stamps: tuple[_Stamp, ...]
+    files: Files
+
+
+@attrs.frozen
+class _Refused:
+    problem: str
+
+
+class AliasFiles:
+    """
+    The entries of some files.
+
+    ``worker``, whose ``perform`` calls each item, does the reading for a server; without one everything is done in the caller's
+    thread. ``now`` gives seconds that only increase.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, files: Files, worker: IGroupWorker | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._files = files
+        self._worker = worker
+        self._now = now
+        self._table = RedirectTable()
+        self._stamps: tuple[_Stamp, ...] | None = None
+        self._stamps_of = files
+        self._look_at = 0.0
+        self._loading = False
+        self._waiting: list[Deferred[None]] = []
+
+    def use(self, files: Files) -> None:
+        """Read other files from now on; as long as these cannot be used, what was read before holds."""
+        if files != self._files:
+            self._files = files
+            self._look_at = 0.0
+
+    def load(self) -> RedirectTable:
+        """Read the files now; raise AliasFileError when one cannot be used. A server does this before it starts."""
+        self._take(_read(self._files))
+        return self._table
+
+    async def current(self) -> RedirectTable:
+        """All entries; when a file has changed, those that it has now."""
+        if self._loading:
+            # Who asks meanwhile need not wait for what was in force a moment ago.
+            if self._stamps is None:
+                done: Deferred[None] = Deferred()
+                self._waiting.append(done)
+                await done
+        elif self._now() >= self._look_at:
+            self._look_at = self._now() + LOOK_SECONDS
+            if self._stamps_of != self._files or _stamps(self._files) != self._stamps:
+                await self._reload()
+        return self._table
+
+    async def _reload(self) -> None:
+        self._loading = True
+        attempt = partial(_attempt, self._files)
+        reading: Deferred[_Loaded | _Refused]
+        reading = succeed(attempt()) if self._worker is None else self._worker.submit(attempt)
+        # Whoever noticed may be cancelled; the others, and those who come next, want the result all the same.
+        done: Deferred[None] = Deferred()
+        self._waiting.append(done)
+        _ = reading.addCallbacks(self._attempted, self._failed)
+        await done
+
+    def _attempted(self, result: _Loaded | _Refused) -> None:
+        if isinstance(result, _Loaded):
+            self._take(result)
+            self._log.info("{count} aliases, synonyms and groups read", count=self._table.count)
+            for remark in self._table.remarks[:MAX_REMARKS]:
+                self._log.warn("{remark}", remark=remark)
+        else:
+            # Complained about once, and read again when one of them has changed again.
+            self._stamps, self._stamps_of = _stamps(self._files), self._files
+            self._log.error("aliases, synonyms and groups stay as they were: {problem}", problem=result.problem)
+        self._end_loading()
+
+    def _failed(self, fault: Failure) -> None:
+        self._log.failure("aliases, synonyms and groups could not be read", fault)
+        self._end_loading()
+
+    def _end_loading(self) -> None:
+        self._loading = False
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            if not done.called:
+                done.callback(None)
+
+    def _take(self, loaded: _Loaded) -> None:
+        self._table, self._stamps, self._stamps_of = loaded.table, loaded.stamps, loaded.files
+
+
+def _attempt(files: Files) -> _Loaded | _Refused:
+    try:
+        return _read(files)
+    except AliasFileError as error:
+        return _Refused(str(error))
+
+
+def _read(files: Files) -> _Loaded:
+    # Before the texts: a change while they are being read is then noticed at the next look.
+    stamps = _stamps(files)
+    remarks: list[str] = []
+    aliases: dict[str, Entry] = {}
+    for domain, paths in files.of_domains:
+        _add(aliases, remarks, paths, files.programs, domain_key(domain))
+    _add(aliases, remarks, files.aliases, files.programs)
+    synonyms: dict[str, Entry] = {}
+    _add(synonyms, remarks, files.synonyms, programs=False)
+    for entry in synonyms.values():
+        if len(entry.targets) > 1 or ":" in entry.targets[0]:
+            raise AliasFileError(entry.path, entry.line, "a synonym stands for one user: what is more is an alias")
+    groups: dict[str, Entry] = {}
+    _add(groups, remarks, files.groups, files.programs)
+    remarks += loops(aliases, frozenset(domain_key(domain) for domain in files.domains))
+    return _Loaded(RedirectTable(aliases, synonyms, groups, tuple(remarks)), stamps, files)
+
+
+def _add(
+    entries: dict[str, Entry], remarks: list[str], paths: tuple[str, ...], programs: bool, domain: str = ""
+) -> None:
+    for path in paths:
+        found, more = _entries_of(path, programs, domain)
+        remarks += more
+        if not entries:
+            entries.update(found)
+            continue
+        for key, entry in found.items():
+            first = entries.setdefault(key, entry)
+            if first is not entry:
+                remarks.append(f"{entry.place}: {key} stands in {first.place} already, and that one counts")
+
+
+def _entries_of(path: str, programs: bool, domain: str) -> tuple[Mapping[str, Entry], list[str]]:
+    try:
+        with open(path, "rb") as file:
+            octets = file.read(MAX_OCTETS + 1)
+    except FileNotFoundError:
+        return {}, []
+    except OSError as error:
+        raise AliasFileError(path, 0, error.strerror or str(error)) from None
+    if len(octets) > MAX_OCTETS:
+        raise AliasFileError(path, 0, f"it is larger than {MAX_OCTETS // 1024**2} MiB")
+    return parse(path, decoded(path, octets), programs=programs, domain=domain)
+
+
+def _stamps(files: Files) -> tuple[_Stamp, ...]:
+    return tuple(_stamp(path) for path in files.paths())
+
+
+def _stamp(path: str) -> _Stamp:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

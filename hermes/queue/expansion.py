@@ -1,0 +1,331 @@
+"""
+Before anything is delivered: an address that stands for others is replaced by these, in one durable transaction.
+
+Whatever is at its ends: mailboxes here become recipients of the same message; other servers' addresses become recipients
+of a message of its own, whose sender is rewritten so that the next server's look at the sender's policy (SPF) finds us; a text
+is sent to the sender as an answer. So a crash finds either the one address or everything in its place, and nothing twice.
+
+What the sender asked to be told (RFC 3461 5.2.7): an address that stands for one other passes everything on (5.2.7.2); one that
+stands for several passes it on without the wish to hear of success, for which the sender gets "expanded" at once (5.2.7.3 c).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from functools import partial
+
+import attrs
+from twisted.logger import Logger
+
+from hermes.core import address as addresses
+from hermes.core.answer import MAX_TEXT_OCTETS, Asked, compose, fields, why_not
+from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
+from hermes.core.event import Event
+from hermes.core.event import Kind as EventKind
+from hermes.core.expansion import Expansion, Kind, Target
+from hermes.core.header_facts import MAX_HEADER_OCTETS
+from hermes.core.message import Content, NewMessage, QueuedMessage, QueuedRecipient, Replaced, Rest
+from hermes.core.outcome import Outcome, Result
+from hermes.core.printable import one_line
+from hermes.core.report import Action, Fate
+from hermes.core.srs import SRS
+from hermes.interfaces import IContentReader, IExpander, IRouter, ISpool
+from hermes.queue.router import DISABLED, EXPAND, FORWARDING_LOOP, NO_SUCH_ADDRESS, NO_WAY
+
+#: The numbers of recipients that stand in the place of number n begin at (n + 1) * 2**20: more than an address may have
+#: ends, and more than a message may have recipients, so no number is ever used twice in one message.
+ORDINAL_BITS = 20
+
+#: SQLite's integers have 63 bits. Nothing that was expanded is expanded again but by a change of the configuration.
+_MAX_PARENT = 1 << 40
+
+#: A sender who writes to the same address again gets no second answer for so long.
+ANSWER_PAUSE_SECONDS = 3600.0
+
+#: Answers that are remembered.
+MAX_REMEMBERED = 10_000
+
+_SECONDS_A_DAY = 86400
+
+_NEVER = frozenset({"NEVER"})
+
+#: The words for the sender; the log has the administrator's.
+_NO_END = f"{NO_WAY}:the address leads back to itself, or too far"
+
+_NO_TEXT = f"{NO_WAY}:the text that this address answers with cannot be read now"
+
+#: How the sender of a message of whose expansion it wants to hear is told.
+Telling = Callable[[QueuedMessage, Sequence[Fate]], Awaitable[list[NewMessage]]]
+
+
+@attrs.define
+class _Plan:
+    """What is to be written down for one message."""
+
+    replaced: list[Replaced] = attrs.field(factory=list)
+    events: list[Event] = attrs.field(factory=list)
+    messages: list[NewMessage] = attrs.field(factory=list)
+    expanded: list[Fate] = attrs.field(factory=list)
+    mailboxes: set[str] = attrs.field(factory=set)
+
+
+class AnsweredLately:
+    """Who has been answered, in memory: a restart may answer somebody twice."""
+
+    def __init__(self) -> None:
+        self._at: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def is_due(self, address: str, sender: str, now: float) -> bool:
+        """True when that sender may be answered for that address now, which is then remembered."""
+        who = (addresses.key(address), addresses.key(sender))
+        if now - self._at.get(who, -ANSWER_PAUSE_SECONDS) < ANSWER_PAUSE_SECONDS:
+            return False
+        self._at[who] = now
+        self._at.move_to_end(who)
+        if len(self._at) > MAX_REMEMBERED:
+            self._at.popitem(last=False)
+        return True
+
+
+class Expander:
+    """
+    Puts recipients into the place of addresses that stand for them.
+
+    ``own_domains`` are those whose senders need not be rewritten, in lower case; ``srs`` rewrites the others, or is None; ``now``
+    gives seconds since the epoch.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        directory: IExpander,
+        router: IRouter,
+        spool: ISpool,
+        reader: IContentReader,
+        now: Callable[[], float],
+        *,
+        hostname: str,
+        own_domains: Sequence[str],
+        srs: Callable[[], SRS | None],
+        answered: AnsweredLately,
+    ) -> None:
+        self._directory = directory
+        self._router = router
+        self._spool = spool
+        self._reader = reader
+        self._now = now
+        self._hostname = hostname
+        self._own_domains = frozenset(own_domains)
+        self._srs = srs
+        self._answered = answered
+
+    async def expand(self, message: QueuedMessage, tell: Telling) -> list[QueuedMessage] | None:
+        """
+        Replace the recipients whose destination says so, on disk and in the message; the messages that come of it.
+
+        None when that cannot be done any more, because somebody has stopped the message or taken it away.
+        """
+        plan = _Plan()
+        for recipient in message.recipients:
+            agent, _, name = recipient.destination.partition(":")
+            if agent in {"local", "mailbox"}:
+                plan.mailboxes.add(name)
+        for recipient in message.recipients:
+            agent, _, name = recipient.destination.partition(":")
+            if agent == EXPAND:
+                await self._plan(plan, message, recipient, await self._directory.expand(name))
+        if not plan.replaced:
+            return []
+        if plan.expanded:
+            plan.messages += await tell(message, plan.expanded)
+        queued = await self._spool.replace(message.queue_id, plan.replaced, plan.events, plan.messages)
+        if queued is not None:
+            gone = {each.ordinal for each in plan.replaced}
+            message.recipients = [each for each in message.recipients if each.ordinal not in gone]
+            message.recipients += [new for each in plan.replaced for new in each.recipients]
+        return queued
+
+    async def _plan(self, plan: _Plan, message: QueuedMessage, parent: QueuedRecipient, expansion: Expansion) -> None:
+        if expansion.problem or parent.ordinal >= _MAX_PARENT:
+            self._log.warn("{address}: {problem}", address=expansion.address, problem=expansion.problem or "too often")
+            parent.destination = _NO_END
+            return
+        outside = [target for target in expansion.targets if target.kind is Kind.OUTSIDE]
+        if outside and await self._has_passed(message, parent):
+            parent.destination = FORWARDING_LOOP
+            return
+        try:
+            texts = [
+                (target, await self._text(target))
+                for target in expansion.targets
+                if target.kind in {Kind.FILE, Kind.TEMPLATE}
+            ]
+        except OSError as error:
+            self._log.error("{address} cannot be answered: {error}", address=parent.address, error=error)
+            parent.destination = _NO_TEXT
+            return
+        several = len(expansion.targets) > 1
+        notify = _passed_on(parent.notify) if several else parent.notify
+        recipients = []
+        for number, target in enumerate(expansion.targets):
+            destination = _destination(target)
+            if target.kind is Kind.MAILBOX:
+                if target.value in plan.mailboxes:
+                    # One copy is enough, however many of the message's addresses lead to the mailbox.
+                    continue
+                plan.mailboxes.add(target.value)
+            if destination:
+                ordinal = ((parent.ordinal + 1) << ORDINAL_BITS) + number
+                new = (
+                    ordinal,
+                    target.address or parent.address,
+                    notify,
+                    _original(parent),
+                    destination,
+                    0,
+                    self._now(),
+                )
+                recipients.append(QueuedRecipient(*new))
+        plan.replaced.append(Replaced(parent.ordinal, tuple(recipients)))
+        plan.events.append(self._event(EventKind.EXPANDED, message, parent, {"reason": "\n".join(expansion.lines())}))
+        if several and parent.notify is not None and "SUCCESS" in parent.notify and message.envelope.reverse_path:
+            outcome = Outcome(Result.DELIVERED, f"sent on to {len(expansion.targets)} recipients", "2.0.0")
+            plan.expanded.append(Fate(parent.address, parent.original, Action.EXPANDED, outcome))
+        if outside:
+            plan.messages.append(await self._sent_on(message, parent, outside, notify))
+        for target, text in texts:
+            await self._answer(plan, message, parent, target, text)
+
+    # To other servers
+
+    async def _has_passed(self, message: QueuedMessage, parent: QueuedRecipient) -> bool:
+        """True when the message says that it has been sent on from this address before."""
+        here = addresses.key(parent.address)
+        beginning = await self._beginning(message)
+        return any(
+            name == "delivered-to" and addresses.key(text.strip("<> ")) == here for name, text in fields(beginning)
+        )
+
+    async def _beginning(self, message: QueuedMessage) -> bytes:
+        beginning = b""
+        async with aclosing(self._reader.chunks(message.content, message.content.prefix_octets)) as pieces:
+            async for piece in pieces:
+                beginning += piece
+                if len(beginning) >= MAX_HEADER_OCTETS:
+                    break
+        return beginning[:MAX_HEADER_OCTETS]
+
+    async def _sent_on(
+        self, message: QueuedMessage, parent: QueuedRecipient, outside: list[Target], notify: frozenset[str] | None
+    ) -> NewMessage:
+        envelope, content = message.envelope, message.content
+        reverse_path = self._sender(envelope.reverse_path)
+        recipients = tuple(Recipient(target.address, notify, _original(parent)) for target in outside)
+        account = message.origin.account
+        destinations = {
+            target.address: await self._router.route(target.address, reverse_path, account or "") for target in outside
+        }
+        lines = [f"Delivered-To: {one_line(parent.address, 254)}"]
+        if any(target.forwarded for target in outside):
+            # What Mercury's own lists and answers know a forwarded message by.
+            lines.append("X-Autoforward: 1")
+        newline = "\r\n" if envelope.body is BodyType.BINARY else "\n"
+        octets = "".join(line + newline for line in lines).encode("utf-8", "replace")
+        to = ", ".join(target.address for target in outside)
+        facts = {"to": to, "sender": reverse_path} if reverse_path != envelope.reverse_path else {"to": to}
+        return NewMessage(
+            attrs.evolve(envelope, reverse_path=reverse_path, recipients=recipients),
+            octets,
+            destinations,
+            message.message_id,
+            # It goes the way of the account that sent it, also when it is tried again.
+            Origin("local", account=account),
+            rest=Rest(partial(self._reader.chunks, content, content.prefix_octets), content.wire_octets),
+            facts={"sent_on_from": message.queue_id},
+            told_by=self._event(EventKind.FORWARDED, message, parent, facts),
+        )
+
+    def _sender(self, reverse_path: str) -> str:
+        srs = self._srs()
+        # Our own domains say that we may send for them, and reports come from nobody.
+        if srs is None or not reverse_path or addresses.domain_of(reverse_path) in self._own_domains:
+            return reverse_path
+        return srs.forward(reverse_path, int(self._now() // _SECONDS_A_DAY))
+
+    # To the sender
+
+    async def _answer(
+        self, plan: _Plan, message: QueuedMessage, parent: QueuedRecipient, target: Target, text: str
+    ) -> None:
+        now, sender = self._now(), message.envelope.reverse_path
+        message_id = f"<{message.queue_id}.{parent.ordinal}.{int(now * 1000):x}@{self._hostname}>"
+        asked = Asked(sender, parent.address, await self._beginning(message), self._hostname, message_id, now)
+        reason = why_not(asked)
+        if not reason and not self._answered.is_due(parent.address, sender, now):
+            reason = "the sender has had the answer already"
+        if reason:
+            facts = {"file": target.value, "reason": f"without an answer: {reason}"}
+            plan.events.append(self._event(EventKind.ANSWERED, message, parent, facts))
+            return
+        letter = compose(asked, text, template=target.kind is Kind.TEMPLATE)
+        # RFC 3834 3.3: from the null sender, so that nothing answers the answer.
+        envelope = Envelope("", (Recipient(sender, _NEVER),), letter.body, letter.smtputf8)
+        told_by = self._event(EventKind.ANSWERED, message, parent, {"file": target.value})
+        ways = {sender: await self._router.route(sender)}
+        plan.messages.append(NewMessage(envelope, letter.octets, ways, message_id, told_by=told_by))
+
+    async def _text(self, target: Target) -> str:
+        """The text of a file; raises OSError."""
+        octets = b""
+        async with aclosing(self._reader.chunks(Content(0, 0, 0, path=target.value))) as pieces:
+            async for piece in pieces:
+                octets += piece
+                if len(octets) > MAX_TEXT_OCTETS:
+                    self._log.warn(
+                        "{path} is cut: an answer has {most} octets at most", path=target.value, most=MAX_TEXT_OCTETS
+                    )
+                    break
+        octets = octets[:MAX_TEXT_OCTETS]
+        try:
+            return octets.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return octets.decode("cp1252", "replace")
+
+    def _event(self, kind: EventKind, message: QueuedMessage, parent: QueuedRecipient, facts: dict[str, str]) -> Event:
+        return Event(
+            self._now(), kind, message.queue_id, parent.address, message.envelope.reverse_path, "", dict(facts)
+        )
+
+
+def _passed_on(notify: frozenset[str] | None) -> frozenset[str] | None:
+    """RFC 3461 5.2.7.3 c: without SUCCESS; who wanted to hear of nothing else wants to hear nothing."""
+    if notify is None or "SUCCESS" not in notify:
+        return notify
+    return notify - {"SUCCESS"} or _NEVER
+
+
+def _original(parent: QueuedRecipient) -> str | None:
+    """ORCPT: what the sender gave, or the address as the sender wrote it, so that reports name that one (RFC 3461 4.2)."""
+    if parent.original is not None:
+        return parent.original
+    return f"rfc822;{parent.address}" if parent.address.isascii() else None
+
+
+def _destination(target: Target) -> str:
+    """The destination of a recipient of the same message; empty for what is not one."""
+    match target.kind:
+        case Kind.MAILBOX:
+            return f"mailbox:{target.value}"
+        case Kind.PUBLIC:
+            return f"public:{target.value}"
+        case Kind.PROGRAM:
+            return f"program:{target.value}"
+        case Kind.NOBODY:
+            return NO_SUCH_ADDRESS
+        case Kind.DISABLED:
+            return DISABLED
+        case _:
+            return ""

@@ -1,0 +1,200 @@
+"""The files of aliases, synonyms and groups in a running server."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
+
+from hermes.directory.redirects import MAX_LOOPS_TOLD, RedirectTable
+from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError
+from hermes.directory.sources.alias_files import LOOK_SECONDS, AliasFiles, Files
+from tests.support.maildirs import calling_worker, clock_at
+
+
+class FilesTestCase(SynchronousTestCase):
+    """A directory with a file of aliases."""
+
+    @override
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).resolve()
+        self.directory.mkdir()
+        self.clock = clock_at()
+        self.worker = calling_worker()
+
+    def path(self, name: str) -> str:
+        """Where a file is."""
+        return str(self.directory / name)
+
+    def write(self, text: str, name: str = "aliases") -> None:
+        """Replace a file, as an editor does."""
+        (self.directory / "new~").write_text(text)
+        os.rename(self.directory / "new~", self.path(name))
+
+    def files(self, **more: Any) -> AliasFiles:
+        """The source."""
+        return AliasFiles(Files(**{"aliases": (self.path("aliases"),), **more}), self.worker, self.clock.seconds)
+
+    def now(self, source: AliasFiles) -> RedirectTable:
+        """What there is now."""
+        return self.successResultOf(Deferred.fromCoroutine(source.current()))
+
+
+class ReloadTests(FilesTestCase):
+    """Edits."""
+
+    def test_edit(self) -> None:
+        """An edit is in force when the file is looked at the next time."""
+        self.write("a == b")
+        source = self.files()
+        self.assertEqual(list(self.now(source).aliases), ["a"])
+        self.write("c == d")
+        self.assertEqual(list(self.now(source).aliases), ["a"])
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(list(self.now(source).aliases), ["c"])
+        os.unlink(self.path("aliases"))
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(self.now(source).count, 0)
+
+    def test_mistake(self) -> None:
+        """A file that cannot be used changes nothing; the log says once which line it is; mending it is noticed."""
+        self.write("a == b")
+        source = self.files()
+        source.load()
+        self.write("a == b\nc ==")
+        for _ in range(3):
+            self.clock.advance(LOOK_SECONDS)
+            self.assertEqual(list(self.now(source).aliases), ["a"])
+        self.write("c == d")
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(list(self.now(source).aliases), ["c"])
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_mistake_at_the_start(self) -> None:
+        """A server does not start with a file that it cannot use, or read."""
+        self.write("\n\nc ==")
+        error = self.assertRaises(AliasFileError, self.files().load)
+        self.assertTrue(str(error).startswith(f"{self.path('aliases')}:3: "), error)
+        self.assertRaises(AliasFileError, self.files(aliases=(str(self.directory),)).load)
+        with open(self.path("aliases"), "wb") as file:
+            file.truncate(MAX_OCTETS + 1)
+        self.assertIn("larger", str(self.assertRaises(AliasFileError, self.files().load)))
+
+    def test_others_do_not_wait(self) -> None:
+        """While the files are read again, who asks gets what was there before; nothing is asked of the disk meanwhile."""
+        self.write("a == b")
+        source = self.files()
+        self.worker.paused = True
+        first, second = (Deferred.fromCoroutine(source.current()) for _ in range(2))
+        self.assertNoResult(second)
+        self.worker.resume()
+        self.assertEqual(list(self.successResultOf(first).aliases), ["a"])
+        self.assertEqual(list(self.successResultOf(second).aliases), ["a"])
+        self.write("c == d")
+        self.clock.advance(LOOK_SECONDS)
+        self.worker.paused = True
+        noticed = Deferred.fromCoroutine(source.current())
+        self.assertEqual(list(self.now(source).aliases), ["a"])
+        noticed.cancel()
+        self.failureResultOf(noticed)
+        self.worker.resume()
+        self.assertEqual(list(self.now(source).aliases), ["c"])
+
+    def test_other_files(self) -> None:
+        """After a reload of the settings other files count, at once."""
+        self.write("a == b")
+        self.write("c == d", "more")
+        source = self.files()
+        source.load()
+        self.now(source)
+        source.use(Files(aliases=(self.path("more"),)))
+        self.assertEqual(list(self.now(source).aliases), ["c"])
+
+    def test_fault(self) -> None:
+        """A fault of the worker is logged, and what was there stays."""
+        self.write("a == b")
+        source = self.files()
+        source.load()
+        self.write("c == d")
+        self.clock.advance(LOOK_SECONDS)
+        self.worker.start(lambda group: [RuntimeError("no")] * len(group))
+        self.assertEqual(list(self.now(source).aliases), ["a"])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+
+class KindsTests(FilesTestCase):
+    """Which file says what."""
+
+    def test_order(self) -> None:
+        """Of several files the first to name an address counts; a domain's own file comes before all."""
+        self.write("a == first\nb == first")
+        self.write("a == second\nc == second", "more")
+        self.write("b == shop", "shop")
+        paths = (self.path("aliases"), self.path("more"))
+        table = self.files(aliases=paths, of_domains=(("shop.example", (self.path("shop"),)),)).load()
+        found = {key: entry.targets for key, entry in table.aliases.items()}
+        expected = {"a": ("first",), "b": ("first",), "c": ("second",), "b@shop.example": ("shop",)}
+        self.assertEqual(found, expected)
+        self.assertEqual(len(table.remarks), 1)
+
+    def test_synonyms(self) -> None:
+        """A synonym stands for one user."""
+        self.write("j.doe == joe", "synonyms")
+        table = self.files(synonyms=(self.path("synonyms"),)).load()
+        self.assertEqual(table.synonyms["j.doe"].targets, ("joe",))
+        for text in ("a: b, c", "a == FILE:x"):
+            self.write(text, "synonyms")
+            self.assertRaises(AliasFileError, self.files(synonyms=(self.path("synonyms"),)).load)
+
+    def test_commands(self) -> None:
+        """The commands that may run are those of the files."""
+        self.write('a == |one x\nb: c, "|two"')
+        self.write('g: "|three"', "groups")
+        table = self.files(groups=(self.path("groups"),), programs=True).load()
+        self.assertEqual(table.commands(), {"one x", "two", "three"})
+
+
+class LoopTests(FilesTestCase):
+    """Loops are found when the files are read."""
+
+    def remarks(self, text: str) -> tuple[str, ...]:
+        """What is said."""
+        self.write(text)
+        return self.files(domains=("example.org",)).load().remarks
+
+    def test_loops(self) -> None:
+        """A loop is told with its way and the line that closes it, however it is entered."""
+        (remark,) = self.remarks("x == a\na == b@example.org\nb: c, d\nc == a@EXAMPLE.org\nd == e\ny == b")
+        self.assertIn("a -> b -> c -> a is a loop", remark)
+        self.assertTrue(remark.startswith(f"{self.path('aliases')}:2: "), remark)
+
+    def test_no_loops(self) -> None:
+        """What names itself means its mailbox; an address elsewhere, a command, and two ways to one end are no loops."""
+        for text in ("joe: joe, ann", "a == a@example.net", "a: b, c\nb == d\nc == d\nd == e"):
+            self.assertEqual(self.remarks(text), (), text)
+
+    def test_many(self) -> None:
+        """A long chain is followed; of many loops only some are told."""
+        chain = "\n".join(f"a{number} == a{number + 1}" for number in range(3000))
+        self.assertEqual(self.remarks(chain), ())
+        many = "\n".join(f"a{number} == b{number}\nb{number} == a{number}" for number in range(MAX_LOOPS_TOLD + 5))
+        self.assertEqual(len(self.remarks(many)), MAX_LOOPS_TOLD)
+
+
+class SpeedTests(FilesTestCase):
+    """Large files."""
+
+    def test_hundred_thousand(self) -> None:
+        """A hundred thousand aliases are read in a few seconds on any machine (under one on that of the developers)."""
+        lines = [
+            f"alias{n} == user{n % 1000}@example.org\nlist{n}: alias{n}, u{n}@example.net\n" for n in range(50_000)
+        ]
+        self.write("".join(lines))
+        began = time.process_time()
+        self.assertEqual(self.files(domains=("example.org",)).load().count, 100_000)
+        self.assertLess(time.process_time() - began, 5)
