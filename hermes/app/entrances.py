@@ -18,6 +18,7 @@ from hermes.net.server_gate import ServerGate
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.finger_server import FingerServerFactory
 from hermes.services.password_server import PasswordServerFactory
+from hermes.services.phonebook_server import PhoneBookServerFactory
 from hermes.services.pop3_server import POP3ServerFactory
 from hermes.services.smtp_context import GREETING
 from hermes.services.smtp_server import SMTPServerFactory
@@ -30,7 +31,9 @@ class Entrance:
     module: str
     key: str
     place: str
-    factory: SMTPServerFactory | POP3ServerFactory | PasswordServerFactory | FingerServerFactory
+    factory: (
+        SMTPServerFactory | POP3ServerFactory | PasswordServerFactory | FingerServerFactory | PhoneBookServerFactory
+    )
 
     @property
     def section(self) -> str:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import attrs
 
+from hermes.app.phone_book import book_files
 from hermes.config.schema import Settings
 from hermes.config.sections.filters import filters_of
 from hermes.core.transaction_filter import Filter
@@ -77,3 +78,4 @@ def rule_files(settings: Settings) -> Iterator[tuple[str, str, Callable[[], tupl
         )
     if moved := wanted.no_longer_valid:
         yield "compliance.no_longer_valid", moved, lambda: (len(read_lines(moved, parse_moved)), "address", "addresses")
+    yield from book_files(settings)

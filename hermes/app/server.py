@@ -80,7 +80,9 @@ class Server:
         self._gate = Gate(settings.limits, reactor.seconds, self.offenders)
         self.logins = self._gate.logins
         self.spool = self._stores.spool
-        self._listening = {name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger")}
+        self._listening = {
+            name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger", "phonebook")
+        }
         self.service = StagedService(reactor, failed)
         try:
             _make_data_directory(settings)

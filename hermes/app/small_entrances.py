@@ -7,6 +7,7 @@ from typing import Any
 
 from hermes.app.circle import Circle
 from hermes.app.entrances import Entrance
+from hermes.app.phone_book import phone_book
 from hermes.app.stores import Stores
 from hermes.config.schema import Settings
 from hermes.interfaces import IServerTLS
@@ -15,6 +16,7 @@ from hermes.net.server_gate import ServerGate
 from hermes.services.finger_server import FingerServerFactory, Profiles
 from hermes.services.line_connection import LineServer
 from hermes.services.password_server import Offices, PasswordServerFactory
+from hermes.services.phonebook_server import PhoneBookServerFactory
 
 
 def small_entrances(
@@ -26,7 +28,11 @@ def small_entrances(
     tls: IServerTLS | None,
     end_sessions: Callable[[str], int],
 ) -> Iterator[Entrance]:
-    """Those that the settings ask for; ``end_sessions`` ends the sessions of an account, and says how many there were."""
+    """
+    Those that the settings ask for; ConfigError tells what is wrong with a file of theirs.
+
+    ``end_sessions`` ends the sessions of an account, and says how many there were.
+    """
 
     def server(service: str, place: str, idle_seconds: float, *, implicit_tls: bool = False) -> LineServer:
         service_gate = ServerGate(gate, circle.access, service)
@@ -44,3 +50,8 @@ def small_entrances(
     for place in finger.listen:
         shared = server("finger", place, finger.timeout)
         yield Entrance("finger", "listen", place, FingerServerFactory(shared, profiles))
+    if settings.phonebook.listen:
+        book = phone_book(settings, stores.source, stores.mailbox_worker, clock.seconds)
+        for place in settings.phonebook.listen:
+            shared = server("phonebook", place, settings.phonebook.timeout)
+            yield Entrance("phonebook", "listen", place, PhoneBookServerFactory(shared, book))

@@ -119,6 +119,7 @@ def _tell(plan: site.Plan, settings: Settings, first: _FirstUser) -> None:
         ("POP3S", settings.pop3.listen_tls),
         ("poppass", settings.poppass.listen),
         ("finger", settings.finger.listen),
+        ("phone book", settings.phonebook.listen),
         ("manhole", settings.manhole.listen),
     ):
         if places:

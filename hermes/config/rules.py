@@ -21,6 +21,7 @@ from hermes.config.finding import Finding
 from hermes.config.host_names import domain_fault
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.oauth_rules import oauth_findings
+from hermes.config.phonebook_rules import phonebook_findings
 from hermes.config.schema import HermesSettings, Settings
 from hermes.config.sections.certificate import certificate_findings
 from hermes.config.sections.filters import filters_findings
@@ -55,6 +56,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from filters_findings(settings)
     yield from _front_ends(settings)
     yield from smarthost_findings(settings)
+    yield from phonebook_findings(settings)
     yield from dns_findings(settings)
     yield from dnsbl_findings(settings, domain_fault)
     yield from greylist_findings(settings)

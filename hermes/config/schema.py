@@ -35,6 +35,7 @@ from hermes.config.sections.greylist import GreylistSettings
 from hermes.config.sections.oauth import OAuthSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
+from hermes.config.sections.phonebook import PhoneBookSettings
 from hermes.config.sections.rates import RatesSettings
 from hermes.config.sections.sender_checks import SenderChecksSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
@@ -43,7 +44,7 @@ from hermes.config.setting import Network, setting
 from hermes.core.address_range import AddressRange
 
 #: The servers that connection control knows; submission and LMTP are parts of smtp.
-ACCESS_SERVERS = ("smtp", "pop3", "poppass", "finger")
+ACCESS_SERVERS = ("smtp", "pop3", "poppass", "finger", "phonebook")
 
 
 @attrs.frozen
@@ -172,7 +173,7 @@ class AccessSettings:
     servers: tuple[str, ...] = setting(
         "words",
         (),
-        "The servers at which the entry holds: smtp (with submission and LMTP), pop3, poppass, finger. Empty: all of them.",
+        "The servers at which the entry holds: smtp (with submission and LMTP), pop3, poppass, finger, phonebook. Empty: all.",
     )
     relay: bool = setting(
         "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
@@ -339,6 +340,7 @@ class Settings:
     pop3: POP3Settings = attrs.field(factory=POP3Settings)
     poppass: PasswordServerSettings = attrs.field(factory=PasswordServerSettings)
     finger: FingerSettings = attrs.field(factory=FingerSettings)
+    phonebook: PhoneBookSettings = attrs.field(factory=PhoneBookSettings)
     trace: TraceSettings = attrs.field(factory=TraceSettings)
     transcripts: TranscriptsSettings = attrs.field(factory=TranscriptsSettings)
     log: LogSettings = attrs.field(factory=LogSettings)

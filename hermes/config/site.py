@@ -47,6 +47,7 @@ MANHOLE_PORT = 22
 DEMO_PORTS = {
     ("poppass", "listen"): 106,
     ("finger", "listen"): 79,
+    ("phonebook", "listen"): 105,
 }
 
 #: What a demonstration adds to the standard ports when nothing else is asked for.
@@ -103,6 +104,7 @@ def active_settings(plan: Plan) -> dict[tuple[str, str], str]:
     if plan.demo:
         for place, port in DEMO_PORTS.items():
             active[place] = f"{host}:{port + plan.port_offset}"
+        active["phonebook", "accounts"] = "yes"
         active["smtp", "auth_without_tls"] = "loopback"
         active["pop3", "auth_without_tls"] = "loopback"
         active["manhole", "listen"] = f"{host}:{MANHOLE_PORT + plan.port_offset}"

@@ -38,16 +38,16 @@ _Stamp = tuple[int, int, int]
 
 
 class Lines:
-    """The lines of a file as they are being understood; ``path`` names it."""
+    """The lines of a file as they are being understood; ``path`` names it, ``text`` is all of it."""
 
     def __init__(self, path: str, text: str) -> None:
         self.path = path
         self.problems: list[Problem] = []
-        self._text = text
+        self.text = text
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         """Those with something in them that is no comment: their numbers, and the text without space around."""
-        for number, line in enumerate(self._text.split("\n"), 1):
+        for number, line in enumerate(self.text.split("\n"), 1):
             text = line.strip()
             if text and not text.startswith("#"):
                 yield number, text

@@ -20,6 +20,7 @@ class Pipeline:
     """The checks of one set of settings, in the order in which they are asked."""
 
     def __init__(self, checks: Sequence[ICheck] = ()) -> None:
+        self._checks = tuple(checks)
         self._stages = {stage: tuple(check for check in checks if stage in check.stages) for stage in Stage}
 
     def wanted(self, stage: Stage) -> bool:
@@ -36,12 +37,8 @@ class Pipeline:
         return Pipeline([check for check in self.checks() if not check.momentary])
 
     def checks(self) -> list[ICheck]:
-        """All checks, each once."""
-        found: dict[int, ICheck] = {}
-        for checks in self._stages.values():
-            for check in checks:
-                found.setdefault(id(check), check)
-        return list(found.values())
+        """All checks, in their order."""
+        return list(self._checks)
 
 
 def _judge(case: Case, checks: Sequence[ICheck]) -> Verdict | Awaitable[Verdict]:

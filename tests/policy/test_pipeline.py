@@ -110,7 +110,7 @@ class PipelineTests(SynchronousTestCase):
         momentary = Check(lambda: NO, momentary=True)
         both = Check(stages=(Stage.HELLO, Stage.SENDER))
         pipeline = Pipeline([momentary, both])
-        self.assertEqual(pipeline.checks(), [both, momentary])
+        self.assertEqual(pipeline.checks(), [momentary, both])
         self.assertIs(pipeline.lasting().judge(case()), PASS)
         self.assertEqual(pipeline.lasting().checks(), [both])
 

@@ -1,0 +1,158 @@
+"""
+A phone book: entries of people, and how they are found (RFC 2378 3.1; Mercury H).
+
+An entry has values for fields. What is searched is words: a term matches an entry when it is one of the words of the field, in
+any case of letters; ``*`` stands for any number of characters and ``?`` for one.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+
+#: Entries of one book, characters of a value, and values of a field that are kept of it: a large organisation's, and no more.
+MAX_ENTRIES = 200_000
+MAX_VALUE_CHARACTERS = 400
+MAX_VALUES = 20
+
+#: Characters of a term, and wildcards in it.
+MAX_TERM_CHARACTERS = 80
+MAX_WILDCARDS = 4
+
+_WORD = re.compile(r"[^\s,;()<>\"]+")
+
+
+@attrs.frozen
+class Field:
+    """One field: its number and name in the protocol, how long its values are, and what it is for."""
+
+    number: int
+    name: str
+    max_characters: int
+    doc: str
+    indexed: bool = False
+
+
+#: The fields, with the names that Mercury gives them and ``alias``, from which clients make addresses.
+FIELDS: Mapping[str, Field] = {
+    field.name: field
+    for field in (
+        Field(1, "alias", 64, "The name before the @ of the address here", indexed=True),
+        Field(2, "name", 120, "Full name", indexed=True),
+        Field(3, "email", 254, "Mail addresses", indexed=True),
+        Field(4, "phone", 60, "Telephone numbers"),
+        Field(5, "fax", 60, "Fax numbers"),
+        Field(6, "department", 120, "Department or organisation", indexed=True),
+        Field(7, "title", 120, "Position"),
+        Field(8, "address", 400, "Address of the office"),
+        Field(9, "postal", 400, "Address for letters"),
+        Field(10, "other", 400, "Anything else"),
+    )
+}
+
+#: One person: the values of each field that there are.
+Entry = Mapping[str, tuple[str, ...]]
+
+
+@attrs.frozen
+class Term:
+    """What is looked for in a field."""
+
+    field: str
+    text: str
+
+
+def entry(values: Mapping[str, Iterable[str]]) -> Entry:
+    """An entry of what a file says: known fields, one line each, no longer than they may be."""
+    made: dict[str, tuple[str, ...]] = {}
+    for name, texts in values.items():
+        most = min(FIELDS[name].max_characters, MAX_VALUE_CHARACTERS)
+        cleaned = (" ".join(text.split())[:most] for text in texts)
+        found = tuple(dict.fromkeys(text for text in cleaned if text))[:MAX_VALUES]
+        if found:
+            made[name] = found
+    return made
+
+
+class Book:
+    """Entries, ready to be searched. Words of indexed fields lead to entries; the rest of a query is compared."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries: Sequence[Entry] = list(entries)
+        self._by_word: dict[tuple[str, str], list[int]] = {}
+        for number, each in enumerate(self.entries):
+            for field, words in _indexed_words(each):
+                for word in words:
+                    self._by_word.setdefault((field, word), []).append(number)
+        # For terms that begin with letters and go on with a wildcard.
+        self._words = {
+            name: sorted(word for field, word in self._by_word if field == name)
+            for name, field in FIELDS.items()
+            if field.indexed
+        }
+
+    def find(self, terms: Sequence[Term], most: int) -> list[Entry] | None:
+        """Those that match all terms, one of which at least is of an indexed field; None when there are more than ``most``."""
+        indexed = [term for term in terms if FIELDS[term.field].indexed]
+        # Without wildcards a term leads to few entries; one of those is where to begin.
+        first = min(indexed, key=lambda term: ("*" in term.text or "?" in term.text, -len(term.text)))
+        rest = [(term.field, term.text.lower()) for term in terms if term is not first]
+        found: list[Entry] = []
+        for number in self._numbers(first):
+            each = self.entries[number]
+            if all(any(fits(wanted, word) for word in _words(each, field)) for field, wanted in rest):
+                found.append(each)
+                if len(found) > most:
+                    return None
+        return found
+
+    def _numbers(self, term: Term) -> list[int]:
+        text = term.text.lower()
+        literal = re.split(r"[*?]", text, maxsplit=1)[0]
+        if literal == text:
+            return self._by_word.get((term.field, text), [])
+        words = self._words[term.field]
+        numbers: set[int] = set()
+        for position in range(bisect_left(words, literal), len(words)):
+            word = words[position]
+            if not word.startswith(literal):
+                break
+            if fits(text, word):
+                numbers.update(self._by_word[term.field, word])
+        return sorted(numbers)
+
+
+def fits(wanted: str, word: str) -> bool:
+    """
+    True when a term's text, in lower case, fits the whole of a word.
+
+    The time is at most the product of the two lengths, whatever stands in them: a wildcard that went too far is moved on by one
+    character, and those before it never need to be.
+    """
+    position = place = 0
+    star, resume = -1, 0
+    while place < len(word):
+        if position < len(wanted) and wanted[position] == "*":
+            star, resume = position, place
+            position += 1
+        elif position < len(wanted) and wanted[position] in ("?", word[place]):
+            position, place = position + 1, place + 1
+        elif star >= 0:
+            resume += 1
+            position, place = star + 1, resume
+        else:
+            return False
+    return not wanted[position:].strip("*")
+
+
+def _indexed_words(each: Entry) -> Iterable[tuple[str, set[str]]]:
+    for name, field in FIELDS.items():
+        if field.indexed and name in each:
+            yield name, set(_words(each, name))
+
+
+def _words(each: Entry, field: str) -> list[str]:
+    return [word for value in each.get(field, ()) for word in _WORD.findall(value.lower())]

@@ -1,0 +1,180 @@
+"""The phone book server: what is found, and what is not shown."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+from hermes.config.sections.phonebook import PhoneBookSettings
+from hermes.core.outcome import Verdict
+from hermes.core.phone_book import Book, Entry, entry
+from hermes.core.reply import Reply
+from hermes.services.line_connection import LineServer
+from hermes.services.phonebook_server import MAX_ERRORS, PhoneBook, PhoneBookServerFactory
+from tests.services.test_password_server import Wire
+from tests.support.pop3 import ListJournal, OpenGate
+
+JOE = entry({"alias": ["joe"], "name": ["Joe Smith"], "email": ["joe@example.org"], "phone": ["555 1", "555 2"]})
+ANN = entry({"alias": ["ann"], "name": ["Ann Smith"], "email": ["ann@example.org"], "postal": ["1 Secret Road"]})
+NEAR, FAR = "127.0.0.1", "192.0.2.7"
+
+
+class PhoneBookServerTests(TestCase):
+    """One server with two books."""
+
+    def setUp(self) -> None:
+        """Everything around a session."""
+        self.clock = Clock()
+        self.gate = OpenGate()
+        self.journal = ListJournal()
+        self.books = [Book([JOE]), Book([ANN])]
+
+    def connect(self, peer: str = NEAR, **settings: Any) -> Any:
+        """Connect; the session, with its wire."""
+
+        async def books() -> list[Book]:
+            return self.books
+
+        async def search(find: Any) -> list[Entry] | None:
+            found: list[Entry] | None = find()
+            return found
+
+        server = LineServer("phonebook", "here", self.clock, self.gate, self.journal, None, False, 60)
+        book = PhoneBook(PhoneBookSettings(**settings), books, search, "example.org", "postmaster@example.org")
+        self.factory = PhoneBookServerFactory(server, book)
+        return self.again(peer)
+
+    def again(self, peer: str) -> Any:
+        """Connect to the same server."""
+        session = self.factory.buildProtocol(None)
+        session.makeConnection(Wire(peer))
+        return session
+
+    def ask(self, session: Any, *lines: str) -> list[str]:
+        """The lines of the answers."""
+        session.dataReceived("".join(f"{line}\n" for line in lines).encode("utf-8"))
+        text = session.transport.value().decode("utf-8")
+        session.transport.clear()
+        self.assertTrue(text == "" or text.endswith("\r\n"))
+        return [str(line) for line in text.split("\r\n")[:-1]]
+
+    def test_query(self) -> None:
+        """The number of matches, then the usual fields of each entry, then 200."""
+        self.assertEqual(
+            self.ask(self.connect(), "query joe"),
+            [
+                "102:There was 1 match to your request.",
+                "-200:1:alias: joe",
+                "-200:1: name: Joe Smith",
+                "-200:1:email: joe@example.org",
+                "-200:1:phone: 555 1",
+                "-200:1:     : 555 2",
+                "200:Ok.",
+            ],
+        )
+
+    def test_return(self) -> None:
+        """Fields that are asked for, and which of them an entry does not have."""
+        self.assertEqual(
+            self.ask(self.connect(), "query smith return email phone"),
+            [
+                "102:There were 2 matches to your request.",
+                "-200:1:email: joe@example.org",
+                "-200:1:phone: 555 1",
+                "-200:1:     : 555 2",
+                "-200:2:email: ann@example.org",
+                "-508:2:phone: Not present in entry.",
+                "200:Ok.",
+            ],
+        )
+
+    def test_what_is_hidden(self) -> None:
+        """A field that somebody may not see can be neither shown, asked for nor searched by."""
+        far = self.connect(FAR)
+        self.assertNotIn("555", "".join(self.ask(far, "query joe return all")))
+        self.assertEqual(self.ask(far, "query joe return phone"), ["507:phone: there is no such field."])
+        self.assertEqual(self.ask(far, "query joe phone=555"), ["507:phone: there is no such field."])
+        self.assertNotIn("phone", "".join(self.ask(far, "fields")))
+        self.assertNotIn("Secret", "".join(self.ask(self.connect(NEAR), "query ann return all")))
+
+    def test_networks(self) -> None:
+        """Named networks see what this machine sees."""
+        near = self.connect(FAR, local_networks=(ip_network("192.0.2.0/24"),))
+        self.assertIn("555", "".join(self.ask(near, "query joe")))
+
+    def test_nothing_and_too_much(self) -> None:
+        """Codes for no match and for too many, which shows none."""
+        session = self.connect(max_matches=1)
+        self.assertEqual(self.ask(session, "query nobody"), ["501:No matches to your query."])
+        self.assertEqual(self.ask(session, "query smith"), ["502:Too many entries match: say more."])
+        self.books = [Book([JOE, ANN])]
+        self.assertEqual(self.ask(session, "query smith"), ["502:Too many entries match: say more."])
+        self.assertEqual(len(self.ask(self.connect(max_matches=2), "query smith")), 10)
+
+    def test_dialogue_of_ph(self) -> None:
+        """The UIUC client: who it is, what the site is, a query, the end, in lines that end in LF."""
+        session = self.connect()
+        self.assertEqual(self.ask(session, "id 0"), ["200:Thanks."])
+        self.assertEqual(
+            self.ask(session, "siteinfo"),
+            [
+                "-200:1:maildomain:example.org",
+                "-200:2:mailfield:alias",
+                "-200:3:administrator:postmaster@example.org",
+                "200:Ok.",
+            ],
+        )
+        self.assertEqual(self.ask(session, "query joe")[-1], "200:Ok.")
+        self.assertEqual(self.ask(session, "quit"), ["200:Bye!"])
+        self.assertTrue(session.transport.disconnecting)
+
+    def test_fields(self) -> None:
+        """Each field has two lines: what it is like, and what it is for."""
+        lines = self.ask(self.connect(), "fields email")
+        self.assertEqual(lines[0], "-200:3:email:max 254 Indexed Lookup Public Default")
+        self.assertTrue(lines[1].startswith("-200:3:email:"))
+        self.assertEqual(lines[2:], ["200:Ok."])
+        self.assertEqual(self.ask(self.connect(), "fields color"), ["507:color: there is no such field."])
+
+    def test_status_and_the_rest(self) -> None:
+        """Status, help, options that clients set."""
+        session = self.connect(notice="Example Inc.")
+        self.assertEqual(
+            self.ask(session, "status"),
+            ["100:Hermes phone book: Example Inc.", "201:Database ready, read only."],
+        )
+        self.assertEqual(self.ask(session, "help")[-1], "200:Ok.")
+        self.assertEqual(self.ask(session, "set echo=on"), ["200:Done."])
+        self.assertEqual(self.ask(session, "set color=red"), ["513:color=red: there is no such option."])
+
+    def test_rate(self) -> None:
+        """So many queries a minute from one address, over all its sessions."""
+        session = self.connect(FAR, rate=2)
+        self.assertEqual([lines[:3] for lines in self.ask(session, *["query nobody"] * 3)], ["501", "501", "475"])
+        self.assertEqual(self.ask(self.again(FAR), "query nobody")[0][:3], "475")
+        self.assertEqual(self.ask(self.again("198.51.100.1"), "query nobody")[0][:3], "501")
+
+    def test_errors(self) -> None:
+        """So many lines that cannot be, and no more."""
+        session = self.connect()
+        self.assertEqual(len(self.ask(session, *["xyzzy"] * (MAX_ERRORS - 1))), MAX_ERRORS - 1)
+        self.assertFalse(session.transport.disconnecting)
+        self.ask(session, "xyzzy")
+        self.assertTrue(session.transport.disconnecting)
+
+    def test_turned_away(self) -> None:
+        """Whom the gate does not let in hears why."""
+        self.gate.admission = Verdict(Reply.of(421, "4.7.0", "Too many connections"), "limits.rate")
+        self.assertEqual(self.connect().transport.value(), b"510:Too many connections\r\n")
+
+    def test_fault(self) -> None:
+        """A fault of ours is logged, and the session goes on."""
+        session = self.connect()
+        self.books = [None]  # type: ignore[list-item]
+        self.assertEqual(
+            self.ask(session, "query joe", "id 0"), ["400:Something went wrong here: try again later.", "200:Thanks."]
+        )
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
