@@ -26,6 +26,7 @@ from hermes.directory.recoverable import DigestChecker
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.mailbox.delivery import LocalDelivery
 from hermes.mailbox.public import PublicDelivery
+from hermes.policy.authorship import Authorship
 from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
 from hermes.queue.expansion import Expander
@@ -69,7 +70,8 @@ class Circle:
         self.directory = rulebook.directory
         self.router = rulebook.router
         self.access = rulebook.access
-        self.checks = Pipeline([*standing_checks(settings, stores), *rulebook.checks.checks()])
+        authorship = Authorship(self.directory, own_only=settings.smtp.from_must_be_own)
+        self.checks = Pipeline([*standing_checks(settings, stores), authorship, *rulebook.checks.checks()])
         self.visit_of = rulebook.visit_of
         self._policy = rulebook.policy
         rule = PasswordRule(settings.poppass.min_length, settings.poppass.min_different)

@@ -109,6 +109,11 @@ class SMTPSettings:
         "",
         "File with further lines for the greeting, like Mercury's GREETING.MER: 512 characters of ASCII at most.",
     )
+    from_must_be_own: bool = setting(
+        "flag",
+        False,
+        "Whether the From field of what an account sends must hold its own addresses only; the envelope's sender always must.",
+    )
     max_recipients: int = setting(
         "number", 1000, "Recipients of one message; RFC 5321 4.5.3.1.8 asks for 100 at least."
     )
