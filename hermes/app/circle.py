@@ -87,7 +87,14 @@ class Circle:
         self.smarthosts = Smarthosts(
             {
                 name: SmarthostAgent(
-                    reactor, each, hostname, stores.reader, resolver, name=name, rate=stores.sending_rates.of(name)
+                    reactor,
+                    each,
+                    hostname,
+                    stores.reader,
+                    resolver,
+                    name=name,
+                    rate=stores.sending_rates.of(name),
+                    tokens=stores.tokens,
                 )
                 for name, each in smarthosts.items()
             },

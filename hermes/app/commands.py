@@ -52,6 +52,9 @@ class Running(Blocking, Protocol):
     async def reload(self) -> str:
         """Take the configuration anew; raise ValueError when it cannot be used."""
 
+    async def oauth_changed(self, name: str) -> None:
+        """Somebody has logged in for an OAuth client, or out."""
+
     def stop(self) -> None:
         """Stop in order."""
 
@@ -75,6 +78,7 @@ class Commands:
             "queue.release": self._release,
             "queue.remove": self._remove,
             "queue.return": self._return,
+            "oauth.changed": self._oauth_changed,
             "reload": self._reload,
             "stop": self._stop,
             **Blocks(server).commands,
@@ -136,6 +140,13 @@ class Commands:
         queue_id = _queue_id(arguments)
         _found(queue_id, await self._server.relay.return_now(queue_id))
         return f"{queue_id} has been returned to its sender"
+
+    async def _oauth_changed(self, arguments: _Arguments) -> str:
+        name = str(arguments.get("name", ""))
+        if name not in self._server.settings.oauth_clients:
+            raise LookupError(f"the server knows no [oauth_client:{name}] yet: reload its configuration")
+        await self._server.oauth_changed(name)
+        return "what has waited for the token is tried now"
 
     async def _reload(self, arguments: _Arguments) -> str:
         return await self._server.reload()

@@ -33,6 +33,7 @@ from hermes.app.redirects import files_of
 from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import StagedService
 from hermes.app.stores import Stores
+from hermes.app.token_keeping import TokenKeeping, clients_of
 from hermes.app.transcript_orders import TranscriptOrders
 from hermes.config.catalog import FIXED
 from hermes.config.errors import ConfigError
@@ -79,6 +80,7 @@ class Server:
         self.greylist = self._stores.greylist
         self._gate = Gate(settings.limits, reactor.seconds, self.offenders)
         self.logins = self._gate.logins
+        self._stores.tokens.clients = clients_of(settings)
         self.spool = self._stores.spool
         self._listening = {
             name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger", "phonebook")
@@ -122,6 +124,11 @@ class Server:
             **{f"queue_{name}": value for name, value in self.relay.describe().items()},
         }
 
+    async def oauth_changed(self, name: str) -> None:
+        """Take the tokens of an OAuth client as they are on disk now, and try what has waited for them."""
+        await self._stores.tokens.changed(name)
+        await self.relay.retry(None)
+
     def stop(self) -> None:
         """Stop in order, after the answer has gone out."""
         self._reactor.callLater(0.1, halt, self._reactor)
@@ -157,6 +164,7 @@ class Server:
         old_circle, self._circle = self._circle, circle
         self.settings, self._tls, self._gate.settings = settings, tls, settings.limits
         self.offenders.reconfigure(settings, circle.access)
+        self._stores.tokens.clients = clients_of(settings)
         self._allow_descriptors()
         self._transcribe()
         self.relay.reconfigure(
@@ -288,6 +296,7 @@ class Server:
         )
         for module in (
             self._stores,
+            TokenKeeping(self._stores.tokens),
             Delivery(self.relay, self._leave),
             *passages,
             *listening,

@@ -18,6 +18,8 @@ from hermes.config.places import (
     recoverable_key_file,
     secret_file,
     spool_directory,
+    token_directory,
+    token_key_file,
 )
 from hermes.config.schema import Settings
 from hermes.core.event import Event
@@ -27,6 +29,7 @@ from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.file import FileSource
 from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
+from hermes.net.https import post_form
 from hermes.net.worker import GroupWorker
 from hermes.policy.dnsbl_record import Records
 from hermes.policy.greylist import Greylist
@@ -36,7 +39,9 @@ from hermes.policy.offenders import Offenders
 from hermes.policy.rates import Rates
 from hermes.queue.expansion import AnsweredLately
 from hermes.services.mail_log import MailLog
+from hermes.services.oauth_tokens import OAuthTokens
 from hermes.services.sending_rate import SendingRates
+from hermes.services.token_store import TokenStore
 from hermes.services.transcript_files import TranscriptFiles, perform_transcripts
 from hermes.services.transcripts import Transcripts
 from hermes.spool.store import Spool
@@ -76,6 +81,13 @@ class Stores(Module):
         self.passwords = Passwords([worker(f"password-{n}", 1) for n in range(PASSWORD_THREADS)], reactor.seconds)
         self.recoverable = RecoverableSecrets()
         self.reader = ContentReader(self._read_worker)
+        self.tokens = OAuthTokens(
+            reactor,
+            TokenStore(token_directory(settings), token_key_file(settings)),
+            self._read_worker,
+            now,
+            lambda address, form, authority: post_form(reactor, address, form, authority=authority),
+        )
         self._now = now
         self._offender_store = OffenderStore(offenders_file(settings), worker("offenders"))
         self.offenders = Offenders(self._offender_store, now)

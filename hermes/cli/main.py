@@ -18,6 +18,7 @@ from hermes.cli.explain import explain
 from hermes.cli.filter import filter_
 from hermes.cli.greylist import greylist
 from hermes.cli.init import init
+from hermes.cli.oauth import oauth
 from hermes.cli.output import CannotStart, Refused
 from hermes.cli.queue import queue
 from hermes.cli.run import reload, run, sessions, status, stop
@@ -27,6 +28,7 @@ from hermes.cli.user import user
 from hermes.config.errors import ConfigError
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.alias_file import AliasFileError
+from hermes.services.token_store import TokenStoreError
 from hermes.spool.errors import SpoolError
 
 
@@ -43,7 +45,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except ConfigError as error:
             raise CannotStart(str(error)) from error
-        except (SpoolError, AccountsFileError, AliasFileError) as error:
+        except (SpoolError, AccountsFileError, AliasFileError, TokenStoreError) as error:
             raise Refused(str(error)) from error
         except sqlite3.Error as error:
             raise Refused(f"The queue cannot be read: {error}") from error
@@ -100,6 +102,7 @@ for command in (
     greylist,
     user,
     alias,
+    oauth,
     config,
 ):
     main.add_command(command)

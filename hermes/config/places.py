@@ -38,6 +38,16 @@ def recoverable_key_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "recoverable.key")
 
 
+def token_directory(settings: Settings) -> str:
+    """The tokens of OAuth clients, encrypted."""
+    return os.path.join(settings.hermes.data, "oauth")
+
+
+def token_key_file(settings: Settings) -> str:
+    """The key under which they are: a backup that shall not give them away leaves it out."""
+    return os.path.join(settings.hermes.data, "oauth.key")
+
+
 def control_socket(settings: Settings) -> str:
     """Where the command line reaches a running server."""
     return os.path.join(settings.hermes.data, "control.sock")

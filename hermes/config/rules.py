@@ -20,6 +20,7 @@ from hermes.config.dnsbl_rules import dnsbl_findings
 from hermes.config.finding import Finding
 from hermes.config.host_names import domain_fault
 from hermes.config.listener import Listener, parse_listener
+from hermes.config.oauth_client_rules import oauth_client_findings
 from hermes.config.oauth_rules import oauth_findings
 from hermes.config.phonebook_rules import phonebook_findings
 from hermes.config.schema import HermesSettings, Settings
@@ -57,6 +58,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _front_ends(settings)
     yield from smarthost_findings(settings)
     yield from phonebook_findings(settings)
+    yield from oauth_client_findings(settings)
     yield from dns_findings(settings)
     yield from dnsbl_findings(settings, domain_fault)
     yield from greylist_findings(settings)

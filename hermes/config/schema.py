@@ -33,6 +33,7 @@ from hermes.config.sections.filters import FilterSettings, FiltersSettings
 from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.greylist import GreylistSettings
 from hermes.config.sections.oauth import OAuthSettings
+from hermes.config.sections.oauth_client import OAuthClientSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.phonebook import PhoneBookSettings
@@ -330,6 +331,9 @@ class Settings:
     smarthost: SmarthostSettings = attrs.field(factory=SmarthostSettings)
     smarthosts: Mapping[str, NamedSmarthostSettings] = attrs.field(
         factory=dict, hash=False, metadata={"repeated": NamedSmarthostSettings, "kind": "smarthost"}
+    )
+    oauth_clients: Mapping[str, OAuthClientSettings] = attrs.field(
+        factory=dict, hash=False, metadata={"repeated": OAuthClientSettings, "kind": "oauth_client"}
     )
     direct: DirectSettings = attrs.field(factory=DirectSettings)
     dns: DNSSettings = attrs.field(factory=DNSSettings)

@@ -83,7 +83,7 @@ def _alone(section: str, smarthost: SmarthostSettings) -> Iterator[Finding]:
 
 def _login(section: str, smarthost: SmarthostSettings) -> Iterator[Finding]:
     username, password = (section, "username"), (section, "password")
-    if smarthost.username and not smarthost.password:
+    if smarthost.username and not smarthost.password and not smarthost.oauth:
         yield Finding((password, username), "a username needs a password: set both together; password may be file:PATH")
     if smarthost.password and not smarthost.username:
         yield Finding((username, password), "a password needs a username: set both together, or remove the password")

@@ -27,8 +27,9 @@ from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
 from hermes.net.resolver import Resolver
 from hermes.protocols.sasl_login import Login
-from hermes.protocols.smtp.client_events import Stage
+from hermes.protocols.smtp.client_events import Refused, Stage
 from hermes.services.connection_cache import ConnectionCache
+from hermes.services.oauth_tokens import NoToken, OAuthTokens
 from hermes.services.sending_rate import MINUTE, Excess, RateLimits, SendingRate
 from hermes.services.transfer import Consignment, Transfer
 
@@ -57,6 +58,7 @@ class SmarthostAgent:
         *,
         name: str = DEFAULT_NAME,
         rate: SendingRate | None = None,
+        tokens: OAuthTokens | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -71,14 +73,17 @@ class SmarthostAgent:
         )
         mode = TLSMode(settings.tls)
         mechanisms = tuple(name.upper() for name in settings.auth)
-        login = Login(settings.username, settings.password, mechanisms=mechanisms) if settings.username else None
+        self._login = Login(settings.username, settings.password, mechanisms=mechanisms) if settings.username else None
+        self._tokens = tokens if settings.oauth else None
         pins = frozenset(octets for pin in settings.pin if (octets := pin_of(pin)) is not None)
-        self._approach = Approach(hostname, mode, self._context(mode), settings.verify, login, pins=pins)
+        self._approach = Approach(hostname, mode, self._context(mode), settings.verify, pins=pins)
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)
         self._transfer = Transfer(reader, self._connections, self._open)
         self._login_refused: Setback | None = None
         self._login_refused_until = 0.0
+        #: With which token, if it was one: a new one is tried at once.
+        self._login_refused_with = ""
 
     def _context(self, mode: TLSMode) -> SSL.Context | None:
         settings = self._settings
@@ -153,20 +158,53 @@ class SmarthostAgent:
         await self._connections.stop()
 
     async def _open(self, target: Target) -> ClientSession | Setback:
+        login = await self._current_login()
+        if isinstance(login, NoToken):
+            # RFC 3463 3.8: 4.7.0, a security status. Without a token there is no need to connect.
+            outcome = Outcome.deferred(login.reason, "4.7.0", host=target.host, address=target.location)
+            return Refused(Stage.LOGIN, outcome)
         now = self._reactor.seconds()
-        if self._login_refused is not None and now < self._login_refused_until:
+        token = login.token if login is not None else ""
+        if self._login_refused is not None and now < self._login_refused_until and token == self._login_refused_with:
             return self._login_refused
         self._login_refused = None
-        session = await open_session(self._reactor, target, self._approach)
+        session = await self._try(target, login)
+        if not isinstance(session, ClientSession) and login is not None and _is_refused_login(session) and token:
+            fresh = await self._fresh_token(token, session)
+            if fresh is not None:
+                token = fresh
+                session = await self._try(target, attrs.evolve(login, token=token))
+                if not isinstance(session, ClientSession) and _is_refused_login(session):
+                    await self._fresh_token(token, session)
         if isinstance(session, ClientSession):
             return session
-        outcome = session.outcome
-        if session.stage is Stage.LOGIN and outcome.reply is not None and outcome.reply.is_permanent:
+        if _is_refused_login(session):
             self._login_refused, self._login_refused_until = session, now + LOGIN_PAUSE_SECONDS
-        if outcome.result is Result.FAILED:
+            self._login_refused_with = token
+        if session.outcome.result is Result.FAILED:
             # A refused connection or EHLO is about us, not about the message.
-            session = attrs.evolve(session, outcome=_delayed(outcome))
+            session = attrs.evolve(session, outcome=_delayed(session.outcome))
         return session
+
+    async def _try(self, target: Target, login: Login | None) -> ClientSession | Setback:
+        return await open_session(self._reactor, target, attrs.evolve(self._approach, login=login))
+
+    async def _current_login(self) -> Login | NoToken | None:
+        if self._tokens is None or self._login is None:
+            return self._login
+        token = await self._tokens.token(self._settings.oauth)
+        return token if isinstance(token, NoToken) else attrs.evolve(self._login, token=token)
+
+    async def _fresh_token(self, token: str, session: Setback) -> str | None:
+        """After a refusal: another token, if there is one to be had."""
+        if self._tokens is None:
+            return None
+        return await self._tokens.refused(self._settings.oauth, token, session.outcome.reason)
+
+
+def _is_refused_login(session: Setback) -> bool:
+    reply = session.outcome.reply
+    return session.stage is Stage.LOGIN and reply is not None and reply.is_permanent
 
 
 def _only_delayed(outcome: Outcome) -> Outcome:

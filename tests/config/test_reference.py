@@ -59,8 +59,10 @@ class ReferenceTests(SynchronousTestCase):
                 ("pattern", "*x*"),
                 ("certificate", "c.pem"),
                 ("key", "k.pem"),
+                ("preset", "microsoft"),
+                ("client_id", "a"),
             ):
-                copied = re.sub(f"^ *{key} =$", f" {key} = {value}", copied, flags=re.MULTILINE)
+                copied = re.sub(f"^ *{key} =(?: none)?$", f" {key} = {value}", copied, flags=re.MULTILINE)
             settings = load(
                 write_config(
                     self, f"[tls]\ncertificate = c.pem\nkey = k.pem\n[{kind}:one]\n{copied}\n[{kind}:two]\n{copied}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -42,6 +43,8 @@ class Script:
     certificate: tuple[str, str] | None = None
     implicit: bool = False
     break_tls: bool = False
+    #: Says what is answered to a login by this mechanism and with this message; 334 stands for JSON that is acknowledged first.
+    judge: Callable[[str, bytes], str] | None = None
 
 
 class SMTPPeer(Factory):
@@ -123,6 +126,7 @@ class _Connection(Protocol):
         self._binary = -1
         self._asking: list[bytes] = []
         self._login = ""
+        self._verdict = ""
         self._mail = ""
         self._recipients: list[str] = []
         self._secure = False
@@ -225,6 +229,12 @@ class _Connection(Protocol):
     def _auth(self, line: str) -> None:
         words = line.split(" ")
         self._login = words[1]
+        if self._peer.script.judge is not None:
+            if len(words) > 2:
+                self._judge(words[2])
+            else:
+                self.say("334 ")
+            return
         if len(words) > 2:
             self._finish_login()
             return
@@ -238,7 +248,26 @@ class _Connection(Protocol):
     def _ask(self) -> None:
         self.say("334 " + base64.b64encode(self._asking[0]).decode())
 
+    def _judge(self, response: str) -> None:
+        judge = self._peer.script.judge
+        assert judge is not None
+        if self._verdict:
+            verdict, self._verdict, self._login = self._verdict, "", ""
+            self.say(verdict)
+            return
+        verdict = judge(self._login, base64.b64decode(response, validate=True))
+        if verdict.startswith("235"):
+            self._login = ""
+            self.say(verdict)
+        else:
+            # RFC 7628 3.2.2: the reason comes as a challenge, and the refusal after its acknowledgment.
+            self._verdict = verdict
+            self.say("334 " + base64.b64encode(b'{"status":"401","schemes":"bearer"}').decode())
+
     def _answer(self, line: str) -> None:
+        if self._peer.script.judge is not None:
+            self._judge(line)
+            return
         self._asking.pop(0)
         if self._asking:
             self._ask()

@@ -31,6 +31,9 @@ class SmarthostSettings:
     password: str = setting(
         "secret", "", "Password. With tls = none it is allowed only when the server is this machine."
     )
+    oauth: str = setting(
+        "text", "", "Name of the [oauth_client:NAME] whose token is used instead of a password, with the username."
+    )
     auth: tuple[str, ...] = setting(
         "words",
         (),
