@@ -541,6 +541,17 @@ class IPolicy(Interface):
         """Ask one check after the other until one refuses; at REFUSED all, each about what the one before has said."""
 
 
+class ICallAhead(Interface):
+    """Asks other servers about their recipients."""
+
+    async def ask(address: str) -> Outcome:
+        """
+        Say whether the server of the address's domain would accept it.
+
+        RELAYED: it would; FAILED: it would not; DEFERRED: nobody could say. It takes some twenty seconds at most.
+        """
+
+
 class IRelayPolicy(Interface):
     """Who may send where."""
 
@@ -559,6 +570,12 @@ class IRelayPolicy(Interface):
         Local recipients must exist and have room for ``octets`` (0: not known); others need an authenticated account or a
         peer that :meth:`relay_right` knows. The verdict is FITS where :meth:`room` may have to be asked when the size is known.
         """
+
+    async def right(peer: str, account: Account | None, sender: str) -> str:
+        """What lets this client send to other domains: ``login``, what :meth:`relay_right` says, ``smtp.relay``, or empty."""
+
+    def backup_of(domain: str) -> str:
+        """The name of the section that makes this server a backup for a domain, or empty."""
 
     def relay_right(peer: str) -> str:
         """What lets this peer send to other domains without a login: ``smtp.relay_networks``, ``access.NAME``, or empty."""

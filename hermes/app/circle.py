@@ -30,6 +30,7 @@ from hermes.policy.authorship import Authorship
 from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
 from hermes.queue.expansion import Expander
+from hermes.services.call_ahead import CallAhead
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
 from hermes.services.program_delivery import PROGRAMS, PROGRAMS_OF_A_COMMAND, ProgramDelivery
@@ -56,6 +57,12 @@ class Circle:
         self.settings = settings
         resolver = stores.resolvers.resolver(settings)
         means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
+        own = own_addresses(settings)
+        self.direct = DirectAgent(reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own)
+        self.backup = DirectAgent(
+            reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own, named=_named(settings)
+        )
+        self.call_ahead = CallAhead(reactor, self.backup)
         rulebook = Rulebook(
             settings,
             stores.source,
@@ -65,6 +72,7 @@ class Circle:
             means,
             stores.redirects,
             lambda: stores.secret,
+            self.call_ahead,
         )
         self.mailboxes = rulebook.mailboxes
         self.directory = rulebook.directory
@@ -100,9 +108,6 @@ class Circle:
             },
             {name: each.fallback for name, each in smarthosts.items()},
         )
-        self.direct = DirectAgent(
-            reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own_addresses(settings)
-        )
         local = LocalDelivery(self.mailboxes, self.directory, stores.deposit_worker)
         self.agents: dict[str, IDeliveryAgent] = {
             "local": local,
@@ -130,6 +135,8 @@ class Circle:
             self.agents["smarthost"] = self.smarthosts
         if settings.direct.enabled:
             self.agents["direct"] = self.direct
+        if settings.backup:
+            self.agents["backup"] = self.backup
         self.limits = {
             **dict.fromkeys(
                 ("local", "mailbox", "public"),
@@ -141,6 +148,7 @@ class Circle:
                 max((each.connections for each in smarthosts.values()), default=1),
             ),
             "direct": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
+            "backup": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
         }
 
     async def _commands(self) -> set[str]:
@@ -148,12 +156,15 @@ class Circle:
 
     def connections(self) -> list[dict[str, Any]]:
         """The connections to other servers that are open now."""
-        return [*self.smarthosts.describe(), *self.direct.describe()]
+        agents = (self.smarthosts, self.direct, self.backup, self.call_ahead)
+        return [each for agent in agents for each in agent.describe()]
 
     async def stop(self) -> None:
         """Take leave of the servers whose connections were kept."""
         await self.smarthosts.stop()
         await self.direct.stop()
+        await self.call_ahead.stop()
+        await self.backup.stop()
 
     def _reception(self, account: Account | None) -> IMessageDelivery:
         return Reception(account, self._premises)
@@ -164,3 +175,13 @@ class Circle:
         settings = self.settings
         writing = Writing(settings.hermes.hostname, settings.queue.max_hops, self._now, self._relay())
         return Premises(self._stores.spool, self.directory, self._policy, self.checks, writing, settings.smtp.max_size)
+
+
+def _named(settings: Settings) -> dict[str, tuple[str, int]]:
+    """Host and port of the domains for which this is a backup, where they are named."""
+    return {
+        domain.lower(): (each.host, each.port)
+        for each in settings.backup.values()
+        for domain in each.domains
+        if each.host
+    }

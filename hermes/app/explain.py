@@ -243,12 +243,24 @@ class Explanation:
         elif agent == EXPAND:
             because = self._reasons.of("local")
             step = Step("recipient", said, True, str(_OK), "directory", "", because, account, destination)
+        elif agent == "backup":
+            step = self._backup(said, next_hop, destination)
         else:
-            right = rulebook.policy.relay_right(question.peer)
+            right = await rulebook.policy.right(question.peer, None, question.reverse_path or "")
             because = (*self._reasons.right(right), *self._reasons.way(agent, next_hop))
             reason = f"{question.peer} may relay"
             step = Step("recipient", said, True, str(_OK), right, reason, because, "", destination)
         return attrs.evolve(step, expansion=lines)
+
+    def _backup(self, said: str, domain: str, destination: str) -> Step:
+        policy = self._rulebook.policy
+        name = policy.backup_of(domain)
+        because = self._reasons.backup(name)
+        reason = f"this server is a backup for {domain}"
+        moment = "the server of that domain is asked first, and may refuse" if policy.asks(name) else ""
+        return Step(
+            "recipient", said, True, str(_OK), f"backup.{name}", reason, because, "", destination, moment=moment
+        )
 
 
 def _literal(peer: str) -> str:

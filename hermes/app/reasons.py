@@ -9,7 +9,7 @@ from hermes.config.places import accounts_file
 _SETTINGS: dict[str, tuple[str, ...]] = {
     "local": ("hermes.domains",),
     "directory.loop": ("directory.aliases", "directory.depth"),
-    "relay.denied": ("hermes.domains", "smtp.relay_networks"),
+    "relay.denied": ("hermes.domains", "smtp.relay", "smtp.relay_networks"),
     "relay.no_route": ("smarthost.host", "direct.enabled"),
     "relay.unknown_user": ("hermes.domains",),
     "relay.no_postmaster": ("hermes.postmaster",),
@@ -50,6 +50,12 @@ class Reasons:
             return ()
         section = f"access:{name}"
         keys = [key for key in ("addresses", "action") if (section, key) in self._loaded.lines]
+        return tuple(self._place(section, key) for key in keys)
+
+    def backup(self, name: str) -> tuple[str, ...]:
+        """The places of a domain for which this server is a backup."""
+        section = f"backup:{name}"
+        keys = [key for key in ("domains", "host", "verify") if (section, key) in self._loaded.lines]
         return tuple(self._place(section, key) for key in keys)
 
     def right(self, rule: str) -> tuple[str, ...]:

@@ -19,11 +19,11 @@ from hermes.core.visit import Visit
 from hermes.directory.directory import AccountSource, Directory
 from hermes.directory.passwords import Passwords
 from hermes.directory.redirects import RedirectSource
-from hermes.interfaces import IGroupWorker
+from hermes.interfaces import ICallAhead, IGroupWorker
 from hermes.mailbox.store import Mailboxes
 from hermes.policy.access import Access
 from hermes.policy.pipeline import Pipeline
-from hermes.policy.relay import RelayPolicy
+from hermes.policy.relay import RelayPolicy, backup_domains
 from hermes.queue.router import Router
 from hermes.queue.smarthost_choice import SmarthostRule
 
@@ -47,6 +47,7 @@ class Rulebook:
         means: Means | None = None,
         redirects: RedirectSource | None = None,
         secret: Callable[[], bytes] = bytes,
+        call_ahead: ICallAhead | None = None,
     ) -> None:
         self._dns = settings.dns
         hermes = settings.hermes
@@ -78,8 +79,9 @@ class Rulebook:
             smarthosts=smarthost_rules(settings),
             direct_enabled=settings.direct.enabled,
             postmaster=hermes.postmaster,
+            backups=backup_domains(settings),
         )
-        self.policy = RelayPolicy(self.directory, self.router, self.mailboxes, self.access, settings)
+        self.policy = RelayPolicy(self.directory, self.router, self.mailboxes, self.access, settings, call_ahead)
         self.checks = Pipeline(checks(settings, reader, now, means))
 
     def visit_of(self, peer: str) -> Visit:

@@ -258,10 +258,30 @@ def _services(settings: Settings) -> Iterator[Finding]:
         yield _warn("listening", "nowhere: no mail comes in, and none can be read")
     if not settings.hermes.domains:
         yield _warn("domains", "there are none: no address is a mailbox here")
+    yield from _relaying(settings)
     by_access = (each for entry in settings.access.values() if entry.relay for each in entry.addresses)
     for network in (*settings.smtp.relay_networks, *by_access):
         if network.is_global:
             yield _warn("relaying", f"everybody in {network} on the Internet may send to anybody without a login")
+
+
+def _relaying(settings: Settings) -> Iterator[Finding]:
+    smtp = settings.smtp
+    rights = [*smtp.relay_networks, *(entry for entry in settings.access.values() if entry.relay)]
+    if smtp.relay == "normal":
+        text = (
+            "everybody in a private network who gives a sender address of yours may send to anybody without a login: "
+        )
+        yield _warn("relaying", text + "write relay = authenticated, unless all of these networks are yours")
+    if smtp.relay == "only-authenticated" and rights:
+        yield _warn(
+            "relaying", "relay_networks and relay = yes of [access:NAME] have no effect with only-authenticated"
+        )
+    if smtp.relay == "strict" and (smtp.submission or smtp.submissions):
+        yield _warn("relaying", "with relay = strict people who log in at submission cannot send to other domains")
+    for name, each in settings.backup.items():
+        verified = "asking their server about each recipient" if each.verify else "whoever the recipient is"
+        yield _ok(f"backup:{name}", f"mail for {', '.join(each.domains)} is taken, {verified}")
 
 
 def _sending(settings: Settings) -> Iterator[Finding]:

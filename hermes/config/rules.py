@@ -24,6 +24,7 @@ from hermes.config.oauth_client_rules import oauth_client_findings
 from hermes.config.oauth_rules import oauth_findings
 from hermes.config.phonebook_rules import phonebook_findings
 from hermes.config.schema import HermesSettings, Settings
+from hermes.config.sections.backup import backup_findings
 from hermes.config.sections.certificate import certificate_findings
 from hermes.config.sections.filters import filters_findings
 from hermes.config.sections.greylist import greylist_findings
@@ -48,6 +49,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _names(settings)
     yield from _postmaster(settings)
     yield from _certificate(settings)
+    yield from backup_findings(settings.backup, settings.hermes.domains, settings.hermes.hostname)
     yield from certificate_findings(settings.certificate, has_default=bool(settings.tls.certificate))
     yield from _listeners(settings)
     yield from _relaying(settings)

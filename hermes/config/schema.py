@@ -24,6 +24,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from hermes.config.sections.backup import BackupSettings
 from hermes.config.sections.certificate import CertificateSettings
 from hermes.config.sections.compliance import ComplianceSettings
 from hermes.config.sections.directory import DirectorySettings, DomainSettings
@@ -83,6 +84,14 @@ class SMTPSettings:
         "listeners", (), "Where other programs deliver by LMTP; only loopback or unix: make sense."
     )
     max_size: int = setting("size", 50 * 1024**2, "Largest message accepted.")
+    relay: str = setting(
+        "choice",
+        "authenticated",
+        "Who may send to other domains. authenticated: who has logged in, who is in relay_networks, and peers of [access:NAME] "
+        "with relay = yes. strict: only the latter two. only-authenticated: only who has logged in. normal: as authenticated, "
+        "and who is in a private network and gives a sender address that is a mailbox here.",
+        choices=("authenticated", "strict", "only-authenticated", "normal"),
+    )
     relay_networks: tuple[Network, ...] = setting(
         "networks", (), "Clients that may send to other domains without a login. Keep it empty, or as small as can be."
     )
@@ -340,6 +349,7 @@ class Settings:
     dnsbl: Mapping[str, DNSBLSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DNSBLSettings})
     sender_checks: SenderChecksSettings = attrs.field(factory=SenderChecksSettings)
     greylist: GreylistSettings = attrs.field(factory=GreylistSettings)
+    backup: Mapping[str, BackupSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": BackupSettings})
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)

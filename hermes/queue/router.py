@@ -7,7 +7,7 @@ reason, in words fit for the sender.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from zope.interface import implementer
 
@@ -51,7 +51,7 @@ class Router:
     Routes by the directory and the configured ways out; a smart host comes before direct delivery.
 
     The first of ``smarthosts`` that takes a message has it; ``smarthost`` is the name of the one for all others, or empty;
-    ``postmaster`` the address of the person in charge, or empty.
+    ``postmaster`` the address of the person in charge, or empty; ``backups`` the domains for which this is a backup.
     """
 
     def __init__(
@@ -62,12 +62,14 @@ class Router:
         smarthosts: Sequence[SmarthostRule] = (),
         direct_enabled: bool = False,
         postmaster: str = "",
+        backups: Collection[str] = (),
     ) -> None:
         self._directory = directory
         self._smarthost = smarthost
         self._smarthosts = smarthosts
         self._direct_enabled = direct_enabled
         self._postmaster = postmaster
+        self._backups = frozenset(backups)
 
     async def route(self, address: str, sender: str = "", account: str = "") -> str:
         """The destination for an address, of a message from this reverse-path and account."""
@@ -79,6 +81,9 @@ class Router:
         if isinstance(resolution, Unknown) and is_postmaster:
             # Mail for the postmaster is never refused at a domain of ours (RFC 5321 4.5.1).
             return await self._to_postmaster()
+        if isinstance(resolution, Remote) and resolution.domain.lower() in self._backups:
+            # Whatever the ways out for other mail are: a smart host would only bring it back.
+            return f"backup:{resolution.domain.lower()}"
         if isinstance(resolution, Remote) and (name := choose(self._smarthosts, address, sender, account)):
             return f"smarthost:{name}"
         return self._destination(address, resolution)

@@ -8,7 +8,7 @@ RFC 5321 5.1 says which servers and in what order, :mod:`hermes.services.mail_ex
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -26,7 +26,7 @@ from hermes.net.resolver import Resolver
 from hermes.protocols.smtp.client_events import Ended, Refused, Stage
 from hermes.services.connection_cache import ConnectionCache
 from hermes.services.host_memory import HostMemory
-from hermes.services.mail_exchangers import MailExchangers, Stop
+from hermes.services.mail_exchangers import MailExchangers
 from hermes.services.transfer import Consignment, Transfer
 
 #: Addresses tried in one attempt. RFC 5321 5.1 asks for two at least; with five and every time limit used to its end an
@@ -39,10 +39,11 @@ _MODES = {"none": TLSMode.NONE, "opportunistic": TLSMode.OPPORTUNISTIC, "require
 @implementer(IDeliveryAgent)
 class DirectAgent:
     """
-    Delivers to ``direct:DOMAIN``.
+    Delivers to ``direct:DOMAIN``, and as a backup to ``backup:DOMAIN``.
 
     ``own_names`` and ``own_addresses`` are those of this server, besides ``hostname``: mail that would come back to them is in
-    a loop. ``dice`` decides among hosts of equal preference.
+    a loop. ``named`` has host and port for domains whose MX records are not asked for. ``dice`` decides among hosts of equal
+    preference.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class DirectAgent:
         own_names: Collection[str] = (),
         own_addresses: Collection[str] = (),
         dice: random.Random | None = None,
+        named: Mapping[str, tuple[str, int]] | None = None,
     ) -> None:
         self._reactor = reactor
         self._port = settings.port
@@ -67,10 +69,12 @@ class DirectAgent:
             own_names=[hostname, *own_names],
             own_addresses=own_addresses,
             loopback=settings.loopback,
+            named={domain: host for domain, (host, _) in (named or {}).items()},
         )
+        self._ports = {domain: port for domain, (_, port) in (named or {}).items()}
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)
-        self._transfer = Transfer(reader, self._connections, self._open)
+        self._transfer = Transfer(reader, self._connections, self.open)
         #: Addresses that could not be talked to, and hosts whose TLS does not work.
         self._unwell = HostMemory(reactor.seconds)
         self._without_tls = HostMemory(reactor.seconds)
@@ -79,13 +83,13 @@ class DirectAgent:
         self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
     ) -> list[Outcome]:
         """Try the servers of the domain ``next_hop``; see :class:`hermes.interfaces.IDeliveryAgent`."""
-        stops = await self._exchangers.locate(next_hop)
-        if isinstance(stops, Outcome):
-            return [stops] * len(recipients)
+        targets = await self.targets(next_hop)
+        if isinstance(targets, Outcome):
+            return [targets] * len(recipients)
         consignment = Consignment(message, recipients)
         await self._slots.acquire()
         try:
-            await self._transfer.run(self._targets(stops), consignment)
+            await self._transfer.run(targets, consignment)
         finally:
             self._slots.release()
         return consignment.result()
@@ -98,12 +102,21 @@ class DirectAgent:
         """End the kept connections with QUIT."""
         await self._connections.stop()
 
-    def _targets(self, stops: Sequence[Stop]) -> list[Target]:
-        """Those that did not answer lately come last: that is a clear reason to favor the others (RFC 5321 5.1)."""
-        ordered = sorted(stops, key=lambda stop: stop.address in self._unwell)
-        return [Target(stop.host, stop.address, self._port) for stop in ordered[:MAX_ADDRESSES]]
+    async def targets(self, domain: str) -> list[Target] | Outcome:
+        """
+        Where to try for a domain, best first, or why there is nothing to try.
 
-    async def _open(self, target: Target) -> ClientSession | Setback:
+        Those that did not answer lately come last: that is a clear reason to favor the others (RFC 5321 5.1).
+        """
+        stops = await self._exchangers.locate(domain)
+        if isinstance(stops, Outcome):
+            return stops
+        port = self._ports.get(domain.lower(), self._port)
+        ordered = sorted(stops, key=lambda stop: stop.address in self._unwell)
+        return [Target(stop.host, stop.address, port) for stop in ordered[:MAX_ADDRESSES]]
+
+    async def open(self, target: Target) -> ClientSession | Setback:
+        """Open a session with one of them; the setback when that is not possible."""
         approach = self._approach
         opportunistic = approach.tls is TLSMode.OPPORTUNISTIC
         if opportunistic and target.address in self._without_tls:

@@ -7,7 +7,7 @@ RFC 5321 5.1 (MX, the implicit MX, loops), 5.2 (IPv6), 4.1.3 (address literals);
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import groupby
 
@@ -36,7 +36,8 @@ class MailExchangers:
     Finds the way to domains.
 
     ``own_names`` and ``own_addresses`` are those under which this server is known; ``loopback`` says that this machine may be
-    a destination. ``dice`` puts hosts of equal preference in random order.
+    a destination. ``named`` has the host, or its address, for domains whose MX records are not asked for. ``dice`` puts
+    hosts of equal preference in random order.
     """
 
     def __init__(
@@ -47,17 +48,22 @@ class MailExchangers:
         own_names: Collection[str] = (),
         own_addresses: Collection[str] = (),
         loopback: bool = False,
+        named: Mapping[str, str] | None = None,
     ) -> None:
         self._resolver = resolver
         self._dice = dice
         self._own_names = frozenset(name.lower().rstrip(".") for name in own_names)
         self._own_addresses = frozenset(normal(address) for address in own_addresses)
         self._loopback = loopback
+        self._named = named or {}
 
     async def locate(self, domain: str) -> list[Stop] | Outcome:
         """The places to try, best first; or what it means that there are none."""
         if domain.startswith("["):
             return self._literal(domain)
+        named = self._named.get(domain.lower())
+        if named is not None:
+            return await self._host(domain, named)
         answer = await self._resolver.mail_exchangers(domain)
         if answer.status is Status.UNAVAILABLE:
             return Outcome.deferred(f"DNS for {domain} is not available: {answer.reason}", "4.4.3")
@@ -74,6 +80,13 @@ class MailExchangers:
         if not exchangers:
             return self._loop(domain)
         return await self._addresses(domain, exchangers, implicit=answer.status is Status.NO_DATA)
+
+    async def _host(self, domain: str, host: str) -> list[Stop] | Outcome:
+        try:
+            address = str(ip_address(host))
+        except ValueError:
+            return await self._addresses(domain, [MailExchanger(0, host.lower())], implicit=False)
+        return [Stop(host, address)]
 
     def is_us(self, name: str) -> bool:
         """Whether a server that calls itself so is this one. A name without a dot is not unique enough to tell."""

@@ -52,6 +52,17 @@ class CheckTests(CommandTestCase):
         (Path(config).parent / "data" / "cert.pem").unlink()
         self.assert_finding(config, "certificate:two", "fail", "cannot be read")
 
+    def test_relay_modes(self) -> None:
+        """Modes that let in more than is meant, or less, are warned of; a backup is told."""
+        for more, part in (
+            ("relay = normal\n", "private network"),
+            ("relay = only-authenticated\nrelay_networks = 192.168.0.0/16\n", "no effect"),
+            ("relay = strict\nauth_without_tls = loopback\nsubmission = 127.0.0.1:2587\n", "submission"),
+        ):
+            self.assert_finding(self.complete_site(f"[smtp]\n{more}"), "relaying", "warn", part)
+        backup = self.complete_site("[backup:friend]\ndomains = example.net\n")
+        self.assert_finding(backup, "backup:friend", "ok", "example.net is taken, asking their server")
+
     def test_greeting(self) -> None:
         """A greeting file that cannot be used is found, before a server refuses to start with it."""
         config = self.complete_site("[smtp]\ngreeting_file = greeting.txt\n")

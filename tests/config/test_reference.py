@@ -58,6 +58,7 @@ class ReferenceTests(SynchronousTestCase):
                 ("senders", "a.test"),
                 ("pattern", "*x*"),
                 ("certificate", "c.pem"),
+                *((("domains", "r.test"),) if kind == "backup" else ()),
                 ("key", "k.pem"),
                 ("preset", "microsoft"),
                 ("client_id", "a"),

@@ -111,6 +111,20 @@ class RulesTests(SynchronousTestCase):
         self.refused("[transcripts]\nmax_files = 0\n", ":2: [transcripts] max_files:")
         self.accepted("[transcripts]\nservices = smtp, pop3\nnetworks = 192.0.2.0/24\naccounts = anna\n")
 
+    def test_backups(self) -> None:
+        """Backups are for domains of others, each once, and lead elsewhere."""
+        own = "[hermes]\nhostname = mail.example.org\ndomains = example.org\npostmaster = a@example.org\n"
+        self.accepted(f"{own}[backup:x]\ndomains = example.net, sub.example.org\nhost = mx.example.net\nport = 2525\n")
+        self.accepted(f"{own}[backup:x]\ndomains = example.net\nhost = 192.0.2.1\nwhen_down = defer\n")
+        self.refused(f"{own}[backup:x]\nhost = mx.example.net\n", ":5: [backup:x] domains:", "names no domain")
+        self.refused(f"{own}[backup:x]\ndomains = Example.org\n", ":6: [backup:x] domains:", "our own")
+        self.refused(f"{own}[backup:x]\ndomains = a b\n", ":6: [backup:x] domains:", "not a domain")
+        self.refused(f"{own}[backup:x]\ndomains = a.test\nhost = a b\n", ":7: [backup:x] host:", "not a domain")
+        self.refused(f"{own}[backup:x]\ndomains = a.test\nhost = mail.example.org\n", ":7: [backup:x] host:", "itself")
+        self.refused(f"{own}[backup:x]\ndomains = a.test\nport = 0\n", ":7: [backup:x] port:", "port")
+        twice = "[backup:x]\ndomains = a.test\n[backup:y]\ndomains = A.test\nverify = no\n"
+        self.refused(own + twice, ":8: [backup:y] domains:", "[backup:x]")
+
     def test_certificates(self) -> None:
         """Certificates by name are whole, have names that are some, and stand beside one for everybody."""
         default, pair = "[tls]\ncertificate = a\nkey = b\n", "certificate = a\nkey = b\n"

@@ -34,11 +34,17 @@ class RelayTests(SynchronousTestCase):
         account: Account | None = None,
         authentication_required: bool = False,
         octets: int = 0,
+        sender: str = "",
     ) -> tuple[str, str]:
         """Reply (as far as the enhanced code) and rule of a refusal, or the destination."""
         verdict, destination = self.successResultOf(
             policy.recipient(
-                address, peer=peer, account=account, authentication_required=authentication_required, octets=octets
+                address,
+                peer=peer,
+                account=account,
+                authentication_required=authentication_required,
+                octets=octets,
+                sender=sender,
             )
         )
         if verdict.reply is None:

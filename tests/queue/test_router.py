@@ -42,6 +42,14 @@ class RouterTests(SynchronousTestCase):
         self.assertEqual(self.route("x@example.net", direct=True), "direct:example.net")
         self.assertEqual(self.route("x@example.net"), NO_WAY_OUT)
 
+    def test_backup(self) -> None:
+        """Mail for a domain for which we are a backup goes to its own servers, whatever the other ways out are."""
+        for ways in ({}, {"smarthost": "default", "direct_enabled": True}):
+            router = Router(self.directory, backups=("example.net",), **ways)  # type: ignore[arg-type]
+            for address, expected in (("x@Example.NET", "backup:example.net"), ("bob@example.org", "local:bob")):
+                self.assertEqual(self.successResultOf(router.route(address)), expected)
+            self.assertNotIn("backup", str(self.successResultOf(router.route("x@sub.example.net"))))
+
     def test_gone(self) -> None:
         """An address of ours that does not exist has no way, nor has a disabled one."""
         self.directory.disabled.add("carol")

@@ -58,7 +58,7 @@ class DirectCase(TestCase):
         self.peers.append(peer)
         return peer
 
-    def agent(self, **settings: Any) -> DirectAgent:
+    def agent(self, named: dict[str, tuple[str, int]] | None = None, **settings: Any) -> DirectAgent:
         """An agent in that network."""
         agent = DirectAgent(
             self.network,
@@ -67,6 +67,7 @@ class DirectCase(TestCase):
             Reader(),
             Resolver(reactor, [self.server.address]),
             dice=random.Random(1),
+            named=named,
         )
         self.agents.append(agent)
         return agent

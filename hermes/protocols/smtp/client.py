@@ -175,7 +175,7 @@ class ClientEngine:
         if self.capabilities.pipelining:
             self._send_mail()
             self._send_recipients(len(transaction.rcpt_commands))
-            if not transaction.binary:
+            if not transaction.binary and not transaction.question:
                 self._command(Stage.DATA, b"DATA\r\n")
         elif not self._expected:
             self._send_mail()
@@ -382,6 +382,9 @@ class ClientEngine:
         if not transaction.all_answered:
             self._send_recipients(1)
         elif transaction.decided:
+            self._finish()
+        elif transaction.question:
+            transaction.final_reply(reply)
             self._finish()
         elif transaction.binary:
             # RFC 3030 2: one chunk that is the last; it is as long as the message.

@@ -101,12 +101,13 @@ class TransactionDone:
 
     ``elsewhere`` says that the deferred ones were deferred by the state of this server, so that another server of the same
     domain may be tried at once (RFC 5321 5.1); ``again`` lists the recipients (by position) that the server only did not want
-    in the same transaction (RFC 5321 4.5.3.1.10).
+    in the same transaction (RFC 5321 4.5.3.1.10). With ``mail_refused`` it was the sender who was refused.
     """
 
     outcomes: list[Outcome]
     elsewhere: bool = False
     again: tuple[int, ...] = ()
+    mail_refused: bool = False
 
 
 @attrs.define

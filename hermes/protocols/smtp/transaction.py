@@ -25,13 +25,15 @@ class Parcel:
     What one transaction is to carry.
 
     ``recipients`` are those of this transaction (``envelope.recipients`` is not looked at); ``octets`` is the size as RFC 1870
-    counts it. With ``binary`` the octets go as they are, and exactly ``octets`` of them will be given.
+    counts it. With ``binary`` the octets go as they are, and exactly ``octets`` of them will be given. A ``question`` ends
+    before the message: it only asks whether the recipients would be accepted.
     """
 
     envelope: Envelope
     recipients: tuple[Recipient, ...]
     octets: int
     binary: bool = False
+    question: bool = False
 
 
 class Transaction:
@@ -51,8 +53,10 @@ class Transaction:
         self._asked: list[int] = []
         self._not_so_many: list[int] = []
         self._mail_deferred = False
+        self._mail_refused = False
         self.binary = parcel.binary
         self.octets = parcel.octets
+        self.question = parcel.question
         self.mail_command = b""
         self.rcpt_commands: list[bytes] = []
         self._prepare()
@@ -122,6 +126,7 @@ class Transaction:
         """Take the answer to MAIL: a refusal is one for every recipient."""
         if not reply.is_positive:
             self._mail_deferred = reply.is_temporary
+            self._mail_refused = True
             self._fail_rest(self._peer.refused(Stage.MAIL, reply))
 
     def recipient_reply(self, reply: Reply) -> None:
@@ -179,4 +184,5 @@ class Transaction:
             elsewhere or self._mail_deferred,
             # Only after a success: so every further transaction carries at least one recipient less.
             tuple(self._not_so_many) if relayed else (),
+            self._mail_refused,
         )
