@@ -204,7 +204,8 @@ class IRouter(Interface):
 
     async def route(address: str, sender: str = "", account: str = "") -> str:
         """
-        The destination as ``agent:next-hop``: ``local:ACCOUNT``, ``smarthost:NAME``, ``direct:DOMAIN``, ``none:REASON``.
+        The destination as ``agent:next-hop``: ``local:ACCOUNT``, ``smarthost:NAME``, ``direct:DOMAIN``, ``none:REASON``;
+        ``expand:ADDRESS`` for what stands for others, and is replaced by them before it is delivered.
 
         ``sender`` is the reverse-path and ``account`` who sent it, or empty: smart hosts may be chosen by them.
         """
@@ -243,7 +244,7 @@ class IDirectory(Interface):
     """Who is who."""
 
     async def resolve(address: str) -> Resolution:
-        """Say what an address is: a mailbox here, somebody else's, or unknown."""
+        """Say what an address is: a mailbox here, somebody else's, unknown, or one that stands for others (IExpander)."""
 
     async def account(name: str) -> Account | None:
         """The account of that login name, in any case; None when there is none."""
