@@ -11,6 +11,7 @@ import attrs
 from hermes.app.redirects import files_of, rules_of
 from hermes.config.places import accounts_file
 from hermes.config.schema import Settings
+from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.expansion import Expansion, Kind
 from hermes.directory.accounts import AccountTable, domain_key
 from hermes.directory.lookup import Hop, World
@@ -70,26 +71,29 @@ def _world(settings: Settings) -> World:
 
 def _dead_ends(settings: Settings, world: World) -> Iterator[str]:
     """Addresses of which nothing, or not everything, can be delivered."""
-    for address, place in _addresses(settings, world):
+    way_out = settings.direct.enabled or bool(smarthosts_of(settings))
+    for address, place in _addresses(world):
         expansion = Walk(world, forwards=True).expansion(address)
         if expansion.problem:
             yield f"{place}: {expansion.problem}"
         else:
-            yield from (f"{place}: {address} {text}" for text in _missing(expansion))
+            yield from (f"{place}: {address} {text}" for text in _missing(expansion, way_out=way_out))
 
 
-def _missing(expansion: Expansion) -> Iterator[str]:
+def _missing(expansion: Expansion, *, way_out: bool) -> Iterator[str]:
     for target in expansion.targets:
         match target.kind:
             case Kind.NOBODY:
                 yield f"stands for {target.address}, which does not exist"
             case Kind.DISABLED:
                 yield f"stands for {target.address}, whose account is disabled"
+            case Kind.OUTSIDE if not way_out:
+                yield f"leads to {target.address}, and no way out is configured: mail for it waits"
             case Kind.FILE | Kind.TEMPLATE if not os.path.isfile(target.value):
                 yield f"answers with {target.value}, which is not there"
 
 
-def _addresses(settings: Settings, world: World) -> Iterator[tuple[str, str]]:
+def _addresses(world: World) -> Iterator[tuple[str, str]]:
     """Everything that leads elsewhere, with its place."""
     first = next(iter(world.rules.domains), "")
     redirects = world.redirects

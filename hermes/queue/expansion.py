@@ -47,6 +47,11 @@ ANSWER_PAUSE_SECONDS = 3600.0
 #: Answers that are remembered.
 MAX_REMEMBERED = 10_000
 
+#: What the trace keeps of an expansion: a list of thousands must not be written out for each of its messages. The addresses
+#: themselves are keys of the trace, all of them.
+MAX_TOLD_LINES = 50
+MAX_TOLD_CHARACTERS = 300
+
 _SECONDS_A_DAY = 86400
 
 _NEVER = frozenset({"NEVER"})
@@ -190,7 +195,7 @@ class Expander:
                 )
                 recipients.append(QueuedRecipient(*new))
         plan.replaced.append(Replaced(parent.ordinal, tuple(recipients)))
-        plan.events.append(self._event(EventKind.EXPANDED, message, parent, {"reason": "\n".join(expansion.lines())}))
+        plan.events.append(self._event(EventKind.EXPANDED, message, parent, {"reason": _told(expansion)}))
         if several and parent.notify is not None and "SUCCESS" in parent.notify and message.envelope.reverse_path:
             outcome = Outcome(Result.DELIVERED, f"sent on to {len(expansion.targets)} recipients", "2.0.0")
             plan.expanded.append(Fate(parent.address, parent.original, Action.EXPANDED, outcome))
@@ -234,7 +239,7 @@ class Expander:
             lines.append("X-Autoforward: 1")
         newline = "\r\n" if envelope.body is BodyType.BINARY else "\n"
         octets = "".join(line + newline for line in lines).encode("utf-8", "replace")
-        to = ", ".join(target.address for target in outside)
+        to = one_line(", ".join(target.address for target in outside), MAX_TOLD_CHARACTERS)
         facts = {"to": to, "sender": reverse_path} if reverse_path != envelope.reverse_path else {"to": to}
         return NewMessage(
             attrs.evolve(envelope, reverse_path=reverse_path, recipients=recipients),
@@ -298,6 +303,15 @@ class Expander:
         return Event(
             self._now(), kind, message.queue_id, parent.address, message.envelope.reverse_path, "", dict(facts)
         )
+
+
+def _told(expansion: Expansion) -> str:
+    """The expansion for the trace."""
+    lines = expansion.lines()
+    told = [one_line(line, MAX_TOLD_CHARACTERS) for line in lines[:MAX_TOLD_LINES]]
+    if len(lines) > MAX_TOLD_LINES:
+        told.append(f"and {len(lines) - MAX_TOLD_LINES} more lines: `hermes explain --to` shows all")
+    return "\n".join(told)
 
 
 def _passed_on(notify: frozenset[str] | None) -> frozenset[str] | None:

@@ -106,6 +106,13 @@ class CheckTests(AliasTestCase):
         self.aliases.write_text("nonsense\n")
         self.assertEqual(self.findings(config, "aliases", 1)[0][0], "fail")
 
+    def test_no_way_out(self) -> None:
+        """An alias that leads elsewhere needs a way there."""
+        config = self.make("far == x@example.net\n")
+        self.assertIn("no way out", self.findings(config, "aliases")[-1][1])
+        config = self.make("far == x@example.net\n", "[direct]\nenabled = yes\n")
+        self.assertEqual([level for level, _ in self.findings(config, "aliases")], ["ok"])
+
     def test_domains(self) -> None:
         """A domain whose catch-all does not exist."""
         config = self.make("", "[domain:x]\ndomains = example.org\ncatch_all = gone\n")

@@ -25,6 +25,8 @@ from hermes.net.content import ContentReader
 from hermes.queue.expansion import (
     ANSWER_PAUSE_SECONDS,
     MAX_REMEMBERED,
+    MAX_TOLD_CHARACTERS,
+    MAX_TOLD_LINES,
     ORDINAL_BITS,
     AnsweredLately,
     Expander,
@@ -183,6 +185,22 @@ class ReplacingTests(ExpansionTestCase):
         self.assertEqual(self.delivered()[2:], [("ann", "ann@example.org")])
         self.assertEqual(len(self.sent_on()), 2)
         self.assertEqual(self.spool.messages, {})
+
+    def test_large(self) -> None:
+        """A list of many is delivered to each, and is not written out in the trace for each of its messages."""
+        members = [f"m{number}@example.org" for number in range(MAX_TOLD_LINES)] + [
+            f"far{n}@example.net" for n in range(99)
+        ]
+        for count, more in ((MAX_TOLD_LINES - 2, False), (MAX_TOLD_LINES - 1, True), (len(members), True)):
+            self.site.redirects.table = MemoryRedirects(f"many: {', '.join(members[:count])}, ann").table
+            queue_id = self.send("many@example.org", sender="")
+            (expanded,) = self.events(queue_id, Kind.EXPANDED)
+            lines = str(expanded.facts["reason"]).split("\n")
+            self.assertEqual(lines[-1].startswith("and "), more, count)
+            self.assertLessEqual(max(map(len, lines)), MAX_TOLD_CHARACTERS)
+        (forwarded,) = self.events(queue_id, Kind.FORWARDED)
+        self.assertLessEqual(len(str(forwarded.facts["to"])), MAX_TOLD_CHARACTERS)
+        self.assertEqual([len(to) for _, to in self.sent_on()], [99])
 
     def test_special(self) -> None:
         """Folders and programs have agents of their own, and keep the address that was written to."""
