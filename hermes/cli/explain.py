@@ -168,7 +168,8 @@ def _say(step: Step) -> None:
         say(f"    see  {place}")
     if step.moment:
         say(f"    now  {step.moment}")
-        say("    see  hermes block list")
+        if step.stage == "connect":
+            say("    see  hermes block list")
 
 
 def _said(step: Step) -> str:

@@ -140,16 +140,23 @@ class CallAhead:
             return Outcome.deferred(targets.reason, "4.4.0")
         outcome = Outcome.deferred(f"there is no server for {domain}", "4.4.0")
         for target in targets:
-            session = self._connections.take(target) or await self._agent.open(target)
-            if not isinstance(session, ClientSession):
-                outcome = Outcome.deferred(session.outcome.reason, "4.4.1")
-                continue
-            self._connections.opened(target, session)
-            answer = await self._answer(session, target, address)
-            if answer.result is not Result.DEFERRED or answer.reply is not None:
-                return answer
-            outcome = answer
+            outcome = await self._ask_at(target, address)
+            if outcome.result is not Result.DEFERRED or outcome.reply is not None:
+                break
         return outcome
+
+    async def _ask_at(self, target: Target, address: str) -> Outcome:
+        kept = self._connections.take(target)
+        if kept is not None:
+            outcome = await self._answer(kept, target, address)
+            if outcome.result is not Result.DEFERRED or outcome.reply is not None:
+                return outcome
+            # It was closed while it was kept, which says nothing about the server.
+        session = await self._agent.open(target)
+        if not isinstance(session, ClientSession):
+            return Outcome.deferred(session.outcome.reason, "4.4.1")
+        self._connections.opened(target, session)
+        return await self._answer(session, target, address)
 
     async def _answer(self, session: ClientSession, target: Target, address: str) -> Outcome:
         smtputf8 = not address.isascii()

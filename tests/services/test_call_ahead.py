@@ -58,7 +58,7 @@ class CallAheadTests(_DirectCase):
 
     async def test_exists(self) -> None:
         """The null sender and the recipient are said, and no message is begun."""
-        for extensions in (["PIPELINING"], []):
+        for extensions in (["PIPELINING"], [], ["SIZE 1000"]):
             peer = self.peer(Script(extensions=extensions))
             asking = self.call_ahead()
             self.assertTrue(verifyObject(ICallAhead, asking))
@@ -102,6 +102,14 @@ class CallAheadTests(_DirectCase):
         )
         self.assertEqual((peer.connections, peer.verbs.count("RCPT")), (1, 3))
         self.assertEqual(len(asking.describe()), 1)
+
+    async def test_connection_that_was_closed(self) -> None:
+        """A server that has closed a kept connection is asked on a new one, and is not taken for being down."""
+        peer = self.peer(Script(replies={"MAIL": ["250 ok", DROP, "250 ok"]}))
+        asking = self.call_ahead()
+        self.assertIs(await self.result(asking), Result.RELAYED)
+        self.assertIs(await self.result(asking, "bob@example.com"), Result.RELAYED)
+        self.assertEqual(peer.connections, 2)
 
     async def test_cannot_tell(self) -> None:
         """What is not about the recipient is no answer, and neither is "later"."""

@@ -55,7 +55,8 @@ def mail(
 ) -> bytes:
     """MAIL with every parameter that the server understands and the message needs."""
     parts = [b"MAIL FROM:" + path(envelope.reverse_path)]
-    if capabilities.size_octets is not None:
+    if capabilities.size_octets is not None and size_octets:
+        # Without a message, where only a question is asked, there is no size.
         parts.append(b"SIZE=%d" % size_octets)
     if binary:
         parts.append(b"BODY=BINARYMIME")
