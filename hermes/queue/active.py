@@ -98,7 +98,9 @@ class ActiveSet:
         return active
 
     def recount(self, active: ActiveMessage) -> None:
-        """The message has other recipients than before."""
+        """The message has other recipients than before, if it has not left meanwhile."""
+        if self._messages.get(active.message.queue_id) is not active:
+            return
         count = len(active.message.recipients)
         self.recipients += count - active.recipients
         active.recipients = count

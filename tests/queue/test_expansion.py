@@ -22,6 +22,7 @@ from hermes.directory.accounts import Record
 from hermes.directory.directory import Directory
 from hermes.directory.lookup import Rules
 from hermes.net.content import ContentReader
+from hermes.queue.active import ActiveSet
 from hermes.queue.expansion import (
     ANSWER_PAUSE_SECONDS,
     MAX_REMEMBERED,
@@ -201,6 +202,18 @@ class ReplacingTests(ExpansionTestCase):
         (forwarded,) = self.events(queue_id, Kind.FORWARDED)
         self.assertLessEqual(len(str(forwarded.facts["to"])), MAX_TOLD_CHARACTERS)
         self.assertEqual([len(to) for _, to in self.sent_on()], [99])
+
+    def test_counted(self) -> None:
+        """The recipients that are worked on are counted as they are, and none is left over when a message has left."""
+        self.site.mailbox.hangs = lambda _: True
+        self.send("both@example.org")
+        self.assertEqual(self.site.manager.describe()["recipients"], 2)
+        actives = ActiveSet(10)
+        gone = actives.add(self.site.message("a@example.org"))
+        actives.remove(gone)
+        gone.message.recipients *= 3
+        actives.recount(gone)
+        self.assertEqual(actives.recipients, 0)
 
     def test_special(self) -> None:
         """Folders and programs have agents of their own, and keep the address that was written to."""
