@@ -204,8 +204,8 @@ class IRouter(Interface):
 
     async def route(address: str, sender: str = "", account: str = "") -> str:
         """
-        The destination as ``agent:next-hop``: ``local:ACCOUNT``, ``smarthost:NAME``, ``direct:DOMAIN``, ``none:REASON``;
-        ``expand:ADDRESS`` for what stands for others, and is replaced by them before it is delivered.
+        The destination as ``agent:next-hop``: ``local:ACCOUNT``, ``smarthost:NAME``, ``direct:DOMAIN``, ``backup:DOMAIN``,
+        ``none:REASON``; ``expand:ADDRESS`` for what stands for others, and is replaced by them before it is delivered.
 
         ``sender`` is the reverse-path and ``account`` who sent it, or empty: smart hosts may be chosen by them.
         """
