@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 
 from hermes.config.dns_rules import is_address
@@ -18,6 +19,11 @@ from hermes.core import address_pattern
 DEFAULT_NAME = "default"
 
 _SHA256_OCTETS = 32
+
+_MAX_PORT = 65535
+
+# Dot-string = Atom *("." Atom)   (RFC 5321 4.1.2): enough for an address that a provider has given
+_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}\Z")
 
 
 def smarthosts_of(settings: Settings) -> Mapping[str, SmarthostSettings]:
@@ -71,6 +77,8 @@ def _alone(section: str, smarthost: SmarthostSettings) -> Iterator[Finding]:
     if host and not is_address(host) and (fault := domain_fault(host.rstrip("."))):
         yield Finding(((section, "host"),), fault)
     yield from _login(section, smarthost)
+    yield from _senders(section, smarthost)
+    yield from _pop(section, smarthost)
     for pin in smarthost.pin:
         if pin_of(pin) is None:
             text = f"{pin!r} is not a SHA-256: write 64 hexadecimal digits, or 44 characters of base64"
@@ -81,13 +89,43 @@ def _alone(section: str, smarthost: SmarthostSettings) -> Iterator[Finding]:
         )
 
 
+def _senders(section: str, smarthost: SmarthostSettings) -> Iterator[Finding]:
+    for key in ("envelope_sender", "from_address"):
+        address = getattr(smarthost, key)
+        local_part, _, domain = address.rpartition("@")
+        if address and (not _LOCAL_PART.match(local_part) or domain_fault(domain)):
+            yield Finding(((section, key),), f"{address!r} is not a mail address: write NAME@example.org")
+
+
+def _pop(section: str, smarthost: SmarthostSettings) -> Iterator[Finding]:
+    host = smarthost.pop_host
+    if not host:
+        return
+    pop_host = (section, "pop_host")
+    if not is_address(host) and (fault := domain_fault(host.rstrip("."))):
+        yield Finding((pop_host,), fault)
+    if not smarthost.password:
+        yield Finding((pop_host, (section, "password")), "POP before SMTP is a login: write username and password")
+    if smarthost.pop_tls == "none" and not is_loopback_host(host):
+        yield Finding(
+            ((section, "pop_tls"), pop_host), "a password must not travel in the clear: write starttls or implicit"
+        )
+    if not 1 <= smarthost.pop_port <= _MAX_PORT:
+        yield Finding(((section, "pop_port"),), f"{smarthost.pop_port} is not a port: ports go from 1 to {_MAX_PORT}")
+
+
 def _login(section: str, smarthost: SmarthostSettings) -> Iterator[Finding]:
     username, password = (section, "username"), (section, "password")
     if smarthost.username and not smarthost.password and not smarthost.oauth:
         yield Finding((password, username), "a username needs a password: set both together; password may be file:PATH")
     if smarthost.password and not smarthost.username:
         yield Finding((username, password), "a password needs a username: set both together, or remove the password")
-    if smarthost.password and smarthost.tls == "none" and not is_loopback_host(smarthost.host):
+    if (
+        smarthost.password
+        and not smarthost.pop_host
+        and smarthost.tls == "none"
+        and not is_loopback_host(smarthost.host)
+    ):
         text = "a password must not travel in the clear: write starttls or implicit, or remove username and password"
         yield Finding(((section, "tls"), password, (section, "host")), text)
     for name in smarthost.auth:

@@ -25,11 +25,14 @@ from hermes.interfaces import IContentReader, IDeliveryAgent
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
+from hermes.net.pop_login import PopAccount
 from hermes.net.resolver import Resolver
 from hermes.protocols.sasl_login import Login
 from hermes.protocols.smtp.client_events import Refused, Stage
 from hermes.services.connection_cache import ConnectionCache
 from hermes.services.oauth_tokens import NoToken, OAuthTokens
+from hermes.services.pop_before_smtp import PopBeforeSMTP
+from hermes.services.sender_rewrite import SenderRewrite
 from hermes.services.sending_rate import MINUTE, Excess, RateLimits, SendingRate
 from hermes.services.transfer import Consignment, Transfer
 
@@ -79,11 +82,25 @@ class SmarthostAgent:
         self._approach = Approach(hostname, mode, self._context(mode), settings.verify, pins=pins)
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)
-        self._transfer = Transfer(reader, self._connections, self._open)
+        self._rewrite = SenderRewrite(reader, settings.envelope_sender, settings.from_address)
+        self._transfer = Transfer(self._rewrite, self._connections, self._open)
+        self._pop = self._pop_login(mode)
         self._login_refused: Setback | None = None
         self._login_refused_until = 0.0
         #: With which token, if it was one: a new one is tried at once.
         self._login_refused_with = ""
+
+    def _pop_login(self, mode: TLSMode) -> PopBeforeSMTP | None:
+        settings = self._settings
+        if not settings.pop_host:
+            return None
+        pop_mode = TLSMode(settings.pop_tls)
+        context = self._approach.context if mode is not TLSMode.NONE else self._context(pop_mode)
+        approach = attrs.evolve(self._approach, tls=pop_mode, context=context)
+        account = PopAccount(settings.username, settings.password)
+        return PopBeforeSMTP(
+            self._reactor, self._resolver, settings.pop_host, settings.pop_port, approach, account, settings.pop_valid
+        )
 
     def _context(self, mode: TLSMode) -> SSL.Context | None:
         settings = self._settings
@@ -143,11 +160,26 @@ class SmarthostAgent:
             targets = [Target(host, address, self._settings.port) for address in answer.values]
             await self._slots.acquire()
             try:
-                await self._transfer.run(targets, consignment)
+                await self._transfer_rewritten(targets, consignment)
             finally:
                 self._slots.release()
         if len(consignment.waiting) == wanted:
             self._rate.take_back(wanted)
+
+    async def _transfer_rewritten(self, targets: Sequence[Target], consignment: Consignment) -> None:
+        original = consignment.message
+        rewritten = await self._rewrite.rewritten(original)
+        if rewritten is None:
+            # RFC 3463 3.7: 5.6.0, a media error.
+            reason = "the header of the message has no end, so its From field cannot be replaced for the smart host"
+            consignment.set_back(Outcome.failed(reason, "5.6.0", host=self._settings.host))
+            consignment.waiting.clear()
+            return
+        consignment.message = rewritten
+        try:
+            await self._transfer.run(targets, consignment)
+        finally:
+            consignment.message = original
 
     def describe(self) -> list[dict[str, Any]]:
         """The open connections."""
@@ -187,6 +219,14 @@ class SmarthostAgent:
         return session
 
     async def _try(self, target: Target, login: Login | None) -> ClientSession | Setback:
+        if self._pop is not None:
+            problem = await self._pop.log_in()
+            if problem:
+                reason = f"POP before SMTP at {self._settings.pop_host} failed: {problem}"
+                return Refused(
+                    Stage.LOGIN, Outcome.deferred(reason, "4.7.8", host=target.host, address=target.location)
+                )
+            login = None
         return await open_session(self._reactor, target, attrs.evolve(self._approach, login=login))
 
     async def _current_login(self) -> Login | NoToken | None:

@@ -208,6 +208,26 @@ class RulesTests(SynchronousTestCase):
             self.refused(self.NAMED + f"pin = {pin}\n", ":3: [smarthost:one] pin:", "is not a SHA-256")
         self.refused(self.NAMED + f"tls = none\npin = {digits}\n", "without TLS there is no certificate")
 
+    def test_one_sender(self) -> None:
+        """A sender to be put in is an address."""
+        for key in ("envelope_sender", "from_address"):
+            self.accepted(self.NAMED + f"{key} = scan+1@example.net\n")
+            for address in ("scan", "@example.net", "a b@example.net", "Scan <scan@example.net>", "scan@"):
+                self.refused(
+                    self.NAMED + f"{key} = {address}\n", f":3: [smarthost:one] {key}:", "is not a mail address"
+                )
+
+    def test_pop_before_smtp(self) -> None:
+        """A POP3 server has a name and a port, and gets a password, with TLS unless it is this machine."""
+        login = self.NAMED + "username = u\npassword = p\npop_host = pop.test\n"
+        self.accepted(login)
+        self.accepted(login + "tls = none\n")
+        self.refused(self.NAMED + "pop_host = pop.test\n", ":3: [smarthost:one] pop_host: POP before SMTP is a login")
+        self.refused(login + "pop_tls = none\n", ":6: [smarthost:one] pop_tls:", "in the clear")
+        self.accepted(login.replace("pop.test", "localhost") + "pop_tls = none\n")
+        self.refused(login.replace("pop.test", "pop_test"), ":5: [smarthost:one] pop_host:")
+        self.refused(login + "pop_port = 65536\n", "is not a port")
+
     def test_smarthost_auth(self) -> None:
         """The ways of logging in are known by name, in any case of letters."""
         self.refused("[smarthost]\nauth = plain, cram-md4\n", ":2: [smarthost] auth:", "did you mean cram-md5?")

@@ -47,6 +47,27 @@ class SmarthostSettings:
         "SHA-256 of the public key that its certificate must have, in hexadecimal digits or base64; several while it is changed. "
         "Then neither authority nor name of the certificate matter.",
     )
+    envelope_sender: str = setting(
+        "text",
+        "",
+        "Address to put into the envelope of all that goes through it, for a provider that takes no other; reports keep the null "
+        "sender. Empty: as it came.",
+    )
+    from_address: str = setting(
+        "text",
+        "",
+        "The same for the From field. The old one becomes Reply-To, or X-Original-From where there is a Reply-To.",
+    )
+    pop_host: str = setting(
+        "text",
+        "",
+        "POP before SMTP: a POP3 server at which to log in with username and password first, instead of a login by SMTP.",
+    )
+    pop_port: int = setting("number", 110, "Its port: 110 with starttls, 995 with implicit.")
+    pop_tls: str = setting(
+        "choice", "starttls", "How TLS is used there; see tls.", choices=("none", "starttls", "implicit")
+    )
+    pop_valid: int = setting("time", 300, "How long such a login is good.")
     messages_per_minute: int = setting("number", 0, "Messages handed to it in a minute; more wait. 0: no limit.")
     messages_per_hour: int = setting("number", 0, "The same in an hour.")
     messages_per_day: int = setting("number", 0, "The same in a day.")
