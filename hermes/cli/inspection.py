@@ -25,7 +25,7 @@ from hermes.config.catalog import SECTIONS
 from hermes.config.errors import ConfigError
 from hermes.config.greeting import greeting_lines
 from hermes.config.listener import parse_listener
-from hermes.config.places import accounts_file, control_socket, spool_directory
+from hermes.config.places import accounts_file, control_socket, spool_directory, token_directory, token_key_file
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import default_smarthost, smarthosts_of
 from hermes.core import address
@@ -34,6 +34,7 @@ from hermes.directory.accounts import AccountTable, Record, address_key, table_o
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.file import FileSource
 from hermes.net.tls import DAYS_OF_WARNING, CertificateError, ServerTLS
+from hermes.services.token_store import TokenStore, TokenStoreError
 from hermes.spool.errors import SpoolError
 from hermes.spool.reader import SpoolReader
 
@@ -286,18 +287,38 @@ def _relaying(settings: Settings) -> Iterator[Finding]:
 
 def _sending(settings: Settings) -> Iterator[Finding]:
     for name, smarthost in smarthosts_of(settings).items():
-        whose = "some mail" if smarthost.chooses else "mail"
-        if name != default_smarthost(settings) and not smarthost.chooses:
-            whose = "as a fall-back, mail"
-        yield _ok("sending", f"{whose} for others goes through {smarthost.host}:{smarthost.port}")
+        place = f"{smarthost.host}:{smarthost.port}"
+        if smarthost.chooses:
+            yield _ok("sending", f"some mail for others goes through {place}, the smart host {name}")
+        elif name == default_smarthost(settings):
+            yield _ok("sending", f"mail for others goes through {place}")
+        else:
+            yield _ok("sending", f"{place}, the smart host {name}, is a fall-back")
         if smarthost.tls != "none" and not smarthost.verify and not smarthost.pin:
             yield _warn("sending", "the smart host's certificate is not verified: anybody in between can read along")
+        yield from _token(settings, name, smarthost.oauth)
     if default_smarthost(settings):
         return
     if settings.direct.enabled:
         yield _ok("sending", "mail for others goes straight to their servers")
+    elif smarthosts_of(settings):
+        remedy = "set host in [smarthost], or enabled = yes in [direct]"
+        yield _warn("sending", f"mail for others that none of these smart hosts takes cannot leave: {remedy}")
     else:
         yield _warn("sending", "mail for others cannot leave: set host in [smarthost], or enabled = yes in [direct]")
+
+
+def _token(settings: Settings, name: str, client: str) -> Iterator[Finding]:
+    """Whether somebody has logged in for a smart host that wants tokens."""
+    if not client or settings.oauth_clients[client].grant == "client_credentials":
+        return
+    try:
+        record = TokenStore(token_directory(settings), token_key_file(settings)).read(client)
+    except (TokenStoreError, OSError) as error:
+        yield _fail("sending", f"the OAuth token of {client} cannot be read: {error}")
+        return
+    if record is None or record.login_needed:
+        yield _warn("sending", f"the smart host {name} has no OAuth token: run hermes oauth login {client}")
 
 
 def _greeting(settings: Settings) -> Iterator[Finding]:

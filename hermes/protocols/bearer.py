@@ -21,10 +21,9 @@ MAX_STATUS_CHARACTERS = 64
 class Bearer:
     """One exchange of either; see :class:`hermes.protocols.sasl_login.Exchange`."""
 
-    satisfied = True
-
     def __init__(self, mechanism: str, message: str, acknowledgment: bytes) -> None:
         self.mechanism = mechanism
+        self.satisfied = True
         self.remark = ""
         self._message = message.encode()
         self._acknowledgment = acknowledgment
@@ -38,6 +37,8 @@ class Bearer:
         if self.remark:
             return None
         self.remark = _status(challenge)
+        # RFC 7628 3.2.3: after this the server fails the exchange. One that does not has lost its way.
+        self.satisfied = False
         return self._acknowledgment
 
 

@@ -235,6 +235,15 @@ class CheckTests(CommandTestCase):
         config = self.complete_site("[smtp]\nlisten = 127.0.0.1:25, [::1]:25\n[direct]\nenabled = yes\n")
         self.assert_finding(config, "listening", "ok", "smtp.listen 127.0.0.1:25, [::1]:25")
         self.assert_finding(config, "sending", "ok", "straight")
+        config = self.complete_site(
+            "[smarthost:a]\nhost = a.test\nsenders = a.test\nfallback = b\n[smarthost:b]\nhost = b.test\n"
+        )
+        self.assert_finding(config, "sending", "ok", "some mail for others goes through a.test:587, the smart host a")
+        self.assert_finding(config, "sending", "ok", "b.test:587, the smart host b, is a fall-back")
+        self.assert_finding(config, "sending", "warn", "that none of these smart hosts takes cannot leave")
+        client = "[oauth_client:o]\npreset = microsoft\nclient_id = a\n"
+        config = self.complete_site(client + "[smarthost]\nhost = a.test\nusername = u\noauth = o\n")
+        self.assert_finding(config, "sending", "warn", "run hermes oauth login o")
         config = self.complete_site("[smarthost]\nhost = relay.test\nverify = no\n")
         self.assert_finding(config, "sending", "ok", "relay.test:587")
         self.assert_finding(config, "sending", "warn", "not verified")

@@ -46,6 +46,7 @@ class BearerTests(SynchronousTestCase):
             said = b'{"status":"invalid_token","scope":"example_scope"}'
             self.assertEqual(exchange.respond(said), acknowledgment)
             self.assertEqual(exchange.remark, "the token was refused with status invalid_token")
+            self.assertFalse(exchange.satisfied)
             self.assertIsNone(exchange.respond(said))
 
     def test_odd_refusals(self) -> None:

@@ -310,6 +310,8 @@ class ClientEngine:
             return
         # RFC 5802 3: a server that leaves its proof out may be anybody. Nothing more is said to it.
         reason = f"{self.peer.host} let us in by {exchange.mechanism} without proving that it knows the password"
+        if exchange.remark:
+            reason = f"{self.peer.host} let us in by {exchange.mechanism} after all, although {exchange.remark}"
         self._expected.appendleft(Stage.LOGIN)
         self._end(reason, "4.7.0", reply)
 

@@ -322,6 +322,14 @@ class LoginTests(SynchronousTestCase):
         self.assertIsInstance(event, Refused)
         self.assertIn("535 5.7.8 no (the token was refused with status 401)", event.outcome.reason)
 
+    def test_refused_and_let_in(self) -> None:
+        """A server that refuses a token and then says yes is not spoken to any more."""
+        talk = self.token(20)
+        talk.server(b"334 " + b64encode(b'{"status":"401"}') + b"\r\n")
+        (event,) = talk.server(b"235 welcome\r\n")
+        self.assertIsInstance(event, Ended)
+        self.assertIn("after all, although the token was refused with status 401", event.outcome.reason)
+
     def test_long_initial_response(self) -> None:
         """What does not fit into a command of 512 octets is the answer to an empty challenge (RFC 4954 4)."""
         message = b"user=joe\x01auth=Bearer %s\x01\x01"
