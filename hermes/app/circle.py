@@ -27,6 +27,7 @@ from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.mailbox.delivery import LocalDelivery
 from hermes.mailbox.public import PublicDelivery
 from hermes.policy.authorship import Authorship
+from hermes.policy.new_recipients import NewRecipients
 from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
 from hermes.queue.expansion import Expander
@@ -79,7 +80,17 @@ class Circle:
         self.router = rulebook.router
         self.access = rulebook.access
         authorship = Authorship(self.directory, own_only=settings.smtp.from_must_be_own)
-        self.checks = Pipeline([*standing_checks(settings, stores), authorship, *rulebook.checks.checks()])
+        new_recipients = NewRecipients(
+            settings.accounts.new_recipients,
+            stores.recipients,
+            self.directory,
+            lambda: stores.spool.journal,
+            lambda: stores.secret,
+            now,
+        )
+        # What counts recipients comes last: a recipient that another check refuses has not been reached.
+        first = [*standing_checks(settings, stores), authorship]
+        self.checks = Pipeline([*first, *rulebook.checks.checks(), new_recipients])
         self.visit_of = rulebook.visit_of
         self._policy = rulebook.policy
         rule = PasswordRule(settings.poppass.min_length, settings.poppass.min_different)

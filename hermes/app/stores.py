@@ -15,6 +15,7 @@ from hermes.config.places import (
     accounts_file,
     greylist_file,
     offenders_file,
+    recipients_file,
     recoverable_key_file,
     secret_file,
     spool_directory,
@@ -37,6 +38,7 @@ from hermes.policy.greylist_store import GreylistStore
 from hermes.policy.offender_store import OffenderStore
 from hermes.policy.offenders import Offenders
 from hermes.policy.rates import Rates
+from hermes.policy.recipient_store import RecipientStore
 from hermes.queue.expansion import AnsweredLately
 from hermes.services.mail_log import MailLog
 from hermes.services.oauth_tokens import OAuthTokens
@@ -93,6 +95,7 @@ class Stores(Module):
         self.offenders = Offenders(self._offender_store, now)
         self.rates = Rates(now)
         self.greylist = Greylist(GreylistStore(greylist_file(settings), worker("greylist")), now)
+        self.recipients = RecipientStore(recipients_file(settings), worker("recipients"))
         self._transcript_worker = worker("transcripts")
         self._transcript_files = TranscriptFiles(self._transcript_worker, now)
         self.transcripts = Transcripts(reactor, now, self._transcript_files)
@@ -143,6 +146,7 @@ class Stores(Module):
     async def _stop_threads(self) -> None:
         await self._offender_store.close()
         await self.greylist.close()
+        await self.recipients.close()
         await self.passwords.stop()
         await self.deposit_worker.stop()
         self._transcript_files.stop()

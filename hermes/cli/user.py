@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TextIO
 
+import attrs
 import click
 
 from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.config.loader import load
-from hermes.config.places import accounts_file, recoverable_key_file
+from hermes.config.places import accounts_file, recipients_file, recoverable_key_file
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
@@ -19,6 +21,7 @@ from hermes.directory.passwords import hash_password, make_scram_keys, matches_h
 from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.file import FileSource
 from hermes.directory.sources.forward_file import parse_forward
+from hermes.policy.recipient_store import clear, standings
 
 _NAME = click.argument("name")
 _PASSWORD_FILE = click.option(
@@ -151,10 +154,11 @@ def password_(config: str, password_file: str | None, generate: bool, name: str)
 @click.argument("switch", type=click.Choice(["on", "off"]), required=False)
 def cram(config: str, password_file: str | None, name: str, switch: str | None) -> None:
     """
-    Give NAME a secret of its own for CRAM-MD5 and APOP, or take it away; without a word say how it stands.
+    Give NAME a secret for CRAM-MD5 and APOP, or take it away.
 
-    It is for programs that can log in in no better way. The secret is made and printed once, or taken from a file; the password
-    of the account stays what it is. The server keeps it in a form that it can read again, so it must not be a password.
+    Without on or off it says how it stands. It is for programs that can log in in no better way. The secret is made and printed
+    once, or taken from a file; the password of the account stays what it is. The server keeps it in a form that it can read again,
+    so it must not be a password.
     """
     settings = load(config)
     source, name = _source(settings), name.lower()
@@ -214,6 +218,39 @@ def forward(config: str, deliver_also: bool, from_file: TextIO | None, name: str
         say(f"mail for {name} stays here")
     else:
         say(f"mail for {name} goes to {', '.join(addresses)}{', and into the mailbox' if deliver_also else ''}")
+
+
+@user.command()
+@config_option
+@json_option
+@click.option("--clear", "what", flag_value="count", help="Let today's count of NAME begin again.")
+@click.option("--forget", "what", flag_value="all", help="Forget to whom NAME has written, too: everybody is new then.")
+@click.argument("name", required=False)
+def recipients(config: str, as_json: bool, what: str | None, name: str | None) -> None:
+    """
+    Show how many new recipients accounts have had today.
+
+    How many they may have is new_recipients in [accounts], or in the account's own lines. The count can be cleared.
+    """
+    settings = load(config)
+    path, name = recipients_file(settings), name.lower() if name is not None else None
+    if what is not None:
+        if name is None:
+            raise click.UsageError("Say whose count it is.")
+        if not clear(path, name, forget=what == "all"):
+            raise Refused(f"Nothing is counted of {name}.")
+        say(f"The count of {name} begins again" if what == "count" else f"It is forgotten to whom {name} has written")
+        return
+    found = [each for each in standings(path, time.time()) if name in (None, each.account)]
+    if as_json:
+        say_json([attrs.asdict(each) for each in found])
+    elif not found:
+        say("Nothing is counted.")
+    else:
+        say_table(
+            ("account", "new today", "refused today", "known"),
+            [(each.account, each.new, each.refused, each.remembered) for each in found],
+        )
 
 
 def add_account(settings: Settings, account: Account, secret: str) -> None:

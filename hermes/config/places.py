@@ -48,6 +48,11 @@ def token_key_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "oauth.key")
 
 
+def recipients_file(settings: Settings) -> str:
+    """To whom accounts have written, as digests."""
+    return os.path.join(settings.hermes.data, "recipients.sqlite")
+
+
 def control_socket(settings: Settings) -> str:
     """Where the command line reaches a running server."""
     return os.path.join(settings.hermes.data, "control.sock")

@@ -70,6 +70,10 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from directory_findings(settings)
 
 
+#: Numbers that are not 0 by default, and where 0 means that there is no limit.
+_ZERO_IS_NONE = {("accounts", "new_recipients")}
+
+
 def _counts(settings: Settings) -> Iterator[Finding]:
     for section in sections_of(settings):
         for setting in section.settings.values():
@@ -78,7 +82,7 @@ def _counts(settings: Settings) -> Iterator[Finding]:
             if setting.key == "port":
                 if not 1 <= value <= _MAX_PORT:
                     yield Finding(about, f"{value} is not a port: ports go from 1 to {_MAX_PORT}")
-            elif setting.kind in ("number", "time") and value < 1 and setting.default:
+            elif setting.kind in ("number", "time") and value < 1 and setting.default and about[0] not in _ZERO_IS_NONE:
                 yield Finding(about, "0 would stop everything: write 1 or more")
             elif setting.kind == "times" and not all(value):
                 yield Finding(about, "a time of 0 stands in the list: write 1s or more")

@@ -194,7 +194,9 @@ class AccessSettings:
         "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
     )
     exempt: bool = setting(
-        "flag", False, "Whether they are free of [limits] and [rates], and never on the list of offenders."
+        "flag",
+        False,
+        "Whether they are free of [limits], [rates] and new_recipients, and never on the list of offenders.",
     )
     unfiltered: bool = setting("flag", False, "Whether their mail is free of filters.")
     log: bool = setting("flag", False, "Whether a transcript of each of their sessions is kept, see [transcripts].")
@@ -247,7 +249,7 @@ class MailboxSettings:
 
 @attrs.frozen
 class AccountsSettings:
-    """What is kept of people's passwords, and how they can log in."""
+    """What is kept of people's passwords, how they can log in, and how much they can do then."""
 
     scram: str = setting(
         "choice",
@@ -255,6 +257,12 @@ class AccountsSettings:
         "Whether SCRAM-SHA-256 keys of passwords are kept and logins by them are offered; prepare keeps them, and offers nothing "
         "yet: they are made when a password is set, and at logins by PLAIN and LOGIN.",
         choices=("no", "prepare", "yes"),
+    )
+    new_recipients: int = setting(
+        "number",
+        200,
+        "How many addresses at other servers an account may write to in a day for the first time in 90 days; an account may have "
+        "a number of its own. 0: no limit.",
     )
 
 

@@ -12,7 +12,8 @@ class Account:
 
     ``name`` is the login name, in lower case; ``addresses`` are all addresses that reach the mailbox, the first being the one
     to write from; ``quota_octets`` is 0 when the default of the mailboxes holds. What comes for the mailbox goes to the
-    addresses in ``forward``, if there are any, and into the mailbox as well where ``deliver_also`` says so.
+    addresses in ``forward``, if there are any, and into the mailbox as well where ``deliver_also`` says so. ``new_recipients``
+    is how many people it may write to in a day for the first time: 0 is no limit, None that of the settings.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Account:
     quota_octets: int = 0
     forward: tuple[str, ...] = ()
     deliver_also: bool = False
+    new_recipients: int | None = None
 
     @property
     def keeps_mail(self) -> bool:

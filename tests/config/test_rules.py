@@ -47,6 +47,11 @@ class RulesTests(SynchronousTestCase):
         for host in ("relay.test", "192.0.2.1", "::1", "localhost", "relay.test."):
             self.accepted(f"[smarthost]\nhost = {host}\n")
 
+    def test_no_limit(self) -> None:
+        """Where 0 means that there is no limit it may be written."""
+        self.accepted("[accounts]\nnew_recipients = 0\n")
+        self.refused("[smtp]\nmax_recipients = 0\n", ":2: [smtp] max_recipients:", "0 would stop everything")
+
     def test_domain_lengths(self) -> None:
         """A label has 63 octets at most, a domain 253."""
         for length in (62, 63):

@@ -121,3 +121,21 @@ class ParseTests(SynchronousTestCase):
         """Hashes of argon2i and argon2d, which other programs wrote, are accepted."""
         for kind in ("argon2i", "argon2d"):
             parse("accounts.ini", f"[joe]\npassword = {HASH.replace('argon2id', kind)}\n")
+
+    def test_new_recipients(self) -> None:
+        """A number of the account's own; 0 is no limit, and without it that of the settings holds."""
+        for text, number in (("", None), ("new_recipients = 0", 0), ("new_recipients = 500", 500)):
+            self.assertEqual(parse("a", f"[joe]\n{text}\n").by_name["joe"].account.new_recipients, number)
+        for value in ("-1", "many", "1k", "\u0663", "9" * 10):
+            error = self.assertRaises(AccountsFileError, parse, "a", f"[joe]\nnew_recipients = {value}\n")
+            self.assertIn("a:2: ", str(error))
+
+    def test_sealed_secret(self) -> None:
+        """A secret for CRAM-MD5 is there in its sealed form, or the file is refused without repeating it."""
+        error = self.assertRaises(AccountsFileError, parse, "a", "[joe]\ncram = swordfish\n")
+        self.assertIn("a:2: ", str(error))
+        self.assertNotIn("swordfish", str(error))
+        sealed = "gAAAAA" + "x" * 94
+        table = parse("a", f"[joe]\ncram = {sealed}\n")
+        self.assertEqual((table.by_name["joe"].cram, table.has_cram), (sealed, True))
+        self.assertFalse(parse("a", f"[joe]\ncram = {sealed}\ndisabled = yes\n").has_cram)

@@ -92,6 +92,17 @@ class ReloadTests(FileTestCase):
         self.clock.advance(LOOK_SECONDS / 2)
         self.assertEqual(["bob"], self.names())
 
+    def test_known(self) -> None:
+        """Who must not wait gets the accounts as they were last read, and a changed file is read for the next one."""
+        self.source.load()
+        self.write("[bob]\n")
+        self.clock.advance(LOOK_SECONDS)
+        self.worker.paused = True
+        self.assertEqual(["joe", "ann"], list(self.source.known().by_name))
+        self.assertEqual(["joe", "ann"], list(self.source.known().by_name))
+        self.worker.resume()
+        self.assertEqual(["bob"], list(self.source.known().by_name))
+
     def test_no_change(self) -> None:
         """A file that stays as it is, is not read again."""
         self.source.load()
@@ -181,6 +192,21 @@ class ReloadTests(FileTestCase):
 
 class EditTests(FileTestCase):
     """Edits keep what people wrote."""
+
+    def test_secret(self) -> None:
+        """A secret for CRAM-MD5 is set, replaced and removed, and every other line stays."""
+        before = self.read()
+        one, two = ("gAAAAA" + letter * 94 for letter in "xy")
+        for sealed in (one, two):
+            self.source.set_cram("joe", sealed)
+            self.assertEqual(self.source.record("joe").cram, sealed)
+        self.assertEqual(self.read().replace(f"cram = {two}\n", ""), before)
+        self.source.set_cram("joe", "")
+        self.source.set_cram("joe", "")
+        self.assertEqual(self.read(), before)
+        self.assertRaises(LookupError, self.source.set_cram, "nobody", one)
+        self.assertRaises(LookupError, self.source.record, "nobody")
+        self.assertRaises(ValueError, self.source.set_cram, "joe", "swordfish")
 
     def test_list(self) -> None:
         """Accounts in the order of the file."""

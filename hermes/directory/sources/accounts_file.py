@@ -12,10 +12,12 @@
     quota = 100M
     forward = joe@example.net
     deliver_also = yes
+    new_recipients = 500
 
 One section for each account, named for it. Every key may be missing: without ``password`` nobody can log in, without
 ``addresses`` the account has its name at each of the server's domains, and ``quota`` is the default one. Mail for the account
-goes on to the addresses in ``forward``, and into the mailbox as well when ``deliver_also`` says so. ``scram`` are keys
+goes on to the addresses in ``forward``, and into the mailbox as well when ``deliver_also`` says so.
+``new_recipients`` stands in the place of that of the settings. ``scram`` are keys
 of the same password (:mod:`hermes.protocols.scram_keys`): who changes ``password`` by hand removes that line.
 ``cram`` is a secret of its own, in a form that only the server can read (:mod:`hermes.directory.recoverable`). The rules are
 those of the standard INI reader, without interpolation; a line that begins with white space continues the value above it.
@@ -38,7 +40,18 @@ from hermes.core.units import parse_flag, parse_size
 from hermes.directory.accounts import AccountTable, DuplicateAddressError, Record, check_address, check_name, table_of
 from hermes.protocols.scram_keys import parse as parse_scram_keys
 
-KEYS = ("password", "scram", "cram", "addresses", "name", "disabled", "quota", "forward", "deliver_also")
+KEYS = (
+    "password",
+    "scram",
+    "cram",
+    "addresses",
+    "name",
+    "disabled",
+    "quota",
+    "forward",
+    "deliver_also",
+    "new_recipients",
+)
 
 # What argon2-cffi writes and reads: "$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH"
 _PASSWORD_HASH = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z")
@@ -150,6 +163,7 @@ def _record(path: str, section: Section) -> Record:
         found.get("quota", 0),  # type: ignore[arg-type]
         found.get("forward", ()),  # type: ignore[arg-type]
         found.get("deliver_also", False),  # type: ignore[arg-type]
+        found.get("new_recipients"),  # type: ignore[arg-type]
     )
     place = f"{path}:{section.line}"
     hashed, scram, cram = found.get("password", ""), found.get("scram", ""), found.get("cram", "")
@@ -169,6 +183,12 @@ def check_scram_keys(value: str) -> str:
     if value:
         parse_scram_keys(value)
     return value
+
+
+def _number(value: str) -> int:
+    if not value.isascii() or not value.isdigit() or len(value) > 9:
+        raise ValueError(f"{value!r} is not a number: write one like 200, or 0 for no limit")
+    return int(value)
 
 
 def check_sealed(value: str) -> str:
@@ -196,4 +216,5 @@ _READERS: dict[str, Callable[[str], object]] = {
     "quota": parse_size,
     "forward": _addresses,
     "deliver_also": parse_flag,
+    "new_recipients": _number,
 }

@@ -32,6 +32,8 @@ def with_account(text: str, account: Account, password_hash: str, scram: str = "
         lines.append(f"forward = {', '.join(account.forward)}")
     if account.deliver_also:
         lines.append("deliver_also = yes")
+    if account.new_recipients is not None:
+        lines.append(f"new_recipients = {account.new_recipients}")
     before = text.rstrip("\n")
     return (f"{before}\n\n" if before else "") + "\n".join(lines) + "\n"
 
