@@ -156,9 +156,9 @@ def cram(config: str, password_file: str | None, name: str, switch: str | None) 
     """
     Give NAME a secret for CRAM-MD5 and APOP, or take it away.
 
-    Without on or off it says how it stands. It is for programs that can log in in no better way. The secret is made and printed
-    once, or taken from a file; the password of the account stays what it is. The server keeps it in a form that it can read again,
-    so it must not be a password.
+    Without on or off it says how it stands. It is for programs that can log in in no better way. The secret is made and
+    printed once, or taken from a file; the password of the account stays what it is. The server keeps it in a form that it
+    can read again, so it must not be a password.
     """
     settings = load(config)
     source, name = _source(settings), name.lower()
