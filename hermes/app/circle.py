@@ -14,6 +14,7 @@ from twisted.mail.smtp import IMessageDelivery
 
 from hermes.app.checks import Means, own_addresses
 from hermes.app.rulebook import Rulebook
+from hermes.app.signing import signer_of
 from hermes.app.standing_checks import standing_checks
 from hermes.app.stores import Stores
 from hermes.app.tokens import token_checkers
@@ -59,9 +60,19 @@ class Circle:
         resolver = stores.resolvers.resolver(settings)
         means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
         own = own_addresses(settings)
-        self.direct = DirectAgent(reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own)
+        signer = signer_of(settings, stores, lambda: self.directory, lambda: self._policy, now)
+        self.direct = DirectAgent(
+            reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own, signer=signer
+        )
         self.backup = DirectAgent(
-            reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own, named=_named(settings)
+            reactor,
+            settings.direct,
+            hostname,
+            stores.reader,
+            resolver,
+            own_addresses=own,
+            named=_named(settings),
+            signer=signer,
         )
         self.call_ahead = CallAhead(reactor, self.backup)
         rulebook = Rulebook(
@@ -114,6 +125,7 @@ class Circle:
                     name=name,
                     rate=stores.sending_rates.of(name),
                     tokens=stores.tokens,
+                    signer=signer,
                 )
                 for name, each in smarthosts.items()
             },

@@ -32,6 +32,7 @@ from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
 from hermes.net.https import post_form
 from hermes.net.worker import GroupWorker
+from hermes.policy.dkim_signer import SignatureMemory
 from hermes.policy.dnsbl_record import Records
 from hermes.policy.greylist import Greylist
 from hermes.policy.greylist_store import GreylistStore
@@ -69,6 +70,8 @@ class Stores(Module):
         self.sending_rates = SendingRates(reactor.seconds)
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
+        self.dkim_worker = worker("dkim", 1)
+        self.signatures = SignatureMemory()
         self.secret = b""
         self._secret_file = secret_file(settings)
         self._recoverable_key_file = recoverable_key_file(settings)
@@ -107,6 +110,7 @@ class Stores(Module):
     async def start(self) -> None:
         self._read_worker.start(perform_reads)
         self.mailbox_worker.start(perform_reads)
+        self.dkim_worker.start(perform_reads)
         self.deposit_worker.start(Depositor().perform)
         self._transcript_worker.start(perform_transcripts)
         self.passwords.start()
@@ -148,6 +152,7 @@ class Stores(Module):
         await self.greylist.close()
         await self.recipients.close()
         await self.passwords.stop()
+        await self.dkim_worker.stop()
         await self.deposit_worker.stop()
         self._transcript_files.stop()
         await self._transcript_worker.stop()

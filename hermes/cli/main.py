@@ -13,6 +13,7 @@ from hermes.cli.alias import alias
 from hermes.cli.block import block
 from hermes.cli.check import check
 from hermes.cli.config import config
+from hermes.cli.dkim import dkim
 from hermes.cli.dnsbl import dnsbl
 from hermes.cli.explain import explain
 from hermes.cli.filter import filter_
@@ -98,6 +99,7 @@ for command in (
     filter_,
     queue,
     block,
+    dkim,
     dnsbl,
     greylist,
     user,

@@ -46,6 +46,7 @@ _TOLD = frozenset(
 
 #: The protocol of what came from no client: reports of our own.
 _OWN = "local"
+_SENT_ON = "forward"
 
 #: Where it is worth saying that there was no TLS: octets of a message, or a password, went over the wire.
 _CARRIES = frozenset({Kind.RECEIVED, Kind.RELAYED, Kind.LOGIN})
@@ -98,6 +99,8 @@ def _subject(event: Event) -> str:
 
 
 def _what(event: Event) -> str:
+    if event.kind is Kind.RECEIVED and event.facts.get("protocol") == _SENT_ON:
+        return "sent on by this server and queued"
     if event.kind is Kind.RECEIVED and event.facts.get("protocol") == _OWN:
         return "written by this server and queued"
     if event.kind is Kind.RETURNED and event.address != event.reverse_path:
@@ -117,7 +120,7 @@ def _circumstances(event: Event) -> Iterator[str]:
     if host or address:
         where = f"{host} ({address})" if host and address else f"{host or address}"
         yield f"to {where}" if event.kind is Kind.RELAYED else f"at {where}"
-    if facts.get("protocol") and facts["protocol"] != _OWN:
+    if facts.get("protocol") and facts["protocol"] not in (_OWN, _SENT_ON):
         yield f"with {facts['protocol']}"
     if facts.get("tls"):
         yield f"over {facts['tls']}"

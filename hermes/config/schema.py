@@ -28,6 +28,7 @@ from hermes.config.sections.backup import BackupSettings
 from hermes.config.sections.certificate import CertificateSettings
 from hermes.config.sections.compliance import ComplianceSettings
 from hermes.config.sections.directory import DirectorySettings, DomainSettings
+from hermes.config.sections.dkim import DKIMSettings, NamedDKIMSettings
 from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.filters import FilterSettings, FiltersSettings
@@ -353,6 +354,10 @@ class Settings:
         factory=dict, hash=False, metadata={"repeated": OAuthClientSettings, "kind": "oauth_client"}
     )
     direct: DirectSettings = attrs.field(factory=DirectSettings)
+    dkim: DKIMSettings = attrs.field(factory=DKIMSettings)
+    dkim_domains: Mapping[str, NamedDKIMSettings] = attrs.field(
+        factory=dict, hash=False, metadata={"repeated": NamedDKIMSettings, "kind": "dkim"}
+    )
     dns: DNSSettings = attrs.field(factory=DNSSettings)
     dnsbl: Mapping[str, DNSBLSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DNSBLSettings})
     sender_checks: SenderChecksSettings = attrs.field(factory=SenderChecksSettings)

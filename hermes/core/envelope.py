@@ -51,9 +51,9 @@ class Origin:
     """
     How a message came in, as far as ``Received:`` and the trace tell it.
 
-    ``protocol`` is the keyword of RFC 3848 and 6531 (``ESMTPSA``, ``LMTP``, or ``local`` for what Hermes itself wrote);
-    ``peer`` the address in text form without port, or empty; ``tls`` like ``TLSv1.3 TLS_AES_256_GCM_SHA384`` or None;
-    ``account`` the account that authenticated, or None.
+    ``protocol`` is the keyword of RFC 3848 and 6531 (``ESMTPSA``, ``LMTP``), ``local`` for what Hermes itself wrote, or
+    ``forward`` for what it sends on; ``peer`` the address in text form without port, or empty; ``tls`` like
+    ``TLSv1.3 TLS_AES_256_GCM_SHA384`` or None; ``account`` the account that authenticated, or None.
     """
 
     protocol: str

@@ -110,6 +110,18 @@ class Rest:
 
 
 @attrs.frozen
+class Signature:
+    """
+    What is put in front of a message that leaves: header fields whose lines end in LF, the last one too.
+
+    ``names`` says for the trace whose signatures they are: ``example.org/selector``, with spaces between.
+    """
+
+    lines: bytes
+    names: str
+
+
+@attrs.frozen
 class NewMessage:
     """
     A message that Hermes itself writes: a report, an answer, or a message that is sent on.

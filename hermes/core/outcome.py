@@ -28,7 +28,8 @@ class Outcome:
     ``status`` is the enhanced status code for the report; ``host`` and ``address`` say who was spoken to (name, and
     ``address:port``); ``tls`` says under which protocol and cipher; ``dsn_passed`` that the other server accepted the DSN
     parameters and so owes the sender a report of success (RFC 3461 5.2.2). ``smarthost`` names the smart host that was used;
-    ``wait_seconds`` says when a deferred recipient may be tried again, where that is known: it was no attempt then.
+    ``wait_seconds`` says when a deferred recipient may be tried again, where that is known: it was no attempt then. ``signed``
+    names the DKIM signatures that went with the message.
     """
 
     result: Result
@@ -41,6 +42,7 @@ class Outcome:
     dsn_passed: bool = False
     smarthost: str | None = None
     wait_seconds: float | None = None
+    signed: str | None = None
 
     @classmethod
     def deferred(cls, reason: str, status: str = "4.0.0", **more: str | Reply | None) -> Outcome:

@@ -247,7 +247,8 @@ class Expander:
             destinations,
             message.message_id,
             # It goes the way of the account that sent it, also when it is tried again.
-            Origin("local", account=account),
+            # Not "local": it is not what this server says, and gets no signature of ours unless an account sent it.
+            Origin("forward", account=account),
             rest=Rest(partial(self._reader.chunks, content, content.prefix_octets), content.wire_octets),
             facts={"sent_on_from": message.queue_id},
             told_by=self._event(EventKind.FORWARDED, message, parent, facts),

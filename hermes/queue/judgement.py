@@ -184,6 +184,8 @@ def _event(
         facts["smarthost"] = outcome.smarthost
     if outcome.tls is not None:
         facts["tls"] = outcome.tls
+    if outcome.signed is not None:
+        facts["dkim"] = outcome.signed
     if outcome.reply is not None:
         facts["reply"] = str(outcome.reply)
     if next_attempt is not None:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from hermes.config.schema import DirectSettings
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
-from hermes.interfaces import IContentReader, IDeliveryAgent
+from hermes.interfaces import IContentReader, IDeliveryAgent, ISigner
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import opportunistic_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
@@ -57,6 +57,7 @@ class DirectAgent:
         own_addresses: Collection[str] = (),
         dice: random.Random | None = None,
         named: Mapping[str, tuple[str, int]] | None = None,
+        signer: ISigner | None = None,
     ) -> None:
         self._reactor = reactor
         self._port = settings.port
@@ -74,7 +75,7 @@ class DirectAgent:
         self._ports = {domain: port for domain, (_, port) in (named or {}).items()}
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)
-        self._transfer = Transfer(reader, self._connections, self.open)
+        self._transfer = Transfer(reader, self._connections, self.open, signer)
         #: Addresses that could not be talked to, and hosts whose TLS does not work.
         self._unwell = HostMemory(reactor.seconds)
         self._without_tls = HostMemory(reactor.seconds)

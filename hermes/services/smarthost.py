@@ -21,7 +21,7 @@ from hermes.config.smarthost_rules import DEFAULT_NAME, pin_of
 from hermes.core.dns_answer import Status
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
-from hermes.interfaces import IContentReader, IDeliveryAgent
+from hermes.interfaces import IContentReader, IDeliveryAgent, ISigner
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
@@ -62,6 +62,7 @@ class SmarthostAgent:
         name: str = DEFAULT_NAME,
         rate: SendingRate | None = None,
         tokens: OAuthTokens | None = None,
+        signer: ISigner | None = None,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -83,7 +84,7 @@ class SmarthostAgent:
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)
         self._rewrite = SenderRewrite(reader, settings.envelope_sender, settings.from_address)
-        self._transfer = Transfer(self._rewrite, self._connections, self._open)
+        self._transfer = Transfer(self._rewrite, self._connections, self._open, signer, author=settings.from_address)
         self._pop = self._pop_login(mode)
         self._login_refused: Setback | None = None
         self._login_refused_until = 0.0

@@ -8,15 +8,16 @@ RFC 5321 4.5.3.1.8 and 4.5.3.1.10 (recipients of one transaction), 5.1 (the next
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 
 import attrs
 
 from hermes.core.address import domain_of
 from hermes.core.envelope import Recipient
-from hermes.core.message import QueuedMessage, QueuedRecipient
+from hermes.core.message import QueuedMessage, QueuedRecipient, Signature
 from hermes.core.outcome import Outcome, Result
-from hermes.interfaces import IContentReader
+from hermes.interfaces import IContentReader, ISigner
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.outgoing import Target
 from hermes.protocols.smtp.capabilities import Capabilities
@@ -34,7 +35,7 @@ class Consignment:
     A message on its way to some recipients.
 
     ``outcomes`` holds what is known of each; ``waiting`` lists those (by position) that may still be tried, here or elsewhere.
-    ``shut`` says that no other address of this host may be tried.
+    ``shut`` says that no other address of this host may be tried. ``signature`` goes in front of it.
     """
 
     message: QueuedMessage
@@ -42,6 +43,7 @@ class Consignment:
     outcomes: list[Outcome | None] = attrs.field(init=False)
     waiting: list[int] = attrs.field(init=False)
     shut: bool = attrs.field(init=False, default=False)
+    signature: Signature | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.outcomes = [None] * len(self.recipients)
@@ -72,15 +74,40 @@ Opener = Callable[[Target], Awaitable[ClientSession | Setback]]
 
 
 class Transfer:
-    """Carries messages over the connections of one agent."""
+    """
+    Carries messages over the connections of one agent.
 
-    def __init__(self, reader: IContentReader, connections: ConnectionCache, open_session: Opener) -> None:
+    ``signer`` signs them, as ``reader`` gives them; ``author`` is the address that it has put into their From field, or empty.
+    """
+
+    def __init__(
+        self,
+        reader: IContentReader,
+        connections: ConnectionCache,
+        open_session: Opener,
+        signer: ISigner | None = None,
+        *,
+        author: str = "",
+    ) -> None:
         self._reader = reader
         self._connections = connections
         self._open_session = open_session
+        self._signer = signer
+        self._author = author
 
     async def run(self, targets: Iterable[Target], consignment: Consignment) -> None:
         """Try one target after another while recipients are waiting."""
+        if self._signer is None:
+            await self._run(targets, consignment)
+            return
+        message = consignment.message
+        # Before anybody is connected to, because a large message takes seconds.
+        consignment.signature = await self._signer.sign(message, lambda: self._octets(message), self._author)
+        await self._run(targets, consignment)
+        if any(outcome is None or outcome.result is Result.DEFERRED for outcome in consignment.outcomes):
+            await self._signer.keep(message, self._author)
+
+    async def _run(self, targets: Iterable[Target], consignment: Consignment) -> None:
         for target in targets:
             while await self._visit(target, consignment):
                 pass  # the connection was used up, or had gone stale: this target has not had its say
@@ -121,17 +148,14 @@ class Transfer:
 
     async def _send(self, session: ClientSession, consignment: Consignment) -> bool:
         """Run transactions until all who wait have been offered to this server; True when it does not want any more now."""
-        content = consignment.message.content
         todo = deque(consignment.waiting)
         while todo and session.usable:
             group = take_group(todo, consignment.recipients, session.capabilities)
-            done = await session.deliver(
-                self._parcel(consignment, group), self._reader.chunks(content, content.prefix_octets)
-            )
+            done = await session.deliver(self._parcel(consignment, group), self._chunks(consignment))
             again = {group[index] for index in done.again}
             decided = set()
             for position, outcome in zip(group, done.outcomes, strict=True):
-                consignment.outcomes[position] = outcome
+                consignment.outcomes[position] = self._noted(outcome, consignment)
                 if outcome.result is not Result.DEFERRED or not (done.elsewhere or position in again):
                     decided.add(position)
             consignment.waiting = [position for position in consignment.waiting if position not in decided]
@@ -142,6 +166,27 @@ class Transfer:
                 return True
         return False
 
+    def _octets(self, message: QueuedMessage) -> AsyncGenerator[bytes, None]:
+        """What is sent of a message, in its stored form."""
+        chunks: AsyncGenerator[bytes, None] = self._reader.chunks(message.content, message.content.prefix_octets)
+        return chunks
+
+    async def _chunks(self, consignment: Consignment) -> AsyncGenerator[bytes, None]:
+        """The same with the signature in front."""
+        if consignment.signature is not None:
+            binary = consignment.message.content.binary
+            yield _wire_lines(consignment.signature) if binary else consignment.signature.lines
+        async with aclosing(self._octets(consignment.message)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    @staticmethod
+    def _noted(outcome: Outcome, consignment: Consignment) -> Outcome:
+        signature = consignment.signature
+        if signature is None or outcome.result is not Result.RELAYED:
+            return outcome
+        return attrs.evolve(outcome, signed=signature.names)
+
     @staticmethod
     def _parcel(consignment: Consignment, group: Sequence[int]) -> Parcel:
         message = consignment.message
@@ -151,7 +196,12 @@ class Transfer:
             for recipient in (consignment.recipients[position] for position in group)
         )
         octets = content.size_octets - content.prefix_octets if content.binary else content.wire_octets
+        octets += len(_wire_lines(consignment.signature))
         return Parcel(message.envelope, recipients, octets, content.binary)
+
+
+def _wire_lines(signature: Signature | None) -> bytes:
+    return b"" if signature is None else signature.lines.replace(b"\n", b"\r\n")
 
 
 def take_group(todo: deque[int], recipients: Sequence[QueuedRecipient], capabilities: Capabilities) -> list[int]:

@@ -15,7 +15,7 @@ import attrs
 from typing_extensions import override
 
 from hermes.core.event import Event
-from hermes.core.message import Content, Finished, QueuedMessage, Replaced, Settlement
+from hermes.core.message import Content, Finished, QueuedMessage, Replaced, Settlement, Signature
 from hermes.spool import schedule, trace
 from hermes.spool.rows import MESSAGE_COLUMNS, content_of, read_message
 from hermes.spool.transaction import Transaction
@@ -34,7 +34,17 @@ _RETRY = "UPDATE recipients SET next_attempt_at = ? WHERE queue_id = ? AND state
 _WAITING_AFTER = "SELECT queue_id FROM recipients WHERE queue_id > ? AND state = 'queued' ORDER BY queue_id LIMIT ?"
 _WAITING_ORDINALS = "SELECT ordinal FROM recipients WHERE queue_id = ? AND state = 'queued'"
 _IS_WAITING = "SELECT 1 FROM recipients WHERE queue_id = ? AND state = 'queued' LIMIT 1"
-_REMOVE = tuple(f"DELETE FROM {table} WHERE queue_id = ?" for table in ("recipients", "bodies", "messages"))  # noqa: S608
+_REMOVE = tuple(
+    f"DELETE FROM {table} WHERE queue_id = ?"  # noqa: S608 - constants only
+    for table in ("recipients", "bodies", "signatures", "messages")
+)
+
+
+_KEEP_SIGNATURE = """
+    INSERT OR REPLACE INTO signatures (queue_id, variant, names, lines)
+    SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM messages WHERE queue_id = ?1)
+"""
+_SIGNATURE = "SELECT lines, names FROM signatures WHERE queue_id = ? AND variant = ?"
 
 
 class Write(abc.ABC):
@@ -239,6 +249,36 @@ class Remove(Write):
             return False
         transaction.add_event(self.event)
         return True
+
+
+@attrs.define
+class KeepSignature(Write):
+    """A signature, kept with its message while that is there."""
+
+    queue_id: str
+    variant: str
+    signature: Signature
+
+    @override
+    def apply(self, transaction: Transaction) -> None:
+        """Keep it."""
+        transaction.write()
+        row = self.queue_id, self.variant, self.signature.names, self.signature.lines
+        transaction.connection.execute(_KEEP_SIGNATURE, row)
+
+
+@attrs.define
+class ReadSignature(Read):
+    """The signature of a message that waits, or None."""
+
+    queue_id: str
+    variant: str
+
+    @override
+    def read(self, connection: sqlite3.Connection) -> Signature | None:
+        """Read it."""
+        row = connection.execute(_SIGNATURE, (self.queue_id, self.variant)).fetchone()
+        return None if row is None else Signature(*row)
 
 
 @attrs.define

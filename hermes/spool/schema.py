@@ -7,6 +7,7 @@ never changed. ``PRAGMA user_version`` holds how many have been applied.
 * ``messages``, ``recipients`` and ``bodies`` are the queue. A message exists from the moment its row is committed until
   the row of its last recipient is gone (see ``docs/flow.md``). Queue ids grow with time, so new rows go to the end of
   each table, and the pages that a busy moment touches are few.
+* ``signatures`` are those of messages that wait; they go with the message.
 * ``events`` and ``trace_keys`` are the trace. A key is an address or a Message-ID as :func:`hermes.spool.trace.trace_key`
   makes it. Keys come in random order; an index over all of them would touch as many pages as there are keys in a
   group. Set apart by the hour they stay near one another, and expiry removes whole stretches; a look-up asks each hour.
@@ -95,7 +96,21 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
+def _add_signatures(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE signatures (
+            queue_id TEXT NOT NULL,
+            variant  TEXT NOT NULL,
+            names    TEXT NOT NULL,
+            lines    BLOB NOT NULL,
+            PRIMARY KEY (queue_id, variant)
+        ) WITHOUT ROWID
+        """
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_signatures)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

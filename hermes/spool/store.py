@@ -23,9 +23,9 @@ from zope.interface import implementer
 from hermes.core.envelope import BodyType
 from hermes.core.event import Event
 from hermes.core.identifiers import QueueIds
-from hermes.core.message import Content, NewMessage, QueuedMessage, Replaced, Settlement
+from hermes.core.message import Content, NewMessage, QueuedMessage, Replaced, Settlement, Signature
 from hermes.core.received import return_path
-from hermes.interfaces import IGroupWorker, IJournal, ISpool, ISpoolWriter
+from hermes.interfaces import IGroupWorker, IJournal, ISignatures, ISpool, ISpoolWriter
 from hermes.spool import operations
 from hermes.spool.bodies import BodyFiles, Disk, Step
 from hermes.spool.committer import Committer, Found, Operation
@@ -35,7 +35,7 @@ from hermes.spool.journal import Journal
 from hermes.spool.writer import SpoolWriter, wire_octets_of
 
 
-@implementer(ISpool)
+@implementer(ISpool, ISignatures)
 class Spool:
     """
     See :class:`hermes.interfaces.ISpool`.
@@ -284,6 +284,15 @@ class Spool:
         if removed and queue_id in self._in_files:
             self._remove_file(queue_id)
         return removed
+
+    async def keep_signature(self, queue_id: str, variant: str, signature: Signature) -> None:
+        """Keep the signature of a message that waits."""
+        await self._durable(operations.KeepSignature(queue_id, variant, signature), (), patient=True)
+
+    async def signature(self, queue_id: str, variant: str) -> Signature | None:
+        """The signature that was kept."""
+        kept: Signature | None = await self._submit(operations.ReadSignature(queue_id, variant))
+        return kept
 
     async def record(self, events: Sequence[Event]) -> None:
         """Store facts that stand alone."""

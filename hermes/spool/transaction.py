@@ -33,6 +33,7 @@ _POSTPONE = """
 _FINISH = "DELETE FROM recipients WHERE queue_id = ? AND ordinal = ?"
 _NOBODY_LEFT = "queue_id = ?1 AND NOT EXISTS (SELECT 1 FROM recipients WHERE queue_id = ?1)"
 _DELETE_BODY = f"DELETE FROM bodies WHERE {_NOBODY_LEFT}"  # noqa: S608
+_DELETE_SIGNATURES = f"DELETE FROM signatures WHERE {_NOBODY_LEFT}"  # noqa: S608
 _DELETE_MESSAGE = f"DELETE FROM messages WHERE {_NOBODY_LEFT}"  # noqa: S608
 
 
@@ -106,6 +107,7 @@ class Transaction:
             (_POSTPONE, self._postponed),
             (_FINISH, self._finished),
             (_DELETE_BODY, self._touched),
+            (_DELETE_SIGNATURES, self._touched),
             (_DELETE_MESSAGE, self._touched),
         ):
             if rows:
