@@ -33,7 +33,11 @@ class CircleTestCase(SynchronousTestCase):
 
     def circle(self, more: str = "") -> Circle:
         """Of these settings."""
-        self.settings = load(write_config(self, MINIMAL + more))
+        return self.circle_of(load(write_config(self, MINIMAL + more)))
+
+    def circle_of(self, settings: Settings) -> Circle:
+        """Of settings that have been read."""
+        self.settings = settings
         self.clock = Clock()
         self.stores = Stores(self.settings, self.clock, self.clock.seconds)
         self.relays = 0

@@ -203,7 +203,7 @@ class POP3Server:
     def _continue_exchange(self, mechanism: sasl.Mechanism, line: bytes) -> Event:
         if line == b"*":
             # RFC 5034 4: the client calls the exchange off.
-            return Refused("auth.cancelled", refused("authentication canceled"))
+            return Refused("auth.canceled", refused("authentication canceled"))
         return self._step(mechanism, _decoded(line))
 
     def _step(self, mechanism: sasl.Mechanism, response: bytes | None) -> Event:

@@ -155,7 +155,7 @@ class AuthTests(SynchronousTestCase):
         for conversation in in_every_cut():
             heard = conversation.client(b"AUTH PLAIN\r\n*\r\nUSER ada\r\nPASS secret\r\n")
             assert isinstance(heard[1], Refused)
-            self.assertEqual(heard[1].rule, "auth.cancelled")
+            self.assertEqual(heard[1].rule, "auth.canceled")
             self.assertEqual(heard[-1], Credentials("USER", "ada", "secret"))
 
     def test_not_base64(self) -> None:
