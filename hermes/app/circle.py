@@ -18,6 +18,7 @@ from hermes.app.signing import signer_of
 from hermes.app.standing_checks import standing_checks
 from hermes.app.stores import Stores
 from hermes.app.tokens import token_checkers
+from hermes.config.report_templates import wording_of
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.account import Account
@@ -32,6 +33,7 @@ from hermes.policy.new_recipients import NewRecipients
 from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
 from hermes.queue.expansion import Expander
+from hermes.queue.reporting import Reporting
 from hermes.services.call_ahead import CallAhead
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
@@ -57,6 +59,7 @@ class Circle:
     ) -> None:
         hostname = settings.hermes.hostname
         self.settings = settings
+        self.reporting = Reporting(settings.reports, wording_of(settings))
         resolver = stores.resolvers.resolver(settings)
         means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
         own = own_addresses(settings)

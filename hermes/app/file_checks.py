@@ -8,6 +8,7 @@ from typing import TypeVar
 import attrs
 
 from hermes.app.phone_book import book_files
+from hermes.config.report_templates import count_templates, wording_of
 from hermes.config.schema import Settings
 from hermes.config.sections.filters import filters_of
 from hermes.core.transaction_filter import Filter
@@ -78,4 +79,11 @@ def rule_files(settings: Settings) -> Iterator[tuple[str, str, Callable[[], tupl
         )
     if moved := wanted.no_longer_valid:
         yield "compliance.no_longer_valid", moved, lambda: (len(read_lines(moved, parse_moved)), "address", "addresses")
+    if templates := settings.reports.templates:
+        yield "reports.templates", templates, lambda: (_templates(settings), "template", "templates")
     yield from book_files(settings)
+
+
+def _templates(settings: Settings) -> int:
+    wording_of(settings)
+    return count_templates(settings.reports.templates)

@@ -175,6 +175,7 @@ class Server:
             hostname=settings.hermes.hostname,
             postmaster=settings.hermes.postmaster,
             expander=circle.expander,
+            reporting=circle.reporting,
         )
         self._stores.redirects.use(files_of(settings))
         for place in before.keys() & wanted.keys():
@@ -261,6 +262,7 @@ class Server:
             postmaster=settings.hermes.postmaster,
             limits=circle.limits,
             expander=circle.expander,
+            reporting=circle.reporting,
         )
 
     def _entrances(self, settings: Settings, circle: Circle, tls: Certificates | None) -> dict[str, Entrance]:

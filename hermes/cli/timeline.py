@@ -22,6 +22,7 @@ _WORDS = {
     Kind.FAILED: "failed for good",
     Kind.EXPIRED: "given up, its time is over",
     Kind.RETURNED: "a report went back to the sender",
+    Kind.UNREPORTED: "no report went back",
     Kind.DISCARDED: "thrown away by a rule",
     Kind.RETRIEVED: "fetched by a reader",
     Kind.DELETED: "deleted by a reader",

@@ -31,6 +31,7 @@ from hermes.config.sections.filters import filters_findings
 from hermes.config.sections.greylist import greylist_findings
 from hermes.config.sections.offenders import offenders_findings
 from hermes.config.sections.rates import rates_findings
+from hermes.config.sections.reports import reports_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings
 
@@ -67,6 +68,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from dnsbl_findings(settings, domain_fault)
     yield from greylist_findings(settings)
     yield from _queue(settings)
+    yield from reports_findings(settings)
     yield from _transcripts(settings)
     yield from oauth_findings(settings)
     yield from directory_findings(settings)

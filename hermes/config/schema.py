@@ -40,6 +40,7 @@ from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.phonebook import PhoneBookSettings
 from hermes.config.sections.rates import RatesSettings
+from hermes.config.sections.reports import ReportsSettings
 from hermes.config.sections.sender_checks import SenderChecksSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
 from hermes.config.sections.transcripts import TranscriptsSettings
@@ -364,6 +365,7 @@ class Settings:
     greylist: GreylistSettings = attrs.field(factory=GreylistSettings)
     backup: Mapping[str, BackupSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": BackupSettings})
     queue: QueueSettings = attrs.field(factory=QueueSettings)
+    reports: ReportsSettings = attrs.field(factory=ReportsSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)
     oauth: OAuthSettings = attrs.field(factory=OAuthSettings)

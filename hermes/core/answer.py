@@ -18,6 +18,7 @@ from hermes.core.envelope import BodyType
 from hermes.core.header_facts import header_end
 from hermes.core.printable import one_line
 from hermes.core.report import Letter, date_time
+from hermes.core.template import substituted, taken_apart
 
 #: A text that is sent to whoever asks; more would be a way to have this server send much for little.
 MAX_TEXT_OCTETS = 256 * 1024
@@ -27,7 +28,6 @@ MAX_REPEATED_OCTETS = 16 * 1024
 REPEATED_LINES = 20
 
 _FIELD = re.compile(rb"\n([!-9;-~]+)[ \t]*:((?:[^\n]|\n[ \t])*)")
-_SUBSTITUTION = re.compile(r"~(p[0-9]|.)", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,250}>\Z")
 
 # RFC 3834 2: the names of senders that are programs, or answer for many.
@@ -95,7 +95,7 @@ def compose(asked: Asked, text: str, *, template: bool) -> Letter:
     """The answer. Its text is in ASCII; so is its header, unless an address is not."""
     own: dict[str, str] = {}
     if template:
-        own, text = _taken_apart(substituted(asked, text))
+        own, text = _own_fields(filled(asked, text))
     subject = own.get("subject") or f"Re: {one_line(asked.field('subject'), 200).removeprefix('Re: ')}"
     address = one_line(asked.address, 254)
     lines = [
@@ -134,7 +134,7 @@ def _encoded(text: str) -> tuple[str, bytes]:
     return "base64", base64.encodebytes(octets)
 
 
-def substituted(asked: Asked, text: str) -> str:
+def filled(asked: Asked, text: str) -> str:
     """The text with Mercury's substitutions; what is none stays."""
     beginning = asked.beginning[:MAX_REPEATED_OCTETS].replace(b"\r\n", b"\n").decode("utf-8", "replace")
     _, _, body = beginning.partition("\n\n")
@@ -151,21 +151,17 @@ def substituted(asked: Asked, text: str) -> str:
         "p0": asked.address,
         "p1": asked.field("date"),
     }
-    return _SUBSTITUTION.sub(lambda found: values.get(found[1].lower(), found[0]), text)
+    return substituted(text, values)
 
 
-def _taken_apart(text: str) -> tuple[dict[str, str], str]:
-    """The fields that a template begins with, as far as it may bring them, and its text; all text when it begins with none."""
-    head, empty, body = text.replace("\r\n", "\n").partition("\n\n")
-    lines = re.sub(r"\n[ \t]+", " ", head).split("\n")
-    if not empty or not all(re.match(r"[!-9;-~]+[ \t]*:", line) for line in lines):
-        return {}, text
+def _own_fields(text: str) -> tuple[dict[str, str], str]:
+    """The fields that a template begins with, as far as it may bring them, and its text."""
+    fields, body = taken_apart(text)
     own = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip().lower() in _OWN_FIELDS and value.strip():
-            text_of = one_line(value.strip(), 200)
+    for name, value in fields:
+        if name in _OWN_FIELDS and value:
+            text_of = one_line(value, 200)
             # What is in no encoded word can only be a subject: addresses are not guessed at.
-            if text_of.isascii() or name.strip().lower() == "subject":
-                own[name.strip().lower()] = text_of
+            if text_of.isascii() or name == "subject":
+                own[name] = text_of
     return own, body

@@ -19,6 +19,7 @@ class Kind(enum.Enum):
     FAILED = "failed"  #: an attempt failed for good
     EXPIRED = "expired"  #: it was tried for as long as configured
     RETURNED = "returned"  #: a report went back to the sender
+    UNREPORTED = "unreported"  #: a report did not go back: the address has had too many
     DISCARDED = "discarded"  #: accepted, and thrown away by a rule
     RETRIEVED = "retrieved"  #: a reader fetched it
     DELETED = "deleted"  #: a reader deleted it

@@ -13,8 +13,9 @@ from email.utils import format_datetime
 
 import attrs
 
-from hermes.core.envelope import BodyType, Envelope
+from hermes.core.envelope import BodyType, Envelope, Origin
 from hermes.core.outcome import Outcome
+from hermes.core.report_wording import ENGLISH, Wording
 
 
 class Action(enum.Enum):
@@ -44,12 +45,25 @@ class Fate:
 
 
 @attrs.frozen
+class Whole:
+    """What is known of an original that is lines of mail and larger than what is kept in memory."""
+
+    digest: bytes
+    ascii: bool
+
+
+# A report holds either failures, or delays, or successes of any kind.
+_KINDS = (Action.FAILED, Action.DELAYED, Action.DELIVERED)
+
+
+@attrs.frozen
 class Report:
     """
     One report: all its ``fates`` have the same kind (failed; delayed; or delivered, relayed and expanded).
 
     ``to`` is whom it goes to: the sender, or the postmaster (then ``for_postmaster``). ``returned`` holds the beginning of
-    the original message with LF line ends, and ``complete`` says that this is all of it. ``retry_until`` is set for delays.
+    the original message with LF line ends, and ``complete`` says that this is all of it and may go back; ``whole`` is known of
+    one that is larger and may go back. ``retry_until`` is set for delays; ``origin`` says where the message came from.
     Times are seconds since the epoch.
     """
 
@@ -68,22 +82,35 @@ class Report:
     returned: bytes
     complete: bool
     binary: bool = False
+    whole: Whole | None = None
     retry_until: float | None = None
+    origin: Origin | None = None
+    wording: Wording = ENGLISH
 
     @property
     def kind(self) -> Action:
-        """FAILED, DELAYED, or DELIVERED for all forms of success."""
-        action = self.fates[0].action
-        return Action.DELIVERED if action in {Action.RELAYED, Action.EXPANDED} else action
+        """FAILED, DELAYED, DELIVERED where that is true of one recipient at least, else RELAYED."""
+        actions = {fate.action for fate in self.fates}
+        return next((each for each in _KINDS if each in actions), Action.RELAYED)
+
+    @property
+    def contact(self) -> str:
+        """Whom people can ask; every server has a postmaster (RFC 5321 4.5.1)."""
+        return self.postmaster or f"postmaster@{self.hostname}"
 
 
 @attrs.frozen
 class Letter:
-    """The finished message: octets with LF line ends, and what its envelope must say about them."""
+    """
+    The finished message: octets with LF line ends, and what its envelope must say about them.
+
+    When there is a ``tail``, the octets of the original come between the two.
+    """
 
     octets: bytes
     body: BodyType
     smtputf8: bool
+    tail: bytes = b""
 
 
 def date_time(at: float) -> str:

@@ -71,6 +71,11 @@ def delivery_status(report: Report) -> bytes:
     if report.envelope.envid is not None:
         # ENVID is copied decoded, and only when there was one (RFC 3461 6.3 a).
         lines.insert(0, f"Original-Envelope-Id: {_exact(report.envelope.envid, utf8)}")
+    origin = report.origin
+    if origin is not None and origin.peer and origin.hello:
+        # RFC 3464 2.2.4: what it said of itself, and its address as a comment.
+        name = re.sub(r"[\s()\\]", "_", _ascii(origin.hello, 255))
+        lines.append(f"Received-From-MTA: dns; {name} ({_ascii(origin.peer, 80)})")
     lines += [f"Arrival-Date: {date_time(report.accepted_at)}", f"X-Hermes-Queue-Id: {report.queue_id}"]
     for fate in report.fates:
         lines.append("")

@@ -1,161 +1,202 @@
 """
 The part of a report that people read (RFC 6522 3): who, when, what the other server said in its own words, what to do.
 
-Plain text, lines of at most 76 characters, LF line ends. It may hold characters outside ASCII where a server used them.
+Plain text, lines of at most 76 characters where words allow it, LF line ends. The words come from templates
+(:mod:`hermes.core.report_wording`); it may hold characters outside ASCII where these or a server used them.
 """
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 
+from hermes.core.encoded_words import decoded
+from hermes.core.header import Header
+from hermes.core.header_facts import header_end
 from hermes.core.outcome import Outcome
 from hermes.core.printable import one_line
 from hermes.core.report import Action, Fate, Report, date_time, words_for_each
 from hermes.core.report_fields import reply_lines, status_of
+from hermes.core.report_parts import fits
+from hermes.core.report_wording import MAX_SUBJECT, Template, Text, Wording
+from hermes.core.template import substituted
+from hermes.core.units import format_time
 
 #: Explanations in full; of the recipients after that only the addresses are listed. The other part has them all.
 MAX_EXPLAINED = 50
 
-#: What a person can do, by the status code's last two numbers (RFC 3463 3), or by the first of them alone.
-_ADVICE = {
-    "1": "There is something wrong with the address. Compare it with one that you know to be right.",
-    "1.1": "There is no such mailbox. Look for a typing error in the part before the @, and send the message again.",
-    "1.2": "There is no such domain. Look for a typing error in the part after the @, and send the message again.",
-    "1.8": "The other server did not like your own address. Ask whoever looks after your mail.",
-    "1.10": "The domain does not take mail at all. Look for a typing error in the part after the @.",
-    "2": "The mailbox cannot take mail at present. Try to reach the recipient in another way.",
-    "2.1": "The mailbox is closed. Try to reach the recipient in another way.",
-    "2.2": "The mailbox is full. Try again later, or reach the recipient in another way.",
-    "2.3": "The message is too large for this mailbox. Send something smaller, or a link to it.",
-    "3": "The other server could not handle the message. Try again later.",
-    "3.4": "The message is too large. Send something smaller, or a link to it.",
-    "4": "The other server could not be reached. It may be out of order, or the domain may be misspelt.",
-    "4.4": "Nobody could say which server takes mail for this domain. Look for a typing error after the @.",
-    "5": "The two servers did not understand one another. Tell whoever looks after your mail.",
-    "6": "The other server cannot handle this kind of content. Send it in another form.",
-    "6.7": "The other server cannot handle addresses with letters outside English. Ask for another address.",
-    "7": "The other server refused the message by one of its rules; its words above may say which one.",
-}
+#: Lines that ``~G`` repeats of a message, and octets that ``~B`` and ``~M`` repeat: they are an excerpt beside the attached
+#: original, and must not double it.
+EXCERPT_LINES = 20
+MAX_EXCERPT_OCTETS = 16 * 1024
+
+#: RFC 5322 2.1.1: what a line should have at most, less two that quoting adds.
+WIDTH = 76
 
 _INDENT = "    "
+
+_TEXTS = {
+    Action.FAILED: Text.FAILURE,
+    Action.DELAYED: Text.DELAY,
+    Action.DELIVERED: Text.SUCCESS,
+    Action.RELAYED: Text.RELAY,
+}
+
+
+def template_of(report: Report) -> Template:
+    """The template for this kind of report."""
+    return report.wording.templates[Text.POSTMASTER if report.for_postmaster else _TEXTS[report.kind]]
 
 
 def subject(report: Report) -> str:
     """The subject of the report."""
-    match report.kind:
-        case Action.FAILED if report.for_postmaster:
-            return "Copy for the postmaster: a message could not be delivered"
-        case Action.FAILED:
-            return "Your message could not be delivered"
-        case Action.DELAYED:
-            return "Your message has not been delivered yet"
-        case _:
-            return "Your message has been delivered"
+    values = _values(report)
+    return one_line(substituted(template_of(report).subject, values), MAX_SUBJECT)
 
 
 def explanation(report: Report) -> str:
     """The whole text."""
-    paragraphs = [f"This is the mail server {report.hostname}.", _opening(report)]
+    values = {**_values(report), "r": _results(report)}
+    text = template_of(report).text
+    if report.kind is Action.FAILED and not report.for_postmaster:
+        values.update(_excerpts(report))
+    return folded(substituted(text, values))
+
+
+def folded(text: str) -> str:
+    """The text as its author has laid it out, with lines that are too long folded at spaces."""
+    lines: list[str] = []
+    for line in text.rstrip().split("\n"):
+        if len(line) <= WIDTH:
+            lines.append(line.rstrip())
+            continue
+        indent = line[: len(line) - len(line.lstrip())]
+        lines += textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    return "\n".join(lines) + "\n"
+
+
+def has_utf8_header(report: Report) -> bool:
+    """True for an original that only SMTPUTF8 could carry (RFC 6532)."""
+    return report.envelope.smtputf8 and not header_of(report.returned).isascii()
+
+
+def returns_all(report: Report) -> bool:
+    """True when the original goes back whole: with failures only, where it is lines of mail (RFC 3461 6.2, RFC 2045 2.7)."""
+    if report.kind is not Action.FAILED or report.binary:
+        return False
+    if report.whole is None:
+        return report.complete and fits(report.returned)
+    # What is too large for memory is not encoded.
+    return not has_utf8_header(report) or not report.to.isascii()
+
+
+def _values(report: Report) -> dict[str, str]:
+    """What the substitutions stand for that fit into one line."""
+    wording = report.wording
+    return {
+        "~": "~",
+        "d": date_time(report.written_at),
+        "t": one_line(report.to, 320),
+        "n": report.hostname,
+        "h": report.hostname,
+        "s": subject_of(header_of(report.returned), wording),
+        "p0": date_time(report.accepted_at),
+        "p1": format_time(max(0, int(report.written_at - report.accepted_at)) // 60 * 60),
+        "p2": subject_of(header_of(report.returned), wording),
+        "p3": report.queue_id,
+        "p4": one_line(report.envelope.reverse_path, 320) or wording.phrase("nobody"),
+        "p5": date_time(report.retry_until) if report.retry_until is not None else "",
+        "p6": one_line(report.contact, 320),
+        "p7": wording.phrase("whole" if returns_all(report) else "header"),
+    }
+
+
+def subject_of(header: bytes, wording: Wording) -> str:
+    """The subject of the original, for people."""
+    found = decoded(Header(header).first("subject") or "").strip()
+    return one_line(" ".join(found.split()), MAX_SUBJECT) or wording.phrase("no-subject")
+
+
+def header_of(data: bytes) -> bytes:
+    """The header section of a message, with LF line ends, up to the empty line (or to the last line end there is)."""
+    end = header_end(data)
+    return data[: end if end >= 0 else data.rfind(b"\n") + 1].replace(b"\r\n", b"\n")
+
+
+def _excerpts(report: Report) -> dict[str, str]:
+    """What ``~M``, ``~B`` and ``~G`` repeat; no more than the header where no more is returned (RFC 3461 4.3)."""
+    beginning = report.returned[:MAX_EXCERPT_OCTETS].replace(b"\r\n", b"\n").decode("utf-8", "replace")
+    lines = [one_line(line, MAX_EXCERPT_OCTETS) for line in beginning.split("\n")]
+    end = lines.index("") if "" in lines else len(lines)
+    complete = report.complete or report.whole is not None
+    body = lines[end + 1 :] if complete else []
+    return {
+        "m": "\n".join(lines if complete else lines[:end]),
+        "b": "\n".join(body),
+        "g": "\n".join(body[:EXCERPT_LINES]),
+    }
+
+
+def _results(report: Report) -> str:
     groups: dict[tuple[Action, bool, Outcome], list[Fate]] = {}
     for fate in report.fates:
         groups.setdefault((fate.action, fate.expired, fate.outcome), []).append(fate)
     most = words_for_each(report)
     told = list(groups.values())
+    paragraphs = []
     for fates in told[:MAX_EXPLAINED]:
-        paragraphs += [_addresses(fates), *_explained(fates[0], most)]
+        paragraphs += [_addresses(fates), *_explained(fates[0], most, report.wording)]
     if rest := [fate for fates in told[MAX_EXPLAINED:] for fate in fates]:
-        paragraphs += [f"And {len(rest)} more; the second part of this report says why:", _addresses(rest)]
-    paragraphs.append(_closing(report))
-    return (
-        "\n\n".join(paragraph if paragraph.startswith(_INDENT) else _wrapped(paragraph) for paragraph in paragraphs)
-        + "\n"
-    )
-
-
-def _opening(report: Report) -> str:
-    date = date_time(report.accepted_at)
-    if report.for_postmaster:
-        sender = one_line(report.envelope.reverse_path, 320) or "<> (the null sender: it was a report itself)"
-        return f"A message from {sender}, accepted on {date}, could not be delivered. Hermes will not try again."
-    match report.kind:
-        case Action.FAILED:
-            return f"Your message of {date} could not be delivered. It will not be tried again."
-        case Action.DELAYED:
-            until = "" if report.retry_until is None else f" until {date_time(report.retry_until)}"
-            return (
-                f"Your message of {date} has not been delivered yet. You need not send it again: delivery will be tried"
-                f"{until}, and you will be told if it fails."
-            )
-        case _:
-            return f"You asked to be told when your message of {date} is delivered."
+        paragraphs += [report.wording.phrase("more", n=str(len(rest))), _addresses(rest)]
+    return "\n\n".join(paragraphs)
 
 
 def _addresses(fates: list[Fate]) -> str:
     return "\n".join(_INDENT + one_line(fate.address, 320) for fate in fates)
 
 
-def _explained(fate: Fate, most: int) -> list[str]:
+def _explained(fate: Fate, most: int, wording: Wording) -> Iterator[str]:
     """Say of one recipient (and all others with the same fate) what happened and what can be done."""
     outcome = fate.outcome
-    if fate.action is Action.DELIVERED:
-        return ["The message is in the mailbox. That does not mean that it has been read."]
-    if fate.action is Action.EXPANDED:
-        return [
-            "The address stands for several recipients, and the message is on its way to each. This is the last report."
-        ]
-    where = _server(outcome)
-    if fate.action is Action.RELAYED:
-        return [f"{where} has taken the message. That server sends no confirmations, so this is the last one."]
-    paragraphs = []
-    if fate.expired:
-        paragraphs.append("It was tried again and again, for as long as this server does. At the last attempt:")
-    if outcome.reply is None:
-        paragraphs += ["What went wrong:", _quoted(outcome.reason, most)]
+    if fate.action in {Action.DELIVERED, Action.EXPANDED}:
+        yield wording.phrase(fate.action.value)
+    elif fate.action is Action.RELAYED:
+        yield _by_server("relayed", outcome, wording)
     else:
-        paragraphs += [f"{where} answered:", _reply(outcome, most)]
-    status = status_of(fate).partition(".")[2]
-    advice = _ADVICE.get(status) or _ADVICE.get(status.partition(".")[0])
-    if advice is not None and fate.action is Action.FAILED:
-        paragraphs.append(advice)
-    return paragraphs
+        if fate.expired:
+            yield wording.phrase("expired")
+        if outcome.reply is None:
+            yield wording.phrase("wrong")
+            yield quoted(outcome.reason, most, wording)
+        else:
+            yield _by_server("answered", outcome, wording)
+            yield _reply(outcome, most, wording)
+        if fate.action is Action.FAILED and (advice := wording.advice(status_of(fate))):
+            yield advice
 
 
-def _server(outcome: Outcome) -> str:
+def _by_server(name: str, outcome: Outcome, wording: Wording) -> str:
+    """A phrase about a server, whose name and address it has where they are known."""
     if not outcome.host:
-        return "The other server"
+        return wording.phrase(f"{name}-unnamed")
     address = f" ({one_line(outcome.address, 80)})" if outcome.address else ""
-    return f"The server {one_line(outcome.host, 255)}{address}"
+    return wording.phrase(name, h=f"{one_line(outcome.host, 255)}{address}")
 
 
-def _reply(outcome: Outcome, most: int) -> str:
+def _reply(outcome: Outcome, most: int, wording: Wording) -> str:
     assert outcome.reply is not None
     lines = []
     rest = most
     for number, text in reply_lines(outcome.reply):
-        lines.append(_quoted(f"{number}{text}", max(rest, 16)))
+        lines.append(quoted(f"{number}{text}", max(rest, 16), wording))
         rest -= len(text)
         if rest <= 0:
             break
     return "\n".join(lines)
 
 
-def _closing(report: Report) -> str:
-    # RFC 3461 6.2: more than the header goes back only with a failure, and only what is not too large.
-    attached = "Your message" if report.complete else "The header of your message"
-    if report.for_postmaster:
-        attached = "The message" if report.complete else "The header of the message"
-    text = f"{attached} is attached. Its number on this server was {report.queue_id}."
-    if report.postmaster and not report.for_postmaster:
-        text += f" If you need help, forward this whole report to {one_line(report.postmaster, 320)}."
-    return text
-
-
-def _quoted(text: str, most: int) -> str:
+def quoted(text: str, most: int, wording: Wording) -> str:
     """Somebody else's words, indented; an empty text is still a line."""
     plain = " ".join(one_line(text, most).split())
-    lines = textwrap.wrap(plain, 76, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False)
-    return "\n".join(lines) or f"{_INDENT}(nothing)"
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 76, break_on_hyphens=False, break_long_words=False)
+    lines = textwrap.wrap(plain, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False)
+    return "\n".join(lines) or _INDENT + wording.phrase("nothing")

@@ -34,7 +34,7 @@ class Judgement:
     What follows from one attempt.
 
     ``failed``, ``delayed`` and ``succeeded`` are those recipients of which the sender shall be told; ``orphaned`` those
-    that failed while there is no sender to tell.
+    that failed while there is no sender to tell, ``untold`` those of whose failure the sender does not want to hear.
     """
 
     settlements: list[Settlement] = attrs.field(factory=list)
@@ -43,11 +43,12 @@ class Judgement:
     delayed: list[Fate] = attrs.field(factory=list)
     succeeded: list[Fate] = attrs.field(factory=list)
     orphaned: list[Fate] = attrs.field(factory=list)
+    untold: list[Fate] = attrs.field(factory=list)
 
     @property
     def wants_reports(self) -> bool:
         """True when somebody is to be told."""
-        return bool(self.failed or self.delayed or self.succeeded or self.orphaned)
+        return bool(self.failed or self.delayed or self.succeeded or self.orphaned or self.untold)
 
 
 class Judge:
@@ -143,6 +144,9 @@ def _failed(
         judgement.orphaned.append(fate)
     elif recipient.notify is None or "FAILURE" in recipient.notify:
         judgement.failed.append(fate)
+    else:
+        # RFC 3461 5.2.6 b: the postmaster may be told all the same.
+        judgement.untold.append(fate)
 
 
 def _may_warn(message: QueuedMessage, recipient: QueuedRecipient) -> bool:

@@ -28,6 +28,7 @@ from hermes.queue.destinations import Concurrency
 from hermes.queue.dispatch import Dispatcher
 from hermes.queue.expansion import Expander
 from hermes.queue.judgement import Judge
+from hermes.queue.reporting import Allowance, Reporting
 from hermes.queue.reports import Reporter
 from hermes.queue.settle import Settler
 
@@ -66,15 +67,16 @@ class RelayManager:
         postmaster: str,
         limits: Mapping[str, Concurrency],
         expander: Expander | None = None,
+        reporting: Reporting | None = None,
     ) -> None:
         self._spool = spool
         self._now = now
         self._random = random
         self._reader = reader
         self._settings = settings
-        self._settler = Settler(
-            spool, self._judge(settings), self._reporter(settings, router, hostname, postmaster), clock, now
-        )
+        self._allowance = Allowance()
+        reporter = self._reporter(settings, router, hostname, postmaster, reporting)
+        self._settler = Settler(spool, self._judge(settings), reporter, clock, now)
         self._dispatcher = Dispatcher(
             spool, router, agents, self._settler, limits, settings.active, clock, now, expander
         )
@@ -83,9 +85,20 @@ class RelayManager:
     def _judge(self, settings: QueueSettings) -> Judge:
         return Judge(settings, lambda: self._random.uniform(-1, 1))
 
-    def _reporter(self, settings: QueueSettings, router: IRouter, hostname: str, postmaster: str) -> Reporter:
+    def _reporter(
+        self, settings: QueueSettings, router: IRouter, hostname: str, postmaster: str, reporting: Reporting | None
+    ) -> Reporter:
         return Reporter(
-            self._spool, self._reader, router, settings, self._now, hostname=hostname, postmaster=postmaster
+            self._spool,
+            self._reader,
+            router,
+            settings,
+            self._now,
+            hostname=hostname,
+            postmaster=postmaster,
+            reporting=reporting or Reporting(),
+            # How many reports there were is not forgotten by a reload.
+            allowance=self._allowance,
         )
 
     def reconfigure(
@@ -98,6 +111,7 @@ class RelayManager:
         hostname: str,
         postmaster: str,
         expander: Expander | None = None,
+        reporting: Reporting | None = None,
     ) -> None:
         """
         Follow other settings from now on; deliveries that are under way end as they began.
@@ -105,7 +119,7 @@ class RelayManager:
         The size of the active set (``settings.active``) stays as it was.
         """
         self._settings = attrs.evolve(settings, active=self._settings.active)
-        self._settler.use(self._judge(settings), self._reporter(settings, router, hostname, postmaster))
+        self._settler.use(self._judge(settings), self._reporter(settings, router, hostname, postmaster, reporting))
         self._dispatcher.use(router, agents, limits, expander)
 
     def start(self) -> None:

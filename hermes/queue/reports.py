@@ -2,13 +2,14 @@
 Who is told, and what they get: reports as messages for the queue (RFC 3461 6, RFC 5321 4.5.5).
 
 A report comes from the null sender and goes to the sender of the original; none is ever sent about a message from the null
-sender. What failed without a sender to tell, and with ``postmaster_copy`` every report of failure, goes to the postmaster.
+sender. What failed without a sender to tell goes to the postmaster, and so does with ``postmaster_copy`` every report of failure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -17,31 +18,45 @@ from twisted.logger import Logger
 from hermes.config.schema import QueueSettings
 from hermes.core import address
 from hermes.core.envelope import Envelope, Recipient
-from hermes.core.message import NewMessage, QueuedMessage
-from hermes.core.report import Action, Fate, Report
+from hermes.core.event import Event, Kind
+from hermes.core.examination import Examination
+from hermes.core.message import Content, NewMessage, QueuedMessage, Rest
+from hermes.core.report import Action, Fate, Report, Whole
 from hermes.core.report_message import compose
 from hermes.interfaces import IContentReader, IRouter, ISpool
 from hermes.queue.judgement import Judgement
+from hermes.queue.reporting import Allowance, Reporting
 from hermes.queue.router import UNROUTED
 
-#: A message up to this size is returned whole (RFC 3461 6.2 leaves the limit to us): the sender has it already, and what is
-#: larger is rarely wanted back. Of a larger one the header is looked for in as much.
+#: What is kept in memory of a message for its report. A larger one goes back, if at all, from the disk piece by piece; for the
+#: others its header is looked for in as much.
 MAX_RETURNED_OCTETS = 64 * 1024
 
 #: RFC 3461 6.1: the only value that NOTIFY may have for a report.
-_NEVER = frozenset({"NEVER"})
+NEVER = frozenset({"NEVER"})
 
 
 @attrs.frozen
 class Told:
-    """A report and whom it is about."""
+    """A letter to somebody about a message, what it tells (the word for the trace), and of how many recipients."""
 
     report: NewMessage
-    fates: tuple[Fate, ...]
+    action: str
+    recipients: int
+
+
+@attrs.frozen
+class _Original:
+    """What is known of the message that a report is about: its beginning, where it can be read, and what is beyond."""
+
+    beginning: bytes = b""
+    complete: bool = False
+    whole: Whole | None = None
+    content: Content | None = None
 
 
 class Reporter:
-    """Writes the reports that a judgement asks for."""
+    """Writes the reports that a judgement asks for; ``allowance`` says how many."""
 
     _log = Logger()
 
@@ -55,6 +70,8 @@ class Reporter:
         *,
         hostname: str,
         postmaster: str,
+        reporting: Reporting,
+        allowance: Allowance,
     ) -> None:
         self._spool = spool
         self._reader = reader
@@ -63,22 +80,31 @@ class Reporter:
         self._now = now
         self._hostname = hostname
         self._postmaster = postmaster
+        self._reporting = reporting
+        self._allowance = allowance
         self._count = 0
 
     async def reports(self, message: QueuedMessage, judgement: Judgement) -> list[Told]:
-        """All reports about one attempt; recipients with the same kind of fate share one."""
+        """
+        All reports about one attempt; recipients with the same kind of fate share one.
+
+        What is not told, because the address has had enough of them, is added to the judgement's events.
+        """
         sender = message.envelope.reverse_path
         letters = [
             (sender, False, fates) for fates in (judgement.failed, judgement.delayed, judgement.succeeded) if fates
         ]
         if lost := self._for_postmaster(sender, judgement):
             letters.append((self._postmaster, True, lost))
+        letters = [
+            (to, copy, fates)
+            for to, copy, fates in letters
+            if self._may_tell(message, to, fates[0].action.value, len(fates), judgement)
+        ]
         if not letters:
             return []
-        beginning, complete = await self._beginning(message)
-        return [
-            await self._written(message, to, copy, tuple(fates), beginning, complete) for to, copy, fates in letters
-        ]
+        original = await self._original(message, returned=any(not copy for _, copy, _ in letters) and judgement.failed)
+        return [await self._written(message, to, copy, tuple(fates), original) for to, copy, fates in letters]
 
     def _for_postmaster(self, sender: str, judgement: Judgement) -> list[Fate]:
         """
@@ -86,26 +112,40 @@ class Reporter:
 
         Not what could not be delivered to the postmaster: that would go round for ever (RFC 5321 6.2).
         """
-        if not self._settings.postmaster_copy or not self._postmaster:
+        if not self._postmaster:
             return []
         postmaster = address.key(self._postmaster)
-        if judgement.failed and address.key(sender) != postmaster:
-            return judgement.failed
-        return [fate for fate in judgement.orphaned if address.key(fate.address) != postmaster]
+        failed = [*judgement.failed, *judgement.untold]
+        if failed and self._settings.postmaster_copy and address.key(sender) != postmaster:
+            return failed
+        if not self._reporting.settings.double_bounces:
+            return []
+        return [fate for fate in judgement.orphaned if not _is_to(fate, postmaster)]
+
+    def _may_tell(self, message: QueuedMessage, to: str, action: str, recipients: int, judgement: Judgement) -> bool:
+        # Who has logged in sends with no other address than its own, so nobody else is told.
+        if message.origin.account is not None:
+            return True
+        now, most = self._now(), self._reporting.settings.per_address
+        if self._allowance.take(to, now, most):
+            return True
+        facts: dict[str, str | int | float | bool | None] = {
+            "action": action,
+            "recipients": recipients,
+            "reason": f"{to} or its domain has had as many reports as it may in an hour (reports.per_address is {most})",
+        }
+        reverse_path = message.envelope.reverse_path
+        judgement.events.append(Event(now, Kind.UNREPORTED, message.queue_id, to, reverse_path, "", facts))
+        return False
 
     async def _written(
-        self,
-        message: QueuedMessage,
-        to: str,
-        for_postmaster: bool,
-        fates: tuple[Fate, ...],
-        beginning: bytes,
-        complete: bool,
+        self, message: QueuedMessage, to: str, for_postmaster: bool, fates: tuple[Fate, ...], original: _Original
     ) -> Told:
         now = self._now()
-        self._count += 1
-        report_id = f"<{message.queue_id}.{int(now * 1000):x}.{self._count:x}@{self._hostname}>"
+        report_id = self.next_id(message.queue_id, now)
         delayed = fates[0].action is Action.DELAYED
+        # RET=HDRS asks for the header alone (RFC 3461 4.3); strangers' mail is not put before the postmaster.
+        header_only = message.envelope.ret == "HDRS" or for_postmaster
         letter = compose(
             Report(
                 hostname=self._hostname,
@@ -120,17 +160,31 @@ class Reporter:
                 envelope=message.envelope,
                 message_id=message.message_id,
                 fates=fates,
-                returned=beginning,
-                # RET=HDRS asks for the header alone (RFC 3461 4.3); strangers' mail is not put before the postmaster.
-                complete=complete and message.envelope.ret != "HDRS" and not for_postmaster,
+                returned=original.beginning,
+                complete=original.complete and not header_only,
+                whole=None if header_only else original.whole,
                 binary=message.content.binary,
                 retry_until=message.accepted_at + self._settings.expire if delayed else None,
+                origin=message.origin,
+                wording=self._reporting.wording,
             )
         )
-        envelope = Envelope("", (Recipient(to, notify=_NEVER),), letter.body, letter.smtputf8)
-        return Told(NewMessage(envelope, letter.octets, {to: await self._destination(to)}, report_id), fates)
+        rest = None
+        if letter.tail and original.content is not None:
+            wire_octets = original.content.wire_octets + len(letter.tail) + letter.tail.count(b"\n")
+            rest = Rest(partial(self._with_tail, original.content, letter.tail), wire_octets)
+        envelope = Envelope("", (Recipient(to, notify=NEVER),), letter.body, letter.smtputf8)
+        destinations = {to: await self.destination(to)}
+        report = NewMessage(envelope, letter.octets, destinations, report_id, rest=rest)
+        return Told(report, fates[0].action.value, len(fates))
 
-    async def _destination(self, to: str) -> str:
+    def next_id(self, queue_id: str, now: float) -> str:
+        """A Message-ID that no other letter has."""
+        self._count += 1
+        return f"<{queue_id}.{int(now * 1000):x}.{self._count:x}@{self._hostname}>"
+
+    async def destination(self, to: str) -> str:
+        """The way to somebody; when nobody can say it now, the queue asks again."""
         try:
             return await self._router.route(to)
         except CancelledError:
@@ -139,23 +193,43 @@ class Reporter:
             self._log.failure("The way of a report could not be found; it will be looked for again")
             return UNROUTED
 
-    async def _beginning(self, message: QueuedMessage) -> tuple[bytes, bool]:
-        """The first octets of the original, and whether these are all; nothing when it cannot be read any more."""
+    async def _with_tail(self, content: Content, tail: bytes) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._reader.chunks(content, content.prefix_octets)) as pieces:
+            async for piece in pieces:
+                yield piece
+        yield tail
+
+    async def _original(self, message: QueuedMessage, *, returned: object) -> _Original:
+        """What can go back of the original: no more than its beginning is kept, whatever its size."""
         try:
             content = message.content
             if content.data is None and content.path is None:
                 content = await self._spool.content(message.queue_id)
-            pieces = self._reader.chunks(content, content.prefix_octets)
+            size, most = content.size_octets - content.prefix_octets, self._reporting.settings.return_size
+            fits = size <= most
+            all_of_it = bool(returned) and fits and not content.binary and message.envelope.ret != "HDRS"
             beginning = b""
-            async with aclosing(pieces):
+            examination = Examination()
+            async with aclosing(self._reader.chunks(content, content.prefix_octets)) as pieces:
                 async for piece in pieces:
-                    beginning += piece
-                    if len(beginning) > MAX_RETURNED_OCTETS:
+                    if len(beginning) < MAX_RETURNED_OCTETS:
+                        beginning += piece[: MAX_RETURNED_OCTETS - len(beginning)]
+                    elif not all_of_it:
                         break
+                    if all_of_it and size > MAX_RETURNED_OCTETS:
+                        examination.add(piece)
         except CancelledError:
             raise
         except Exception:
             # The report matters more than what it returns.
             self._log.failure("Message {queue_id} cannot be read for its report", queue_id=message.queue_id)
-            return b"", False
-        return beginning[:MAX_RETURNED_OCTETS], len(beginning) <= MAX_RETURNED_OCTETS
+            return _Original()
+        if size <= MAX_RETURNED_OCTETS:
+            return _Original(beginning, fits)
+        return _Original(beginning, False, examination.result() if all_of_it else None, content)
+
+
+def _is_to(fate: Fate, postmaster: str) -> bool:
+    """True for a recipient who is the postmaster, or stands where an address of the postmaster was expanded."""
+    original = (fate.original or "").partition(";")[2]
+    return postmaster in {address.key(fate.address), address.key(original)}

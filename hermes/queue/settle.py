@@ -85,7 +85,10 @@ class Settler:
     async def expanded(self, message: QueuedMessage, fates: Sequence[Fate]) -> list[NewMessage]:
         """Reports that addresses stand for several recipients, to be queued when these have been written down."""
         now = self._now()
-        told = await self._reporter.reports(message, Judgement(succeeded=list(fates)))
+        judgement = Judgement(succeeded=list(fates))
+        told = await self._reporter.reports(message, judgement)
+        if judgement.events:
+            await self._spool.record(judgement.events)
         return [attrs.evolve(each.report, told_by=_returned(message, each, now)) for each in told]
 
     async def _written(self, queue_id: str, judgement: Judgement, told: list[Told]) -> list[QueuedMessage]:
@@ -125,8 +128,8 @@ class Settler:
 def _returned(message: QueuedMessage, told: Told, now: float) -> Event:
     """The fact that a report was sent, without its number."""
     facts: dict[str, str | int | float | bool | None] = {
-        "action": told.fates[0].action.value,
-        "recipients": len(told.fates),
+        "action": told.action,
+        "recipients": told.recipients,
     }
     to = told.report.envelope.recipients[0].address
     return Event(now, Kind.RETURNED, message.queue_id, to, message.envelope.reverse_path, "", facts)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.core.answer import MAX_REPEATED_OCTETS, REPEATED_LINES, Asked, compose, fields, substituted, why_not
+from hermes.core.answer import MAX_REPEATED_OCTETS, REPEATED_LINES, Asked, compose, fields, filled, why_not
 from hermes.core.envelope import BodyType
 
 MESSAGE = b"From: joe@example.net\r\nSubject: Opening\r\n hours\r\nMessage-ID: <1@example.net>\r\n\r\nWhen?\r\n"
@@ -93,16 +93,16 @@ class HowTests(SynchronousTestCase):
         """Mercury's letters, small or capital; what is none stays; a template may end in the middle of one."""
         text = "~T ~s ~N ~h ~~ ~P0 ~p9 ~q ~"
         expected = "joe@example.net Opening  hours mail.example.org mail.example.org ~ info@example.org ~p9 ~q ~"
-        self.assertEqual(substituted(asked(), text), expected)
-        self.assertEqual(substituted(asked(), "~B|~G"), "When?\n|When?\n")
-        self.assertIn("1970", substituted(asked(), "~D"))
-        self.assertTrue(substituted(asked(), "~M").startswith("From: joe"))
+        self.assertEqual(filled(asked(), text), expected)
+        self.assertEqual(filled(asked(), "~B|~G"), "When?\n|When?\n")
+        self.assertIn("1970", filled(asked(), "~D"))
+        self.assertTrue(filled(asked(), "~M").startswith("From: joe"))
 
     def test_repeated(self) -> None:
         """No more of the message is repeated than so much, nor more lines than so many."""
         long = asked(b"\n" + b"line\n" * MAX_REPEATED_OCTETS)
-        self.assertLessEqual(len(substituted(long, "~M")), MAX_REPEATED_OCTETS)
-        self.assertEqual(substituted(asked(b"A: b\n\n" + b"line\n" * 100), "~G").count("line"), REPEATED_LINES)
+        self.assertLessEqual(len(filled(long, "~M")), MAX_REPEATED_OCTETS)
+        self.assertEqual(filled(asked(b"A: b\n\n" + b"line\n" * 100), "~G").count("line"), REPEATED_LINES)
 
     def test_own_fields(self) -> None:
         """A template may bring subject, sender and Reply-To, and no other field; one without a header is all text."""

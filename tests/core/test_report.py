@@ -15,7 +15,8 @@ from hermes.core.envelope import BodyType, Envelope, Recipient
 from hermes.core.outcome import Outcome, Result
 from hermes.core.reply import Reply
 from hermes.core.report import Action, Fate, Letter, Report
-from hermes.core.report_message import compose, header_of
+from hermes.core.report_message import compose
+from hermes.core.report_text import header_of
 
 ORIGINAL = b"From: a@example.org\nTo: b@example.net\nSubject: An invoice\n\nThe body.\n"
 
@@ -84,10 +85,11 @@ class HeaderTests(SynchronousTestCase):
     """The report's own header."""
 
     def test_addressed_to_the_sender(self) -> None:
-        """It comes from the mail system, goes to the reverse-path, and says that a program wrote it (RFC 3464 2, RFC 3834)."""
+        """From the person in charge, to the reverse-path, and marked as written by a program (RFC 3464 2, RFC 3834)."""
         message = parsed(compose(report()))
         self.assertEqual(message["To"].addresses[0].addr_spec, "a@example.org")
-        self.assertEqual(message["From"].addresses[0].addr_spec, "MAILER-DAEMON@mail.example.org")
+        self.assertEqual(message["From"].addresses[0].addr_spec, "postmaster@example.org")
+        self.assertEqual(message["From"].addresses[0].display_name, "Mail Delivery System")
         self.assertEqual(message["Auto-Submitted"], "auto-replied")
         self.assertEqual(message["Message-ID"], "<1.report@mail.example.org>")
         self.assertEqual(message["Date"].datetime.timestamp(), 1_700_000_100)
@@ -120,7 +122,8 @@ class HeaderTests(SynchronousTestCase):
         outcomes = {
             Action.FAILED: "Your message could not be delivered",
             Action.DELAYED: "Your message has not been delivered yet",
-            Action.RELAYED: "Your message has been delivered",
+            Action.RELAYED: "Your message has been passed on",
+            Action.EXPANDED: "Your message has been passed on",
             Action.DELIVERED: "Your message has been delivered",
         }
         for action, subject in outcomes.items():

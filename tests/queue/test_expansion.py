@@ -356,7 +356,7 @@ class NotifyTests(ExpansionTestCase):
         self.assertEqual(sent["joe@example.net"].recipients[0].notify, {"FAILURE"})
         report = message_from_bytes(sent["sender@example.com"].message.content.data or b"")
         self.assertIn("Action: expanded", report.as_string())
-        self.assertEqual(report["Subject"], "Your message has been delivered")
+        self.assertEqual(report["Subject"], "Your message has been passed on")
         self.assertIn("stands for several", report.as_string())
         (returned,) = self.events(queue_id, Kind.RETURNED)
         self.assertEqual(returned.facts["action"], "expanded")

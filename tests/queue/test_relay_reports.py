@@ -10,9 +10,11 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.config.schema import QueueSettings
+from hermes.config.sections.reports import ReportsSettings
 from hermes.core.envelope import BodyType, Recipient
 from hermes.core.event import Kind
 from hermes.core.message import QueuedMessage
+from hermes.queue.reporting import Reporting
 from hermes.queue.reports import MAX_RETURNED_OCTETS
 from tests.support.queue_site import DEFERRED, FAILED, OCTETS, RELAYED, Site
 from tests.support.queue_spool import PREFIX
@@ -271,9 +273,10 @@ class SuccessTests(SynchronousTestCase):
 class PostmasterTests(SynchronousTestCase):
     """Copies for the postmaster, and what has nobody else to be told to."""
 
-    def site(self, *, copy: bool = True, postmaster: str = "postmaster@example.org") -> Site:
+    def site(self, *, copy: bool = True, double: bool = True, postmaster: str = "postmaster@example.org") -> Site:
         """A site that refuses everything for other domains."""
-        made = Site(QueueSettings(postmaster_copy=copy), postmaster=postmaster)
+        reporting = Reporting(ReportsSettings(double_bounces=double))
+        made = Site(QueueSettings(postmaster_copy=copy), postmaster=postmaster, reporting=reporting)
         made.direct.default = FAILED
         made.manager.start()
         return made
@@ -293,8 +296,8 @@ class PostmasterTests(SynchronousTestCase):
         self.assertIn("Copy for the postmaster", str(read(copy)["Subject"]))
 
     def test_no_copy(self) -> None:
-        """Without the setting, or without a postmaster, nobody but the sender is told."""
-        for made in (self.site(copy=False), self.site(postmaster="")):
+        """Without the settings, or without a postmaster, nobody but the sender is told."""
+        for made in (self.site(copy=False, double=False), self.site(postmaster="")):
             made.accept("x@example.net")
             made.accept("x@example.net", sender="")
             self.assertEqual(self.receivers(made), ["a@example.org"])
@@ -310,6 +313,28 @@ class PostmasterTests(SynchronousTestCase):
         self.assertIn(b"the null sender", double.content.data or b"")
         self.assertEqual(actions(double), [("rfc822; stranger@example.com", "failed")])
         self.assertEqual(made.spool.messages, {})
+
+    def test_double_bounce_alone(self) -> None:
+        """Double bounces come to the postmaster also without copies of other failures, unless that is switched off."""
+        for double, receivers in ((True, ["s@example.com", "postmaster@example.org"]), (False, ["s@example.com"])):
+            made = self.site(copy=False, double=double)
+            made.accept("x@example.net", sender="s@example.com")
+            self.assertEqual(self.receivers(made), receivers)
+
+    def test_failure_nobody_wants_to_hear_of(self) -> None:
+        """With copies, the postmaster hears of failures of which the sender does not want to hear (RFC 3461 5.2.6 b)."""
+        for copy, receivers in ((True, ["postmaster@example.org"]), (False, [])):
+            made = self.site(copy=copy)
+            made.accept(to("x@example.net", "NEVER"))
+            self.assertEqual(self.receivers(made), receivers)
+
+    def test_postmaster_stands_for_others(self) -> None:
+        """What was for the postmaster and was sent on elsewhere does not come back when it fails there."""
+        made = self.site()
+        made.accept(Recipient("admin@example.net", None, "rfc822;Postmaster@example.org"), sender="")
+        self.assertEqual(self.receivers(made), [])
+        made.accept(Recipient("admin@example.net", None, "rfc822;other@example.org"), sender="")
+        self.assertEqual(self.receivers(made), ["postmaster@example.org"])
 
     def test_postmaster_cannot_be_reached(self) -> None:
         """What cannot be delivered to the postmaster is not sent to the postmaster: mail does not go round."""

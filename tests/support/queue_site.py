@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from hermes.config.schema import QueueSettings
+from hermes.config.sections.reports import ReportsSettings
 from hermes.core import address as addresses
 from hermes.core.account import Account, Local, Remote, Resolution, Unknown
 from hermes.core.envelope import Envelope, Recipient
@@ -21,6 +22,7 @@ from hermes.core.reply import Reply
 from hermes.interfaces import IContentReader, IDeliveryAgent, IDirectory, ISpool
 from hermes.queue.destinations import Concurrency
 from hermes.queue.relay import RelayManager
+from hermes.queue.reporting import Reporting
 from hermes.queue.router import Router
 from tests.support.queue_spool import QueueSpool
 
@@ -148,6 +150,7 @@ class Site:
         settings: QueueSettings | None = None,
         limits: Mapping[str, Concurrency] | None = None,
         postmaster: str = "postmaster@example.org",
+        reporting: Reporting | None = None,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(1)
@@ -158,6 +161,8 @@ class Site:
         self.settings = settings or QueueSettings()
         self.limits = limits or {"local": Concurrency(20, 10), "direct": Concurrency(20, 4)}
         self.postmaster = postmaster
+        # Most tests are about what senders are told.
+        self.reporting = reporting or Reporting(ReportsSettings(double_bounces=False))
         reader = MemoryReader()
         self.reader_faults = reader.faults
         self.use(self.spool, reader)
@@ -183,6 +188,7 @@ class Site:
             hostname="mail.example.org",
             postmaster=self.postmaster,
             limits=self.limits,
+            reporting=self.reporting,
         )
 
     def now(self) -> float:
@@ -190,16 +196,23 @@ class Site:
         return START + self.clock.seconds()
 
     def message(
-        self, *recipients: Recipient | str, sender: str = "a@example.org", octets: bytes = OCTETS, **envelope: Any
+        self,
+        *recipients: Recipient | str,
+        sender: str = "a@example.org",
+        octets: bytes = OCTETS,
+        account: str | None = None,
+        **envelope: Any,
     ) -> QueuedMessage:
         """A message that has just become durable, routed as at acceptance."""
         named = tuple(each if isinstance(each, Recipient) else Recipient(each) for each in recipients)
-        return self.spool.add(
+        message = self.spool.add(
             Envelope(sender, named, **envelope),
             [self.destination(each.address) for each in named],
             octets,
             "<m@example.org>",
         )
+        message.origin = attrs.evolve(message.origin, account=account)
+        return message
 
     @staticmethod
     def destination(address: str) -> str:
