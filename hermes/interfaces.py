@@ -269,7 +269,7 @@ class IFetcher(Interface):
 
 
 class IDirectory(Interface):
-    """Who is who."""
+    """Who is who. What it cannot tell now, because a directory service does not answer, raises UnavailableError."""
 
     async def resolve(address: str) -> Resolution:
         """Say what an address is: a mailbox here, somebody else's, unknown, or one that stands for others (IExpander)."""

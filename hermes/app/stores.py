@@ -28,6 +28,7 @@ from hermes.directory.passwords import Passwords
 from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.file import FileSource
+from hermes.directory.sources.several import SeveralSources
 from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
 from hermes.net.https import post_form
@@ -80,7 +81,8 @@ class Stores(Module):
         #: message that is being sent or fetched shall wait.
         self.mailbox_worker = worker("mailboxes", 1)
         self.deposit_worker = worker("deliver")
-        self.source = FileSource(accounts_file(settings), self.mailbox_worker)
+        self.accounts_file = FileSource(accounts_file(settings), self.mailbox_worker)
+        self.source = SeveralSources([self.accounts_file])
         self.redirects = AliasFiles(files_of(settings), self.mailbox_worker)
         self.answered = AnsweredLately()
         self.passwords = Passwords([worker(f"password-{n}", 1) for n in range(PASSWORD_THREADS)], reactor.seconds)
@@ -115,7 +117,7 @@ class Stores(Module):
         self._transcript_worker.start(perform_transcripts)
         self.passwords.start()
         try:
-            self.source.load()
+            self.accounts_file.load()
             self.redirects.load()
             self.secret = self.passwords.secret = kept_secret(self._secret_file)
             self.recoverable.key = kept_secret(self._recoverable_key_file)

@@ -33,7 +33,8 @@ _ABOUT = "aliases"
 def inspect_directory(settings: Settings) -> Iterator[_Finding]:
     """Look at all of it."""
     try:
-        world = _world(settings)
+        accounts = _accounts(settings)
+        world = _world(settings, accounts)
     except AliasFileError as error:
         yield "fail", _ABOUT, str(error)
         return
@@ -44,35 +45,39 @@ def inspect_directory(settings: Settings) -> Iterator[_Finding]:
     yield "ok", _ABOUT, f"{count} aliases, synonyms and groups" if count else "there are none"
     for remark in islice(world.redirects.remarks, MOST):
         yield "warn", _ABOUT, remark
-    for finding in islice(_dead_ends(settings, world), MOST):
+    for finding in islice(_dead_ends(settings, world, accounts), MOST):
         yield "warn", _ABOUT, finding
     if settings.directory.name_forms:
-        for finding in islice(_ambiguous(world.accounts), MOST):
+        for finding in islice(_ambiguous(accounts), MOST):
             yield "warn", "names", finding
 
 
 def leads_somewhere(settings: Settings, address: str) -> bool:
     """True when the address stands for others, and the way to them has an end."""
     try:
-        world = _world(settings)
+        world = _world(settings, _accounts(settings))
     except (AliasFileError, AccountsFileError):
         return False
     return isinstance(world.look(address), Hop) and not Walk(world, forwards=True).expansion(address).problem
 
 
-def _world(settings: Settings) -> World:
-    accounts = FileSource(accounts_file(settings))
-    accounts.load()
+def _accounts(settings: Settings) -> AccountTable:
+    source = FileSource(accounts_file(settings))
+    source.load()
+    return source.table
+
+
+def _world(settings: Settings, accounts: AccountTable) -> World:
     redirects = AliasFiles(files_of(settings)).load()
     domains = tuple(domain_key(domain) for domain in settings.hermes.domains)
     rules = attrs.evolve(rules_of(settings), domains=domains, postmaster=settings.hermes.postmaster)
-    return World(rules, frozenset(domains), accounts.table, redirects)
+    return World(rules, frozenset(domains), accounts, redirects)
 
 
-def _dead_ends(settings: Settings, world: World) -> Iterator[str]:
+def _dead_ends(settings: Settings, world: World, accounts: AccountTable) -> Iterator[str]:
     """Addresses of which nothing, or not everything, can be delivered."""
     way_out = settings.direct.enabled or bool(smarthosts_of(settings))
-    for address, place in _addresses(world):
+    for address, place in _addresses(world, accounts):
         expansion = Walk(world, forwards=True).expansion(address)
         if expansion.problem:
             yield f"{place}: {expansion.problem}"
@@ -93,7 +98,7 @@ def _missing(expansion: Expansion, *, way_out: bool) -> Iterator[str]:
                 yield f"answers with {target.value}, which is not there"
 
 
-def _addresses(world: World) -> Iterator[tuple[str, str]]:
+def _addresses(world: World, accounts: AccountTable) -> Iterator[tuple[str, str]]:
     """Everything that leads elsewhere, with its place."""
     first = next(iter(world.rules.domains), "")
     redirects = world.redirects
@@ -104,7 +109,7 @@ def _addresses(world: World) -> Iterator[tuple[str, str]]:
         if rules.mailbox or rules.catch_all:
             # A name that nobody has: what is found for it is what the domain itself says.
             yield f"\N{SECTION SIGN}@{domain}", rules.place
-    for record in world.accounts.by_name.values():
+    for record in accounts.by_name.values():
         if record.account.forward:
             yield world.main_address(record), record.place
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import attrs
 import idna
@@ -26,12 +27,26 @@ _UNFIT_IN_FORM = re.compile(r"[\x00-\x20\x7f.,:;@<>()\[\]\\\"]")
 _UNFIT_IN_ADDRESS = re.compile(r"[\x00-\x20\x7f,<>]")
 
 
+class PasswordKeeper(Protocol):
+    """Who checks and changes passwords that are not kept here. All that it does may raise UnavailableError or TooBusyError."""
+
+    async def proves(self, record: Record, password: str) -> bool:
+        """Whether that is the record's password, and its owner may log in with it now."""
+
+    async def change(self, record: Record, old: str, new: str) -> str:
+        """Set another password for somebody who knows the old one; empty, or why not, in words for that person."""
+
+    async def pretend(self, password: str) -> None:
+        """Take as long as :meth:`proves` does for a wrong password."""
+
+
 @attrs.frozen
 class Record:
     """
     An account as it stands in the source: ``password_hash`` is empty when nobody can log in, ``scram`` when its password cannot
     be proved by SCRAM, ``cram`` when it has no secret for CRAM-MD5 (:mod:`hermes.directory.recoverable`).
-    ``place`` says where it is written, for people.
+    ``place`` says where it is written, for people. Where there is a ``keeper``, that one has the password, and ``key`` is what it
+    knows the account by.
     """
 
     account: Account
@@ -39,6 +54,47 @@ class Record:
     scram: str = ""
     cram: str = ""
     place: str = attrs.field(default="", eq=False)
+    keeper: PasswordKeeper | None = attrs.field(default=None, eq=False)
+    key: str = ""
+
+
+class Accounts(Protocol):
+    """
+    What is known of accounts, and of groups of them, for as long as one question takes.
+
+    Not everything need be known at once: what is asked for and is not known yet counts as not there, and :meth:`learn` finds
+    it out; the question is then asked again from its beginning.
+    """
+
+    def named(self, name: str) -> Record | None:
+        """The account of that name, in lower case."""
+
+    def listed(self, local_part: str, domain: str) -> Record | None:
+        """Who has this very address, listed or by the name alone; both parts as their keys."""
+
+    def of_form(self, form: str) -> tuple[Record, ...]:
+        """The accounts whose owner's name may be written so before the ``@``."""
+
+    def taken_from(self, name: str, address: str) -> bool:
+        """Whether another account lists that address, given by its key, which an account has by its name else."""
+
+    def group(self, local_part: str, domain: str) -> Group | None:
+        """The group that has this address."""
+
+    async def learn(self) -> bool:
+        """
+        Find out what was asked for and was not known; True when there was such a thing.
+
+        Raises UnavailableError when that cannot be found out now.
+        """
+
+
+@attrs.frozen
+class Group:
+    """A group of accounts that has an address; ``targets`` are its members' addresses, ``place`` is for people."""
+
+    place: str
+    targets: tuple[str, ...]
 
 
 @attrs.frozen
@@ -55,6 +111,34 @@ class AccountTable:
     name_by_address: Mapping[str, str]
     has_cram: bool = False
     names_by_form: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+
+    def named(self, name: str) -> Record | None:
+        """The account of that name."""
+        return self.by_name.get(name)
+
+    def listed(self, local_part: str, domain: str) -> Record | None:
+        """Who has this very address, listed or by the name alone."""
+        name = self.name_by_address.get(f"{local_part}@{domain}")
+        if name is not None:
+            return self.by_name[name]
+        record = self.by_name.get(local_part)
+        return record if record is not None and not record.account.addresses else None
+
+    def of_form(self, form: str) -> tuple[Record, ...]:
+        """The accounts whose owner's name may be written so."""
+        return tuple(self.by_name[name] for name in self.names_by_form.get(form, ()))
+
+    def taken_from(self, name: str, address: str) -> bool:
+        """Whether another account lists that address."""
+        return address in self.name_by_address
+
+    def group(self, local_part: str, domain: str) -> Group | None:
+        """There are none: files of groups are no accounts' business."""
+        return None
+
+    async def learn(self) -> bool:
+        """Everything is known."""
+        return False
 
 
 class DuplicateAddressError(ValueError):

@@ -15,7 +15,8 @@ The accounts come from a source; this is what is made of them together with the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -26,26 +27,43 @@ from hermes.core.account import Account, Local, Redirected, Remote, Resolution, 
 from hermes.core.address import split
 from hermes.core.expansion import Expansion, Kind
 from hermes.core.srs import SRS
-from hermes.directory.accounts import AccountTable, Record, address_key, domain_key, local_part_key
+from hermes.directory.accounts import (
+    Accounts,
+    AccountTable,
+    PasswordKeeper,
+    Record,
+    address_key,
+    domain_key,
+    local_part_key,
+)
 from hermes.directory.lookup import Elsewhere, Hop, Nobody, Owner, Rules, World
-from hermes.directory.passwords import Passwords, Verified
-from hermes.directory.redirects import NoRedirects, RedirectSource, RedirectTable
+from hermes.directory.passwords import Passwords, Verified, is_password
+from hermes.directory.redirects import NoRedirects, RedirectSource
 from hermes.directory.walk import Walk
-from hermes.interfaces import IDirectory, IExpander, IScramKeys
+from hermes.interfaces import IDirectory, IExpander, IScramKeys, TooBusyError, UnavailableError
 from hermes.protocols.scram_keys import ScramKeys
 from hermes.protocols.scram_keys import parse as parse_scram_keys
 
 _SECONDS_A_DAY = 86400
 
+#: How often a question is asked again because something new had to be found out for it. Each time it gets one step further, and
+#: no way has more steps than this; a directory that says something else each time would be asked for ever.
+MAX_ROUNDS = 100
+
+_T = TypeVar("_T")
+
 
 class AccountSource(Protocol):
     """Where accounts come from."""
 
-    async def current(self) -> AccountTable:
-        """All accounts, as they are now."""
+    async def current(self) -> Accounts:
+        """The accounts as they are now, to be asked one question; raises UnavailableError when there is no telling."""
 
     def known(self) -> AccountTable:
-        """All accounts, as they were last read: for what must not wait."""
+        """The accounts that are listed here, as they were last read: for what must not wait."""
+
+    def keepers(self) -> Sequence[PasswordKeeper]:
+        """Who checks the passwords that are not kept here."""
 
     async def change_password(
         self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
@@ -95,7 +113,12 @@ class Directory:
         """Say what an address is: a mailbox here, somebody else's, unknown, or one that stands for others."""
         if (domain := split(address)[1]) and (domain := domain_key(domain)) not in self._local:
             return Remote(domain)
-        world = await self._world()
+        resolution = await self._asked(lambda world: self._resolution(world, address))
+        if isinstance(resolution, Redirected) and resolution.problem:
+            self._log.warn("{address}: {problem}", address=address, problem=resolution.problem)
+        return resolution
+
+    def _resolution(self, world: World, address: str) -> Resolution:
         match world.look(address):
             case Owner(record):
                 return self._local_or_disabled(world.accounts, record, address)
@@ -110,58 +133,90 @@ class Directory:
         """An address that leads to one mailbox is that mailbox's; one that leads to nobody at all is unknown."""
         address, targets = expansion.address, expansion.targets
         if expansion.problem:
-            self._log.warn("{address}: {problem}", address=address, problem=expansion.problem)
             return Redirected(address, expansion.problem)
         if len(targets) == 1 and targets[0].kind is Kind.MAILBOX:
-            return self._local_or_disabled(world.accounts, world.accounts.by_name[targets[0].value], address)
+            record = world.accounts.named(targets[0].value)
+            # One that was there a moment ago, and is not known by its name alone, is delivered to by its address.
+            return Redirected(address) if record is None else self._local_or_disabled(world.accounts, record, address)
         if all(target.kind in {Kind.NOBODY, Kind.DISABLED} for target in targets):
             return Unknown(address, disabled=any(target.kind is Kind.DISABLED for target in targets))
         return Redirected(address)
 
-    def _local_or_disabled(self, table: AccountTable, record: Record, address: str) -> Resolution:
+    def _local_or_disabled(self, accounts: Accounts, record: Record, address: str) -> Resolution:
         if record.account.disabled:
             return Unknown(address, disabled=True)
-        return Local(self._complete(table, record.account))
+        return Local(self._complete(accounts, record.account))
 
     async def expand(self, address: str) -> Expansion:
         """Follow an address to all its ends, accounts' forwards included."""
-        return Walk(await self._world(), forwards=True).expansion(address)
+        return await self._asked(lambda world: Walk(world, forwards=True).expansion(address))
 
-    async def _world(self) -> World:
-        table, redirects = await self._source.current(), await self._redirects.current()
-        return World(self._rules, self._local, table, redirects, self._srs(), int(self._now() // _SECONDS_A_DAY))
+    async def _asked(self, question: Callable[[World], _T]) -> _T:
+        """The answer to a question, asked again for as long as there was something to be found out for it."""
+        accounts, redirects = await self._source.current(), await self._redirects.current()
+        world = World(self._rules, self._local, accounts, redirects, self._srs(), int(self._now() // _SECONDS_A_DAY))
+        for _ in range(MAX_ROUNDS):
+            answer = question(world)
+            if not await accounts.learn():
+                return answer
+        raise UnavailableError(f"{MAX_ROUNDS} questions to the directory did not lead to an end")
 
     async def account(self, name: str) -> Account | None:
         """The account of that login name, in any case; None when there is none."""
-        table = await self._source.current()
-        record = table.by_name.get(name.lower())
-        return self._complete(table, record.account) if record is not None else None
+
+        def named(world: World) -> Account | None:
+            record = world.accounts.named(name.lower())
+            return self._complete(world.accounts, record.account) if record is not None else None
+
+        return await self._asked(named)
 
     async def verify(self, name: str, password: str) -> Account | None:
         """
         The account when the password is right and it is not disabled, else None. ``name`` is its name or one of its addresses.
 
-        The answer takes as long for names that do not exist. Raises TooBusyError when too many wait already.
+        The answer takes as long for names that do not exist. Raises TooBusyError when too many wait already, UnavailableError
+        when the password is kept elsewhere and cannot be checked now.
         """
-        table = await self._source.current()
-        record = self._login(table, name)
-        if record is None:
+        record, account = await self._asked(lambda world: self._login_of(world, name))
+        if record is None or account is None:
             await self._passwords.verify("", "", password)
+            await self._pretend(password)
             return None
-        account = record.account
+        if record.keeper is not None:
+            return await self._proved_elsewhere(record.keeper, record, account, password)
         verified = await self._passwords.verify(
             account.name, record.password_hash, password, wants_scram=self._makes_scram and not record.scram
         )
         if not verified.matches or account.disabled:
+            await self._pretend(password)
             return None
         if verified.new_hash is not None or verified.scram is not None:
             await self._renew(record, verified)
-        return self._complete(table, account)
+        return account
+
+    async def _proved_elsewhere(
+        self, keeper: PasswordKeeper, record: Record, account: Account, password: str
+    ) -> Account | None:
+        if is_password(password) and await keeper.proves(record, password) and not account.disabled:
+            return account
+        # As for everybody else, so that the time does not tell where somebody's password is kept.
+        await self._passwords.verify("", "", password)
+        return None
+
+    async def _pretend(self, password: str) -> None:
+        """Have those who keep passwords elsewhere take their time, too."""
+        for keeper in self._source.keepers() if is_password(password) else ():
+            with suppress(UnavailableError, TooBusyError):
+                await keeper.pretend(password)
+
+    def _login_of(self, world: World, name: str) -> tuple[Record | None, Account | None]:
+        """Who logs in by that name or address, and the whole account."""
+        record = self._login(world, name)
+        return record, None if record is None else self._complete(world.accounts, record.account)
 
     async def scram_keys(self, name: str) -> tuple[ScramKeys, str]:
         """The keys for SCRAM of that login, and the account's name; made-up keys and an empty name when there are none."""
-        table = await self._source.current()
-        record = self._login(table, name)
+        record = await self._asked(lambda world: self._login(world, name))
         # Made in every case: the time tells nothing that could be measured from outside.
         nobody = self._passwords.keys_of_nobody(self._like_an_account(name))
         if record is None or record.account.disabled or not record.password_hash or not record.scram:
@@ -170,7 +225,7 @@ class Directory:
 
     async def sealed_secret(self, name: str) -> tuple[str, str]:
         """The account of that login, and its secret for CRAM-MD5 as it is kept; both are empty when there is none."""
-        record = self._login(await self._source.current(), name)
+        record = await self._asked(lambda world: self._login(world, name))
         if record is None or record.account.disabled or not record.cram:
             return "", ""
         return record.account.name, record.cram
@@ -179,12 +234,12 @@ class Directory:
         """Whether some account has a secret for CRAM-MD5 and APOP."""
         return self._source.known().has_cram
 
-    def _login(self, table: AccountTable, name: str) -> Record | None:
+    @staticmethod
+    def _login(world: World, name: str) -> Record | None:
         """Who logs in by that name or address."""
-        record = table.by_name.get(name.lower())
+        record = world.accounts.named(name.lower())
         if record is None and "@" in name:
             local_part, domain = split(name)
-            world = World(self._rules, self._local, table, RedirectTable())
             record = world.listed(local_part_key(local_part), domain_key(domain))
         return record
 
@@ -205,17 +260,19 @@ class Directory:
         except Exception:
             self._log.failure("the password hash of {name} could not be renewed", name=name)
 
-    def _complete(self, table: AccountTable, account: Account) -> Account:
+    def _complete(self, accounts: Accounts, account: Account) -> Account:
         """The account with the addresses that its name implies, when it lists none."""
         if account.addresses:
             return account
-        if table is not self._completed_of:
-            self._completed_of, self._completed = table, {}
+        if not isinstance(accounts, AccountTable):
+            return self._with_implied(accounts, account)
+        if accounts is not self._completed_of:
+            self._completed_of, self._completed = accounts, {}
         if account.name not in self._completed:
-            self._completed[account.name] = self._with_implied(table, account)
+            self._completed[account.name] = self._with_implied(accounts, account)
         return self._completed[account.name]
 
-    def _with_implied(self, table: AccountTable, account: Account) -> Account:
+    def _with_implied(self, accounts: Accounts, account: Account) -> Account:
         implied = (f"{account.name}@{domain}" for domain in self._domains)
-        addresses = tuple(address for address in implied if address_key(address) not in table.name_by_address)
+        addresses = tuple(each for each in implied if not accounts.taken_from(account.name, address_key(each)))
         return attrs.evolve(account, addresses=addresses)

@@ -3,8 +3,8 @@ What one address is, looked up once: Mercury's order of processing, one step of 
 
 For an address at one of our domains, in this order: an alias; a synonym for the whole address; the mailbox of its domain,
 where it has one; a synonym for the local part; a group; an account, by its address, by a form of its owner's name, or by
-the address without ``+detail``; postmaster; an address that a sender was rewritten to; the domain's catch-all. A detail is
-taken off only when nothing has the longer name.
+the address without ``+detail``; a group that a directory service has; postmaster; an address that a sender was rewritten to; the
+domain's catch-all. A detail is taken off only when nothing has the longer name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import attrs
 from hermes.core.address import split
 from hermes.core.expansion import Means
 from hermes.core.srs import SRS
-from hermes.directory.accounts import AccountTable, Record, address_key, domain_key, local_part_key
+from hermes.directory.accounts import Accounts, Record, address_key, domain_key, local_part_key
 from hermes.directory.redirects import RedirectTable
 from hermes.directory.sources.alias_file import Entry
 
@@ -91,7 +91,7 @@ class World:
 
     rules: Rules
     local: frozenset[str]
-    accounts: AccountTable
+    accounts: Accounts
     redirects: RedirectTable
     srs: SRS | None = None
     day: int = 0
@@ -116,7 +116,7 @@ class World:
         key = local_part_key(name)
         if redirected and (entry := self._alias(key, domain)) is not None:
             return Hop(Means.ALIAS, entry.place, entry.targets)
-        record = self.accounts.by_name.get(key)
+        record = self.accounts.named(key)
         if record is not None:
             return Owner(record)
         return self._ours(name, key, domain, redirected)
@@ -131,6 +131,8 @@ class World:
                 return hop
             if (owner := self._owner(part, domain)) is not None:
                 return owner
+            if redirected and domain and (group := self.accounts.group(part, domain)) is not None:
+                return Hop(Means.GROUP, group.place, group.targets)
         if self.srs is not None and self.srs.is_rewritten(local_part):
             first = self.srs.reverse(written, self.day)
             return _NOBODY if first is None else Hop(Means.RETURN, "SRS", (first,))
@@ -171,20 +173,16 @@ class World:
 
     def listed(self, part: str, domain: str) -> Record | None:
         """Who has this very address, listed or implied."""
-        name = self.accounts.name_by_address.get(f"{part}@{domain}")
-        if name is not None:
-            return self.accounts.by_name[name]
-        record = self.accounts.by_name.get(part)
-        if record is not None and not record.account.addresses and domain in self.local:
-            return record
-        return None
+        record = self.accounts.listed(part, domain)
+        # A name implies addresses at our domains alone.
+        return record if record is not None and (record.account.addresses or domain in self.local) else None
 
     def _by_form(self, part: str, domain: str) -> Record | None:
         """Who is called so, and has an address at that domain; nobody when several are."""
-        names = self.accounts.names_by_form.get(part, ())
-        if len(names) != 1:
+        records = self.accounts.of_form(part)
+        if len(records) != 1:
             return None
-        record = self.accounts.by_name[names[0]]
+        (record,) = records
         addresses = record.account.addresses
         has_one = not addresses or any(domain_key(split(address)[1]) == domain for address in addresses)
         return record if has_one else None
@@ -193,7 +191,7 @@ class World:
         local_part, domain = split(self.rules.postmaster)
         if not domain:
             # The settings may name the account itself.
-            return self.accounts.by_name.get(local_part.lower())
+            return self.accounts.named(local_part.lower())
         domain = domain_key(domain)
         if domain not in self.local:
             return None
@@ -208,7 +206,7 @@ class World:
         if account.addresses:
             return account.addresses[0]
         implied = [f"{account.name}@{domain}" for domain in self.rules.domains]
-        free = (address for address in implied if address_key(address) not in self.accounts.name_by_address)
+        free = (address for address in implied if not self.accounts.taken_from(account.name, address_key(address)))
         return next(free, implied[0] if implied else account.name)
 
 

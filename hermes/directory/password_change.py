@@ -12,6 +12,7 @@ from zope.interface import implementer
 from hermes.core.account import Account
 from hermes.directory.directory import AccountSource
 from hermes.directory.passwords import MAX_PASSWORD_OCTETS, Passwords
+from hermes.directory.sources.several import named
 from hermes.interfaces import IPasswordChange
 
 
@@ -56,10 +57,11 @@ class PasswordChange:
         problem = self._rule.problem(account.name, old, new)
         if problem:
             return problem
-        table = await self._source.current()
-        record = table.by_name.get(account.name)
+        record = await named(self._source, account.name)
         if record is None or record.account.disabled:
             return "The password cannot be changed"
+        if record.keeper is not None:
+            return await record.keeper.change(record, old, new)
         made = await self._passwords.make(new, scram=self._makes_scram)
         # Somebody may have changed it since it was proved: then that one counts.
         changed = await self._source.change_password(

@@ -54,6 +54,15 @@ def encode_password(password: str) -> bytes:
     return octets
 
 
+def is_password(password: str) -> bool:
+    """Whether it could be somebody's password at all."""
+    try:
+        encode_password(password)
+    except ValueError:
+        return False
+    return True
+
+
 def hash_password(password: str, hasher: PasswordHasher | None = None) -> str:
     """Hash a password for the accounts file, in the caller's thread; ValueError when it cannot be a password."""
     return (hasher or PasswordHasher()).hash(encode_password(password))

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
-from hermes.interfaces import IDeliveryAgent, IRouter, ISpool
+from hermes.interfaces import IDeliveryAgent, IRouter, ISpool, UnavailableError
 from hermes.queue.active import ActiveMessage, ActiveSet, Delivery
 from hermes.queue.destinations import Concurrency, Destinations
 from hermes.queue.discard import DISCARD, Discard
@@ -206,6 +206,9 @@ class Dispatcher:
                 recipient.destination = await self._router.route(recipient.address, sender, account)
             except CancelledError:
                 raise
+            except UnavailableError as error:
+                self._put_off(active.message, error)
+                recipient.destination = UNROUTED
             except Exception:
                 self._log.failure("{queue_id} could not be routed", queue_id=active.message.queue_id)
                 recipient.destination = UNROUTED
@@ -224,8 +227,11 @@ class Dispatcher:
                 queued = await self._expander.expand(message, self._settler.expanded)
         except CancelledError:
             raise
-        except Exception:
-            self._log.failure("{queue_id} could not be expanded", queue_id=message.queue_id)
+        except Exception as error:
+            if isinstance(error, UnavailableError):
+                self._put_off(message, error)
+            else:
+                self._log.failure("{queue_id} could not be expanded", queue_id=message.queue_id)
             for recipient in message.recipients:
                 if recipient.destination.startswith(f"{EXPAND}:"):
                     recipient.destination = UNROUTED
@@ -353,11 +359,19 @@ class Dispatcher:
             if not self._started:
                 raise
             self._log.failure("The attempt for {queue_id} cancelled itself", queue_id=message.queue_id)
+        except UnavailableError as error:
+            self._put_off(message, error)
+            # RFC 3463 3.4: 4.3.0, other or undefined mail system status.
+            return [Outcome.deferred(str(error), "4.3.0")] * len(delivery.recipients)
         except Exception:
             self._log.failure("The attempt for {queue_id} had a fault", queue_id=message.queue_id)
         else:
             return outcomes
         return [_FAULT] * len(delivery.recipients)
+
+    def _put_off(self, message: QueuedMessage, error: UnavailableError) -> None:
+        """What cannot be found out now is no fault of the message: it waits."""
+        self._log.warn("{queue_id} has to wait: {error}", queue_id=message.queue_id, error=error)
 
     async def _has_octets(self, message: QueuedMessage) -> bool:
         """Ask for the octets of a message where they are not known; False when it is gone."""

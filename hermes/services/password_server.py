@@ -19,7 +19,7 @@ from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.core.account import Account
 from hermes.core.event import Kind
 from hermes.core.outcome import Verdict
-from hermes.interfaces import IDirectory, IPasswordChange, TooBusyError
+from hermes.interfaces import IDirectory, IPasswordChange, TooBusyError, UnavailableError
 from hermes.net.peer import is_loopback, within
 from hermes.net.shielded import shielded
 from hermes.net.turns import Engine
@@ -98,6 +98,9 @@ class PasswordSession(LineConnection):
             raise
         except TooBusyError:
             self._say(_BUSY)
+        except UnavailableError as error:
+            self._log.warn("A password command of {peer} has to wait: {error}", peer=self.peer, error=error)
+            self._say(_FAULT)
         except Exception:
             self._log.failure("A password command of {peer} could not be answered", peer=self.peer)
             self._say(_FAULT)

@@ -19,12 +19,17 @@ from hermes.core.outcome import FITS, PASS, Verdict
 from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
-from hermes.interfaces import IDirectory, IIncomingMessage, IPolicy, IReception, IRelayPolicy, ISpool
+from hermes.interfaces import IDirectory, IIncomingMessage, IPolicy, IReception, IRelayPolicy, ISpool, UnavailableError
 from hermes.services.incoming import SpooledMessage, Writing
 from hermes.services.session_checks import judged
 from hermes.services.stock_message import MessageFactory, StockMessage
 
+_NOT_NOW = Reply.of(451, "4.3.0", "The directory cannot be asked now: try again later")
 _NOT_YOURS = Reply.of(553, "5.7.1", "That address is not yours to send from")
+
+
+def _not_now(error: UnavailableError) -> Verdict:
+    return Verdict(_NOT_NOW, "directory.unavailable", str(error))
 
 
 @attrs.frozen
@@ -49,7 +54,10 @@ class Reception:
 
     async def sender(self, transaction: Transaction, command: str = "") -> Verdict:
         """Judge the reverse-path: whether it is the client's to use, then by the checks."""
-        verdict = await self._own_sender(transaction)
+        try:
+            verdict = await self._own_sender(transaction)
+        except UnavailableError as error:
+            return _not_now(error)
         if not verdict.accepted:
             return verdict
         return await self._judged(Stage.SENDER, transaction, command)
@@ -83,14 +91,18 @@ class Reception:
 
     async def recipient(self, transaction: Transaction, recipient: Recipient, command: str = "") -> tuple[Verdict, str]:
         """Judge a recipient by the relay policy and the checks; whose mailbox has a quota is noted for the message's end."""
-        verdict, destination = await self._premises.policy.recipient(
-            recipient.address,
-            peer=transaction.origin.peer,
-            account=self.account,
-            authentication_required=transaction.submission,
-            octets=transaction.size_octets,
-            sender=transaction.reverse_path,
-        )
+        try:
+            verdict, destination = await self._premises.policy.recipient(
+                recipient.address,
+                peer=transaction.origin.peer,
+                account=self.account,
+                authentication_required=transaction.submission,
+                octets=transaction.size_octets,
+                sender=transaction.reverse_path,
+            )
+        except UnavailableError as error:
+            # Not "no such user": that would send the message back to its sender.
+            return _not_now(error), ""
         if verdict.accepted:
             said = await self._judged(Stage.RECIPIENT, transaction, command, recipient)
             if not said.accepted:

@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hermes.interfaces import IProvedAccount, IScramKeys
+from hermes.interfaces import IProvedAccount, IScramKeys, UnavailableError
 from hermes.protocols.sasl import KeysWanted, Proof, ServerPart
 from hermes.services.login_credentials import new_nonce
 
@@ -45,6 +45,9 @@ class ScramLogin:
             keys, self._account = await self._keys.scram_keys(wanted.name)
         except CancelledError:
             raise
+        except UnavailableError as error:
+            self._log.warn("keys for SCRAM cannot be had now: {error}", error=error)
+            return None
         except Exception:
             self._log.failure("keys for SCRAM could not be had")
             return None

@@ -19,7 +19,7 @@ from hermes.core.envelope import Origin
 from hermes.core.outcome import Then, Verdict
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
-from hermes.interfaces import IReception
+from hermes.interfaces import IReception, UnavailableError
 from hermes.net import tls
 from hermes.protocols.smtp import events
 from hermes.services.smtp_connection import TOO_MANY_ERRORS, SMTPConnection
@@ -68,6 +68,11 @@ class SMTPSession(SMTPConnection):
             reply = await _ANSWERS[type(event)](self, event)
         except CancelledError:
             raise
+        except UnavailableError as error:
+            self._log.warn(
+                "{command} of {peer} has to wait: {error}", command=type(event).__name__, peer=self.peer, error=error
+            )
+            reply = FAULT.reply
         except Exception:
             self._log.failure("{command} of {peer} could not be answered", command=type(event).__name__, peer=self.peer)
             reply = FAULT.reply

@@ -10,9 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.config.schema import QueueSettings
+from hermes.core.account import Resolution
 from hermes.core.event import Kind
 from hermes.core.outcome import Outcome
-from hermes.interfaces import IRelayManager
+from hermes.interfaces import IRelayManager, UnavailableError
 from hermes.queue.destinations import Concurrency
 from hermes.queue.judgement import Judge
 from hermes.queue.relay import CANCEL_SECONDS, GRACE_SECONDS
@@ -221,6 +222,26 @@ class FaultTests(SynchronousTestCase):
         queue_id = self.site.accept("x@example.net")
         self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
         self.assertEqual(self.site.spool.kinds(queue_id), [Kind.DEFERRED])
+
+    def test_directory_is_down(self) -> None:
+        """While the directory cannot be asked, mail to be routed or delivered waits, and nothing fails for it."""
+        resolve = self.site.directory.resolve
+
+        async def unavailable(address: str) -> Resolution:
+            raise UnavailableError("no server answers")
+
+        self.site.direct.outcomes["example.net"] = UnavailableError("no server answers")
+        queue_id = self.site.accept("x@example.net")
+        self.assertEqual(self.site.spool.kinds(queue_id), [Kind.DEFERRED])
+        self.assertEqual(self.site.spool.recipient(queue_id).last_reason, "no server answers")
+        self.site.directory.resolve = unavailable  # type: ignore[method-assign]
+        self.site.destination = lambda address: "unrouted:"  # type: ignore[method-assign]
+        queued = self.site.message("bob@example.org")
+        self.site.manager.wake()
+        self.assertEqual(self.site.spool.kinds(queued.queue_id), [Kind.DEFERRED])
+        self.site.directory.resolve = resolve  # type: ignore[method-assign]
+        self.site.advance(400)
+        self.assertEqual(len(self.site.local.attempts), 1)
 
     def test_wrong_number_of_outcomes(self) -> None:
         """Outcomes that do not match the recipients say nothing about any of them."""

@@ -12,7 +12,7 @@ from hermes.core.outcome import PASS, Then, Verdict
 from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
 from hermes.core.visit import Visit
-from hermes.interfaces import ICheck
+from hermes.interfaces import ICheck, UnavailableError
 from tests.support.smtp_site import Client, Site, plain
 
 NO = Reply.of(554, "5.7.1", "Not from you")
@@ -235,3 +235,23 @@ class AfterwardsTests(TestCase):
         (event,) = refusals(site)
         self.assertEqual(event.facts["place"], "transflt.mer:3")
         self.assertEqual(event.facts["checks"], "rdns=none")
+
+
+class UnavailableTests(TestCase):
+    """A directory that cannot be asked now."""
+
+    def test_recipient(self) -> None:
+        """Recipients, and senders of those who have logged in, are put off with 451, and never said not to exist."""
+        site = Site(implicit_tls=True)
+
+        async def unavailable(address: str) -> Any:
+            raise UnavailableError("no server answers")
+
+        client = site.connect()
+        client.say("MAIL FROM:<x@example.net>")
+        site.directory.resolve = unavailable  # type: ignore[method-assign]
+        self.assertEqual(client.say("RCPT TO:<alice@example.org>")[0][:9], "451 4.3.0")
+        self.assertEqual(refusals(site)[0].facts["rule"], "directory.unavailable")
+        client = site.connect()
+        client.say(f"AUTH PLAIN {plain()}")
+        self.assertEqual(client.say("MAIL FROM:<elsewhere@example.org>")[0][:9], "451 4.3.0")

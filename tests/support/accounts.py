@@ -44,6 +44,10 @@ class MemorySource:
         """The same."""
         return self.table
 
+    def keepers(self) -> tuple[()]:
+        """All passwords are here."""
+        return ()
+
     async def change_password(
         self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
     ) -> bool:

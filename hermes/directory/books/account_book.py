@@ -19,8 +19,8 @@ class AccountBook:
         self._book = Book([])
 
     async def current(self) -> Book:
-        """All accounts that are not disabled."""
-        table = await self._source.current()
+        """All accounts that are listed here and not disabled; those of a directory service are not in it."""
+        table = self._source.known()
         if table is not self._table:
             self._table = table
             self._book = Book(self._entries(table))

@@ -227,6 +227,10 @@ class FileSource:
             raise LookupError(f"there is no account {name!r}")
         return record
 
+    def keepers(self) -> tuple[()]:
+        """All passwords are here."""
+        return ()
+
     async def change_password(
         self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
     ) -> bool:
