@@ -33,8 +33,10 @@ from hermes.core.message import (
     Signature,
 )
 from hermes.core.offender import Network, Offender
+from hermes.core.order import Chosen, Done, Order
 from hermes.core.outcome import Outcome, Verdict
 from hermes.core.policy import Case, Stage
+from hermes.core.selection import Selection
 from hermes.core.transaction import Transaction
 from hermes.protocols.scram_keys import ScramKeys
 
@@ -165,6 +167,16 @@ class ISpool(Interface):
     async def remove(queue_id: str, event: Event) -> bool:
         """Take a message out of the queue without telling anybody."""
 
+    async def choose(selection: Selection, after: str = "") -> Chosen:
+        """One step through the queue: the recipients that a selection names among the next messages after ``after``."""
+
+    async def change(order: Order, event: Event, after: str = "") -> Chosen:
+        """
+        Carry an order out on the next messages after ``after``, durably, and say on whom: every action but RETURN.
+
+        Each of these messages has the event, with its own queue id and the number of recipients.
+        """
+
     async def record(events: Sequence[Event]) -> None:
         """Store facts that stand alone."""
 
@@ -198,6 +210,9 @@ class IRelayManager(Interface):
 
     async def return_now(queue_id: str) -> bool:
         """Give a message up and report to its sender; False when there is no such message."""
+
+    async def carry_out(order: Order) -> Done:
+        """Do what an administrator wants with the messages that a selection names."""
 
 
 class IRouter(Interface):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
+import attrs
 from zope.interface import implementer
 
 from hermes.app.blocks import Blocking, Blocks
+from hermes.app.orders import order_of
 from hermes.config.catalog import sections_of, value_of
 from hermes.config.schema import Settings
 from hermes.config.values import format_value
@@ -15,11 +18,15 @@ from hermes.core.event import Event
 from hermes.core.event_text import as_text
 from hermes.core.identifiers import is_queue_id
 from hermes.core.message import QueuedMessage
+from hermes.core.order import Action
 from hermes.core.units import format_instant
 from hermes.interfaces import IControl, IRelayManager, ISpool
 
 #: A shell is no place for more; ``hermes queue list`` shows all.
 MAX_ROWS = 200
+
+#: Orders for one message at a time, each a command.
+ONE_BY_ONE = (Action.HOLD, Action.RELEASE, Action.REMOVE, Action.RETURN)
 
 _Arguments = Mapping[str, Any]
 
@@ -74,10 +81,8 @@ class Commands:
             "track": self._track,
             "config": self._config,
             "queue.retry": self._retry,
-            "queue.hold": self._hold,
-            "queue.release": self._release,
-            "queue.remove": self._remove,
-            "queue.return": self._return,
+            **{f"queue.{action.value}": partial(self._one, action) for action in ONE_BY_ONE},
+            "queue.order": self._order,
             "oauth.changed": self._oauth_changed,
             "reload": self._reload,
             "stop": self._stop,
@@ -121,25 +126,22 @@ class Commands:
             raise LookupError(f"{queue_id} is not waiting in the queue")
         return f"{count} message{'' if count == 1 else 's'} will be tried now"
 
-    async def _hold(self, arguments: _Arguments) -> str:
-        queue_id = _queue_id(arguments)
-        _found(queue_id, await self._server.relay.hold(queue_id))
-        return f"{queue_id} is held until it is released"
+    async def _one(self, action: Action, arguments: _Arguments) -> str:
+        relay, queue_id = self._server.relay, _queue_id(arguments)
+        carry_out, text = {
+            Action.HOLD: (relay.hold, "is held until it is released"),
+            Action.RELEASE: (relay.release, "goes on now"),
+            Action.REMOVE: (relay.remove, "has been removed; nobody was told"),
+            Action.RETURN: (relay.return_now, "has been returned to its sender"),
+        }[action]
+        if not await carry_out(queue_id):
+            raise LookupError(f"{queue_id} is not in the queue; 'hermes track {queue_id}' says what became of it")
+        return f"{queue_id} {text}"
 
-    async def _release(self, arguments: _Arguments) -> str:
-        queue_id = _queue_id(arguments)
-        _found(queue_id, await self._server.relay.release(queue_id))
-        return f"{queue_id} goes on now"
-
-    async def _remove(self, arguments: _Arguments) -> str:
-        queue_id = _queue_id(arguments)
-        _found(queue_id, await self._server.relay.remove(queue_id))
-        return f"{queue_id} has been removed; nobody was told"
-
-    async def _return(self, arguments: _Arguments) -> str:
-        queue_id = _queue_id(arguments)
-        _found(queue_id, await self._server.relay.return_now(queue_id))
-        return f"{queue_id} has been returned to its sender"
+    async def _order(self, arguments: _Arguments) -> dict[str, int]:
+        """Carry an order out on all that a selection names; how much that was."""
+        order = order_of(arguments, self._server.settings)
+        return attrs.asdict(await self._server.relay.carry_out(order))
 
     async def _oauth_changed(self, arguments: _Arguments) -> str:
         name = str(arguments.get("name", ""))
@@ -161,11 +163,6 @@ def _queue_id(arguments: _Arguments) -> str:
     if not is_queue_id(queue_id):
         raise ValueError(f"{queue_id!r} is not a queue id: 'hermes queue list' shows them")
     return queue_id
-
-
-def _found(queue_id: str, found: bool) -> None:
-    if not found:
-        raise LookupError(f"{queue_id} is not in the queue; 'hermes track {queue_id}' says what became of it")
 
 
 def _session(described: Mapping[str, Any]) -> dict[str, object]:

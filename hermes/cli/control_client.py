@@ -22,18 +22,23 @@ class NotRunning(Refused):
     """No server answers at the control socket."""
 
 
-def ask(settings: Settings, command: str, arguments: Mapping[str, object] | None = None) -> Any:
+def ask(
+    settings: Settings,
+    command: str,
+    arguments: Mapping[str, object] | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+) -> Any:
     """Have the server carry out a command and return its result; raise :class:`Refused` when it is down or refuses."""
     path = control_socket(settings)
     question = json.dumps({"command": command, "arguments": dict(arguments or {})}).encode() + b"\n"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(TIMEOUT_SECONDS)
+        connection.settimeout(timeout_seconds)
         _connect(connection, path, settings.file)
         try:
             connection.sendall(question)
             line = _line(connection)
         except TimeoutError:
-            raise Refused(f"The server did not answer within {TIMEOUT_SECONDS:.0f} s; its log may say why.") from None
+            raise Refused(f"The server did not answer within {timeout_seconds:.0f} s; its log may say why.") from None
         except OSError as error:
             raise Refused(f"The server broke off the conversation: {error.strerror or error}") from None
     try:

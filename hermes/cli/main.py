@@ -22,6 +22,7 @@ from hermes.cli.init import init
 from hermes.cli.oauth import oauth
 from hermes.cli.output import CannotStart, Refused
 from hermes.cli.queue import queue
+from hermes.cli.queue_orders import orders
 from hermes.cli.run import reload, run, sessions, status, stop
 from hermes.cli.track import track
 from hermes.cli.transcript import transcript
@@ -108,6 +109,8 @@ for command in (
     config,
 ):
     main.add_command(command)
+for command in orders:
+    queue.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="hermes")

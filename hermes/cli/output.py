@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any, TypeVar
 
@@ -85,6 +85,15 @@ def remark(text: str) -> None:
 def say_json(value: object) -> None:
     """Print a value as JSON; characters outside ASCII are escaped, so nothing in it can reach the terminal."""
     click.echo(json.dumps(value, indent=2))
+
+
+def say_json_list(values: Iterable[object]) -> None:
+    """Print many values as a JSON array, one a line, while they come: what has a hundred thousand of them takes no memory."""
+    before = "["
+    for value in values:
+        sys.stdout.write(f"{before}\n{json.dumps(value)}")
+        before = ","
+    click.echo("\n]" if before == "," else "[]")
 
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

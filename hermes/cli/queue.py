@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import click
 
-from hermes.cli.control_client import ask
 from hermes.cli.output import (
     Refused,
     config_option,
@@ -16,18 +15,23 @@ from hermes.cli.output import (
     remark,
     say,
     say_json,
+    say_json_list,
     say_table,
 )
+from hermes.cli.selecting import checked, selecting, selection_from
 from hermes.config.loader import load
 from hermes.config.places import spool_directory
 from hermes.config.schema import Settings
-from hermes.core.identifiers import is_queue_id
 from hermes.core.message import QueuedMessage, QueuedRecipient, State
 from hermes.core.received import path
+from hermes.core.shape import AGES, By
 from hermes.core.units import format_instant, format_time
 from hermes.spool.reader import SpoolReader
 
 _ID = click.argument("ids", metavar="ID...", nargs=-1, required=True)
+
+#: Messages in a table, unless somebody says otherwise: more than anybody reads, printed at once. Programs get all.
+TABLE_MESSAGES = 1000
 
 
 @click.group()
@@ -35,27 +39,115 @@ def queue() -> None:
     """
     Look at what waits to be delivered, and act on it.
 
-    list and show also work when the server is down; the others are carried out by the running server.
+    list, show, count and shape also work when the server is down; the others are carried out by the running server. Messages are
+    named by their ids, or by what they have in common: --to, --from, --destination, --older, --younger, --reply, --state and
+    --account, together. Of a message only the recipients are meant that all of it holds for.
     """
 
 
 @queue.command("list")
 @config_option
 @json_option
-def list_(config: str, as_json: bool) -> None:
+@selecting
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    metavar="N",
+    help=f"Messages shown; 0: all. Default: {TABLE_MESSAGES}, with --json all.",
+)
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+def list_(config: str, as_json: bool, limit: int | None, ids: Sequence[str], **criteria: str | None) -> None:
     """List the messages that wait, with the last reason."""
+    selection = selection_from(ids, criteria)
+    most = (None if as_json else TABLE_MESSAGES) if limit is None else limit or None
     with reader(load(config)) as spool:
-        messages = spool.queue()
-    if as_json:
-        say_json([described(message) for message in messages])
-    elif not messages:
-        say("The queue is empty.")
+        if as_json:
+            say_json_list(described(message) for message in spool.listed(selection, most))
+            return
+        messages = list(spool.listed(selection, most))
+        counted = spool.counted(selection) if most is not None and len(messages) == most else None
+    if not messages:
+        say("The queue is empty." if selection.is_everything else "Nothing in the queue is like that.")
+        return
+    now = time.time()
+    rows = [_row(message, recipient, now) for message in messages for recipient in message.recipients]
+    say_table(("id", "age", "size", "from", "to", "state", "tries", "next try", "last reason"), rows)
+    if counted is not None and counted.messages > len(messages):
+        remark(f"{len(messages)} of {_totals(counted.messages, counted.recipients)}; --limit 0 shows all")
     else:
-        now = time.time()
-        rows = [_row(message, recipient, now) for message in messages for recipient in message.recipients]
-        say_table(("id", "age", "size", "from", "to", "state", "tries", "next try", "last reason"), rows)
-        recipients = sum(len(message.recipients) for message in messages)
-        remark(f"{_count(len(messages), 'message')}, {_count(recipients, 'recipient')}")
+        remark(_totals(len(messages), len(rows)))
+
+
+@queue.command()
+@config_option
+@json_option
+@selecting
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+def count(config: str, as_json: bool, ids: Sequence[str], **criteria: str | None) -> None:
+    """Count the messages that wait."""
+    with reader(load(config)) as spool:
+        counted = spool.counted(selection_from(ids, criteria))
+    if as_json:
+        oldest = None if counted.oldest_at is None else format_instant(counted.oldest_at)
+        numbers = {"messages": counted.messages, "recipients": counted.recipients, "held": counted.held}
+        say_json({**numbers, "size_octets": counted.octets, "oldest_at": oldest})
+        return
+    words = [_totals(counted.messages, counted.recipients)]
+    if counted.held:
+        words.append(f"{counted.held} held")
+    if counted.oldest_at is not None:
+        words += [_size(counted.octets), f"the oldest {_about(time.time() - counted.oldest_at)} old"]
+    say(", ".join(words))
+
+
+@queue.command()
+@config_option
+@json_option
+@selecting
+@click.option(
+    "--by",
+    type=click.Choice([by.value for by in By]),
+    default=By.DESTINATION.value,
+    show_default=True,
+    help="What a line stands for: a destination, a domain of recipients, or a domain of senders.",
+)
+@click.option("--lines", type=click.IntRange(0), default=40, show_default=True, help="The fullest ones only; 0: all.")
+def shape(config: str, as_json: bool, by: str, lines: int, **criteria: str | None) -> None:
+    """
+    Show how old the mail of each destination is.
+
+    Recipients by age, the fullest line first. A column holds those whose age is below the minutes at its head; the last one is
+    what is older.
+    """
+    with reader(load(config)) as spool:
+        found = spool.shape(selection_from((), criteria), By(by), time.time())
+    fullest = sorted(found.items(), key=lambda each: (-sum(each[1]), each[0]))
+    if as_json:
+        ages = [*AGES, None]
+        say_json(
+            [
+                {
+                    by: name,
+                    "recipients": sum(row),
+                    "ages": [{"below_seconds": age, "recipients": n} for age, n in zip(ages, row, strict=True)],
+                }
+                for name, row in fullest
+            ]
+        )
+        return
+    if not found:
+        say(
+            "The queue is empty."
+            if selection_from((), criteria).is_everything
+            else "Nothing in the queue is like that."
+        )
+        return
+    total = [sum(column) for column in zip(*found.values(), strict=True)]
+    shown = fullest[: lines or None]
+    rows = [[name or "<>", sum(row), *row] for name, row in [("TOTAL", total), *shown]]
+    say_table((by, "all", *(str(age // 60) for age in AGES), f"{AGES[-1] // 60}+"), rows)
+    if len(shown) < len(found):
+        remark(f"{len(shown)} of {len(found)} lines; --lines 0 shows all")
 
 
 @queue.command()
@@ -65,66 +157,18 @@ def list_(config: str, as_json: bool) -> None:
 def show(config: str, as_json: bool, ids: Sequence[str]) -> None:
     """Show all that is known about messages in the queue."""
     with reader(load(config)) as spool:
-        messages = [message for queue_id in _checked(ids) for message in spool.queue(queue_id)]
+        messages = [message for queue_id in checked(ids) for message in spool.queue(queue_id)]
     if as_json:
         say_json([described(message) for message in messages])
     else:
         for message in messages:
             _show(message)
     found = {message.queue_id for message in messages}
-    missing = [queue_id for queue_id in _checked(ids) if queue_id not in found]
+    missing = [queue_id for queue_id in checked(ids) if queue_id not in found]
     if missing:
         raise Refused(
             "\n".join(f"{each} is not in the queue; see: hermes track -c {config} {each}" for each in missing)
         )
-
-
-@queue.command()
-@config_option
-@click.option("--all", "everything", is_flag=True, help="Every message that waits.")
-@click.argument("ids", metavar="[ID]...", nargs=-1)
-def retry(config: str, everything: bool, ids: Sequence[str]) -> None:
-    """Try messages now. Without ID, all that wait; held messages stay held."""
-    if everything and ids:
-        raise click.UsageError("Name messages or say --all, not both.")
-    settings = load(config)
-    _carry_out(settings, "queue.retry", _checked(ids) if ids else [None])
-
-
-@queue.command()
-@config_option
-@_ID
-def hold(config: str, ids: Sequence[str]) -> None:
-    """Stop messages until they are released."""
-    _carry_out(load(config), "queue.hold", _checked(ids))
-
-
-@queue.command()
-@config_option
-@_ID
-def release(config: str, ids: Sequence[str]) -> None:
-    """Let held messages go on, now."""
-    _carry_out(load(config), "queue.release", _checked(ids))
-
-
-@queue.command()
-@config_option
-@_ID
-def remove(config: str, ids: Sequence[str]) -> None:
-    """Delete messages for good. Nobody is told; use return to have the senders told."""
-    _carry_out(load(config), "queue.remove", _checked(ids))
-
-
-@queue.command("return")
-@config_option
-@_ID
-def return_(config: str, ids: Sequence[str]) -> None:
-    """
-    Give messages up now, and tell their senders.
-
-    The report holds the last reason.
-    """
-    _carry_out(load(config), "queue.return", _checked(ids))
 
 
 def reader(settings: Settings) -> SpoolReader:
@@ -155,32 +199,16 @@ def described(message: QueuedMessage) -> dict[str, object]:
                 "attempts": recipient.attempts,
                 "next_attempt_at": format_instant(recipient.next_attempt_at),
                 "last_reason": recipient.last_reason,
+                **({} if recipient.expires_at is None else {"expires_at": format_instant(recipient.expires_at)}),
+                **({"rerouted": True} if recipient.pinned else {}),
             }
             for recipient in message.recipients
         ],
     }
 
 
-def _carry_out(settings: Settings, command: str, ids: Sequence[str | None]) -> None:
-    """Ask for each message; a refusal does not keep the others from being done."""
-    refused = []
-    for queue_id in ids:
-        try:
-            say(str(ask(settings, command, {"id": queue_id})))
-        except Refused as error:
-            refused.append(error.format_message())
-            if len(ids) == 1:
-                break
-    if refused:
-        raise Refused("\n".join(dict.fromkeys(refused)))
-
-
-def _checked(ids: Sequence[str]) -> list[str]:
-    checked = [queue_id.upper() for queue_id in ids]
-    for queue_id in checked:
-        if not is_queue_id(queue_id):
-            raise Refused(f"{queue_id} is not a queue id; hermes queue list shows them.")
-    return checked
+def _totals(messages: int, recipients: int) -> str:
+    return f"{_count(messages, 'message')}, {_count(recipients, 'recipient')}"
 
 
 def _row(message: QueuedMessage, recipient: QueuedRecipient, now: float) -> tuple[object, ...]:

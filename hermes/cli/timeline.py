@@ -30,6 +30,8 @@ _WORDS = {
     Kind.RELEASED: "released",
     Kind.REMOVED: "removed from the queue",
     Kind.RETRIED: "an attempt was asked for",
+    Kind.REROUTED: "sent by another way",
+    Kind.EXPIRY: "is tried until another time",
     Kind.PASSWORD: "password",
     Kind.EXPANDED: "stands for others",
     Kind.FORWARDED: "sent on as a message of its own",

@@ -27,6 +27,8 @@ class Kind(enum.Enum):
     RELEASED = "released"  #: an administrator let it go on
     REMOVED = "removed"  #: an administrator took it out of the queue
     RETRIED = "retried"  #: an administrator asked for an attempt now
+    REROUTED = "rerouted"  #: an administrator said by which way it goes
+    EXPIRY = "expiry"  #: an administrator said until when it is tried
     PASSWORD = "password"  # noqa: S105 #: somebody changed a password, or tried to
     EXPANDED = "expanded"  #: an address was replaced by those that it stands for
     FORWARDED = "forwarded"  #: sent on to another server, as a message of its own

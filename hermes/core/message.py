@@ -44,7 +44,8 @@ class QueuedRecipient:
     One recipient that is not finished.
 
     ``destination`` is ``agent:next-hop`` as the router wrote it; ``next_attempt_at`` is in seconds since the epoch;
-    ``delays_reported`` counts the delay warnings sent.
+    ``delays_reported`` counts the delay warnings sent. An administrator may have said by which way it goes (``pinned``), that no
+    rule holds it any more (``released``), and until when it is tried (``expires_at``, else None).
     """
 
     ordinal: int
@@ -57,6 +58,9 @@ class QueuedRecipient:
     state: State = State.QUEUED
     last_reason: str = ""
     delays_reported: int = 0
+    pinned: bool = False
+    released: bool = False
+    expires_at: float | None = None
 
 
 @attrs.define

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -30,7 +30,7 @@ class ActiveMessage:
     ``deliveries`` are those that have not ended; with the last one the message leaves. ``incomplete`` says that it may have
     recipients on disk that are in none of them; ``next_attempt_at`` when the first of those is due that were put off.
     ``silent`` says that it was removed and nobody is told of it any more; ``returning`` that the administrator wants it
-    returned.
+    returned, and ``returned_only`` for which recipients, if not for all.
     """
 
     message: QueuedMessage
@@ -41,6 +41,17 @@ class ActiveMessage:
     next_attempt_at: float | None = None
     silent: bool = False
     returning: bool = False
+    returned_only: set[int] | None = None
+
+    def give_up(self, ordinals: Collection[int] | None) -> None:
+        """Return it, for these recipients or for all, when it leaves."""
+        if ordinals is None:
+            self.returned_only = None
+        elif not self.returning:
+            self.returned_only = set(ordinals)
+        elif self.returned_only is not None:
+            self.returned_only.update(ordinals)
+        self.returning = True
 
 
 @attrs.define(eq=False)

@@ -8,7 +8,7 @@ in the spool, and with its last delivery the message leaves the active set.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -90,7 +90,7 @@ class Dispatcher:
             take=lambda message: self.take(message, fresh=False),
             looked=self.destinations.looked,
         )
-        self.abandoned: Callable[[str], Coroutine[Any, Any, object]] | None = None
+        self.abandoned: Callable[[str, Collection[int] | None], Coroutine[Any, Any, object]] | None = None
         self._errands: set[_Errand] = set()
         self._started = False
         self._starting = False
@@ -200,7 +200,7 @@ class Dispatcher:
         for recipient in active.message.recipients:
             stored[recipient.ordinal] = recipient.destination
             agent = recipient.destination.partition(":")[0]
-            if self._is_routed(recipient) or (agent in KEPT and agent in self._agents):
+            if self._is_routed(recipient) or recipient.pinned or (agent in KEPT and agent in self._agents):
                 continue
             try:
                 recipient.destination = await self._router.route(recipient.address, sender, account)
@@ -278,7 +278,7 @@ class Dispatcher:
             return
         queue_id = active.message.queue_id
         if active.returning and queue_id not in self.claimed and self.abandoned is not None:
-            self.errand(self.abandoned(queue_id), queue_id)
+            self.errand(self.abandoned(queue_id, active.returned_only), queue_id)
         # While it was active, the look at the disk saw none of its recipients.
         if active.incomplete:
             self.watch.at(self._now())

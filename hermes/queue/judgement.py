@@ -100,7 +100,7 @@ class Judge:
     def _deferred(
         self, judgement: Judgement, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
     ) -> None:
-        if is_expired(now, message.accepted_at, self._settings.expire):
+        if is_expired(now, message.accepted_at, self._expire(message, recipient)):
             judgement.settlements.append(Finished(recipient.ordinal))
             judgement.events.append(_event(Kind.EXPIRED, message, recipient, outcome, now))
             _failed(judgement, message, recipient, outcome, expired=True)
@@ -119,15 +119,19 @@ class Judge:
         now: float,
         delays_reported: int,
     ) -> None:
-        settings = self._settings
+        settings, expire = self._settings, self._expire(message, recipient)
         if outcome.wait_seconds is not None:
             attempts = recipient.attempts
-            at = min(now + outcome.wait_seconds, max(now, message.accepted_at + settings.expire))
+            at = min(now + outcome.wait_seconds, max(now, message.accepted_at + expire))
         else:
             attempts = recipient.attempts + 1
-            at = next_attempt_at(now, attempts, settings.retry, self._stray(), message.accepted_at, settings.expire)
+            at = next_attempt_at(now, attempts, settings.retry, self._stray(), message.accepted_at, expire)
         judgement.settlements.append(Postponed(recipient.ordinal, attempts, at, outcome.reason, delays_reported))
         judgement.events.append(_event(Kind.DEFERRED, message, recipient, outcome, now, at))
+
+    def _expire(self, message: QueuedMessage, recipient: QueuedRecipient) -> float:
+        """The age at which it is given up: what an administrator has said, or what is configured."""
+        return self._settings.expire if recipient.expires_at is None else recipient.expires_at - message.accepted_at
 
 
 def _failed(

@@ -11,7 +11,7 @@ is not cut off, because nobody could say what the other server made of it: it en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 
 import attrs
@@ -21,6 +21,7 @@ from zope.interface import implementer
 from hermes.config.schema import QueueSettings
 from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
+from hermes.core.order import KINDS, Action, Chosen, Done, Order
 from hermes.core.outcome import Outcome
 from hermes.core.units import format_instant
 from hermes.interfaces import IContentReader, IDeliveryAgent, IRelayManager, IRouter, ISpool
@@ -30,6 +31,7 @@ from hermes.queue.expansion import Expander
 from hermes.queue.judgement import Judge
 from hermes.queue.reporting import Allowance, Reporting
 from hermes.queue.reports import Reporter
+from hermes.queue.router import UNROUTED
 from hermes.queue.settle import Settler
 
 #: How long deliveries may go on when the server stops.
@@ -184,35 +186,84 @@ class RelayManager:
         self._dispatcher.withdraw(queue_id)
         return found
 
-    async def return_now(self, queue_id: str) -> bool:
+    async def carry_out(self, order: Order) -> Done:
+        """Do what an administrator wants with the messages that a selection names, step by step."""
+        done, after, event = Done(), "", self._event(order)
+        if order.action is Action.REROUTE and not order.destination:
+            order = attrs.evolve(order, destination=UNROUTED, pinned=False)
+        while True:
+            if order.action is Action.RETURN:
+                chosen = await self._spool.choose(order.selection, after)
+                for queue_id, ordinals in chosen.recipients.items():
+                    await self._return(queue_id, ordinals)
+            else:
+                chosen = await self._spool.change(order, event, after)
+                self._take_back(order, chosen)
+            done = Done(
+                done.messages + len(chosen.recipients),
+                done.recipients + sum(map(len, chosen.recipients.values())),
+            )
+            if chosen.after is None:
+                break
+            after = chosen.after
+        self.wake()
+        return done
+
+    def _event(self, order: Order) -> Event:
+        facts: dict[str, str | int | float | bool | None] = {"by": "administrator"}
+        if order.action is Action.REROUTE:
+            facts["destination"] = order.destination or "as configured"
+        if order.action is Action.EXPIRE:
+            facts["expires_at"] = "as configured" if order.expires_at is None else format_instant(order.expires_at)
+        return Event(self._now(), KINDS.get(order.action, Kind.RETURNED), facts=facts)
+
+    def _take_back(self, order: Order, chosen: Chosen) -> None:
+        """What has not begun goes by the order; what is under way ends as it will."""
+        if order.action is Action.RETRY:
+            return
+        for queue_id in chosen.recipients:
+            active = self._dispatcher.active.get(queue_id)
+            if active is None:
+                continue
+            if queue_id in chosen.gone:
+                active.silent = True
+            self._dispatcher.withdraw(queue_id)
+
+    async def return_now(self, queue_id: str, ordinals: Collection[int] | None = None) -> bool:
         """
-        Give a message up: every recipient that is not finished fails, and the sender is told.
+        Give a message up: every recipient that is not finished (or those of them) fails, and the sender is told.
 
         Recipients with whom an attempt is under way are given up when it has ended without success. False when there is no
         such message.
         """
+        try:
+            return await self._return(queue_id, ordinals)
+        finally:
+            self.wake()
+
+    async def _return(self, queue_id: str, ordinals: Collection[int] | None) -> bool:
         dispatcher = self._dispatcher
         if queue_id in dispatcher.claimed:
             return True
         dispatcher.claimed.add(queue_id)
         try:
-            return await dispatcher.until_stop(self._give_up(queue_id))
+            return await dispatcher.until_stop(self._give_up(queue_id, ordinals))
         finally:
             dispatcher.claimed.discard(queue_id)
-            self.wake()
 
-    async def _give_up(self, queue_id: str) -> bool:
+    async def _give_up(self, queue_id: str, ordinals: Collection[int] | None) -> bool:
         dispatcher = self._dispatcher
         found = False
         while True:
             if (active := dispatcher.active.get(queue_id)) is not None:
-                active.returning = True
+                active.give_up(ordinals)
             dispatcher.withdraw(queue_id)
             active = dispatcher.active.get(queue_id)
             under_way = {each.ordinal for run in active.deliveries for each in run.recipients} if active else set()
             for message in await self._spool.select(queue_id):
                 found = True
-                rest = [each for each in message.recipients if each.ordinal not in under_way]
+                wanted = [each for each in message.recipients if ordinals is None or each.ordinal in ordinals]
+                rest = [each for each in wanted if each.ordinal not in under_way]
                 if rest:
                     await dispatcher.settle(message, rest, [_RETURNED] * len(rest), lambda: False)
             if not under_way or queue_id in dispatcher.active:

@@ -164,9 +164,9 @@ class Reporter:
                 complete=original.complete and not header_only,
                 whole=None if header_only else original.whole,
                 binary=message.content.binary,
-                retry_until=message.accepted_at + self._settings.expire if delayed else None,
                 origin=message.origin,
                 wording=self._reporting.wording,
+                retry_until=self._retry_until(message, fates) if delayed else None,
             )
         )
         rest = None
@@ -177,6 +177,13 @@ class Reporter:
         destinations = {to: await self.destination(to)}
         report = NewMessage(envelope, letter.octets, destinations, report_id, rest=rest)
         return Told(report, fates[0].action.value, len(fates))
+
+    def _retry_until(self, message: QueuedMessage, fates: tuple[Fate, ...]) -> float:
+        """When the first of them will be given up."""
+        told = {fate.address for fate in fates}
+        configured = message.accepted_at + self._settings.expire
+        until = [each.expires_at or configured for each in message.recipients if each.address in told]
+        return min(until, default=configured)
 
     def next_id(self, queue_id: str, now: float) -> str:
         """A Message-ID that no other letter has."""

@@ -11,6 +11,9 @@ from typing import Self
 
 from hermes.core.event import Event
 from hermes.core.message import QueuedMessage
+from hermes.core.selection import Selection
+from hermes.core.shape import By, Counted, Shape
+from hermes.spool import selecting
 from hermes.spool.bodies import BodyFiles, Disk
 from hermes.spool.database import DATABASE, connect_read_only
 from hermes.spool.errors import SpoolError
@@ -78,6 +81,29 @@ class SpoolReader:
         """How many messages are in the queue."""
         with self._readable() as connection:
             return 0 if connection is None else int(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
+
+    def listed(self, selection: Selection, limit: int | None = None) -> Iterator[QueuedMessage]:
+        """The messages that a selection names, oldest first, with those of their recipients; without their octets."""
+        with self._readable() as connection:
+            if connection is not None:
+                selecting.prepare(connection)
+                yield from selecting.listed(connection, selection, limit)
+
+    def counted(self, selection: Selection) -> Counted:
+        """How much of the queue a selection names."""
+        with self._readable() as connection:
+            if connection is None:
+                return Counted()
+            selecting.prepare(connection)
+            return selecting.count(connection, selection)
+
+    def shape(self, selection: Selection, by: By, now: float) -> Shape:
+        """How many recipients there are of each age, by what they have in common."""
+        with self._readable() as connection:
+            if connection is None:
+                return {}
+            selecting.prepare(connection)
+            return selecting.shape(connection, selection, by, now)
 
     def track(self, query: str, limit: int = 1000) -> list[Event]:
         """What is known about a queue id, an address or a Message-ID, newest last."""

@@ -18,7 +18,7 @@ MESSAGE_COLUMNS = (
 )
 RECIPIENT_COLUMNS = (
     "queue_id, ordinal, address, notify, original, destination, attempts, next_attempt_at, state, last_reason,"
-    " delays_reported"
+    " delays_reported, pinned, released, expires_at"
 )
 
 _SELECT_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE queue_id = ?"  # noqa: S608 - constants only
@@ -69,6 +69,9 @@ def recipient_rows(queue_id: str, recipients: Iterable[QueuedRecipient]) -> list
             recipient.state.value,
             recipient.last_reason,
             recipient.delays_reported,
+            recipient.pinned,
+            recipient.released,
+            recipient.expires_at,
         )
         for recipient in recipients
     ]
@@ -79,7 +82,7 @@ def read_message(connection: sqlite3.Connection, queue_id: str) -> QueuedMessage
     row = connection.execute(_SELECT_MESSAGE, (queue_id,)).fetchone()
     if row is None:
         return None
-    return _message(row, connection.execute(_SELECT_RECIPIENTS, (queue_id,)))
+    return message_of(row, connection.execute(_SELECT_RECIPIENTS, (queue_id,)))
 
 
 def content_of(row: Row) -> Content:
@@ -88,7 +91,8 @@ def content_of(row: Row) -> Content:
     return Content(size_octets, wire_octets, prefix_octets, binary=row[3] == BodyType.BINARY.value)
 
 
-def _message(row: Row, recipient_rows: Iterable[Row]) -> QueuedMessage:
+def message_of(row: Row, recipient_rows: Iterable[Row]) -> QueuedMessage:
+    """A message from its row and those of the recipients that are wanted."""
     queue_id, accepted_at, reverse_path, body_type, smtputf8, ret, envid = row[:7]
     recipients = [_recipient(recipient_row) for recipient_row in recipient_rows]
     return QueuedMessage(
@@ -122,6 +126,9 @@ def _recipient(row: Row) -> QueuedRecipient:
         state,
         last_reason,
         delays_reported,
+        pinned,
+        released,
+        expires_at,
     ) = row
     return QueuedRecipient(
         ordinal=ordinal,
@@ -134,4 +141,7 @@ def _recipient(row: Row) -> QueuedRecipient:
         state=State(state),
         last_reason=last_reason,
         delays_reported=delays_reported,
+        pinned=bool(pinned),
+        released=bool(released),
+        expires_at=expires_at,
     )

@@ -110,7 +110,20 @@ def _add_signatures(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_signatures)
+_VERSION_3 = (
+    "ALTER TABLE recipients ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE recipients ADD COLUMN released INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE recipients ADD COLUMN expires_at REAL",
+)
+
+
+def _take_orders(connection: sqlite3.Connection) -> None:
+    """What an administrator has said about a recipient."""
+    for statement in _VERSION_3:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_signatures, _take_orders)
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:

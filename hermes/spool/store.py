@@ -24,9 +24,11 @@ from hermes.core.envelope import BodyType
 from hermes.core.event import Event
 from hermes.core.identifiers import QueueIds
 from hermes.core.message import Content, NewMessage, QueuedMessage, Replaced, Settlement, Signature
+from hermes.core.order import Chosen, Order
 from hermes.core.received import return_path
+from hermes.core.selection import Selection
 from hermes.interfaces import IGroupWorker, IJournal, ISignatures, ISpool, ISpoolWriter
-from hermes.spool import operations
+from hermes.spool import operations, orders
 from hermes.spool.bodies import BodyFiles, Disk, Step
 from hermes.spool.committer import Committer, Found, Operation
 from hermes.spool.database import DirectoryLock
@@ -293,6 +295,23 @@ class Spool:
         """The signature that was kept."""
         kept: Signature | None = await self._submit(operations.ReadSignature(queue_id, variant))
         return kept
+
+    async def choose(self, selection: Selection, after: str = "") -> Chosen:
+        """The recipients that a selection names, among the next messages after one."""
+        chosen: Chosen = await self._submit(orders.Choose(selection, after))
+        return chosen
+
+    async def change(self, order: Order, event: Event, after: str = "") -> Chosen:
+        """Carry an order out on the next messages after one."""
+        operation = orders.Change(order, event, after)
+
+        def changed(chosen: Chosen) -> None:
+            self._observe([operation.fact(*each) for each in chosen.recipients.items()])
+            for queue_id in self._in_files.intersection(chosen.gone):
+                self._remove_file(queue_id)
+
+        done: Chosen = await self._durable(operation, (), changed)
+        return done
 
     async def record(self, events: Sequence[Event]) -> None:
         """Store facts that stand alone."""

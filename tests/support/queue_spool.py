@@ -22,7 +22,12 @@ from hermes.core.message import (
     Settlement,
     State,
 )
+from hermes.core.order import Action, Chosen, Order
+from hermes.core.selection import Selection
 from hermes.interfaces import ISpool, ISpoolWriter
+
+#: Messages looked at by one step of an order.
+STEP = 2
 
 PREFIX = b"Return-Path: <>\n"
 
@@ -257,6 +262,57 @@ class QueueSpool:
             change(each)
         self.events.append(event)
         return True
+
+    async def choose(self, selection: Selection, after: str = "") -> Chosen:
+        """Those that are meant among the next :data:`STEP` messages."""
+        await self._call("choose")
+        names = sorted(name for name in self.messages if name > after)
+        found: dict[str, list[int]] = {}
+        for name in names[:STEP]:
+            message = self.messages[name]
+            ordinals = [each.ordinal for each in message.recipients if selection.takes(message, each)]
+            if ordinals:
+                found[name] = ordinals
+        return Chosen(found, names[STEP - 1] if len(names) >= STEP else None)
+
+    async def change(self, order: Order, event: Event, after: str = "") -> Chosen:
+        """Change them."""
+        found = await self.choose(order.selection, after)
+        about = {Action.HOLD: State.QUEUED, Action.RETRY: State.QUEUED, Action.RELEASE: State.HELD}.get(order.action)
+        chosen: dict[str, list[int]] = {}
+        gone = []
+        for name, ordinals in found.recipients.items():
+            message = self.messages[name]
+            meant = [e for e in message.recipients if e.ordinal in ordinals and about in {None, e.state}]
+            for each in meant:
+                self._obey(order, event.at, message, each)
+            if meant:
+                chosen[name] = [each.ordinal for each in meant]
+                facts = {**event.facts, "recipients": len(meant)}
+                self.events.append(attrs.evolve(event, queue_id=name, facts=facts))
+            if not message.recipients:
+                del self.messages[name], self.octets[name]
+                gone.append(name)
+        return Chosen(chosen, found.after, tuple(gone))
+
+    @staticmethod
+    def _obey(order: Order, now: float, message: QueuedMessage, each: QueuedRecipient) -> None:
+        match order.action:
+            case Action.HOLD:
+                each.state = State.HELD
+            case Action.RELEASE:
+                each.state, each.next_attempt_at, each.released = State.QUEUED, now, True
+            case Action.RETRY:
+                each.next_attempt_at = now
+            case Action.REMOVE:
+                message.recipients.remove(each)
+            case Action.REROUTE:
+                domain = each.address.rpartition("@")[2]
+                each.destination = f"direct:{domain}" if order.destination == "direct" else order.destination
+                each.next_attempt_at, each.pinned = now, order.pinned
+            case Action.EXPIRE:
+                each.expires_at = order.expires_at
+                each.next_attempt_at = min(each.next_attempt_at, order.expires_at or each.next_attempt_at)
 
     async def record(self, events: Sequence[Event]) -> None:
         """Facts that stand alone."""

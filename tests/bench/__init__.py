@@ -1,0 +1,1 @@
+"""Measurements with a queue of the size that is promised."""
