@@ -164,7 +164,7 @@ def list_(config: str, as_json: bool, domain: str | None) -> None:
 @click.argument("selector", required=False)
 @click.option("--plain", is_flag=True, help="Name and text without quotes, as forms on the web want them.")
 def record(config: str, domain: str, selector: str | None, plain: bool) -> None:
-    """Print the DNS records of a domain's keys: those in use, and the next ones."""
+    """Print the DNS records of a domain's keys."""
     keys = [
         key
         for key in _keys(load(config), domain)

@@ -46,11 +46,14 @@ _VALUES: dict[str, st.SearchStrategy[Value]] = {
         )
     ).map(tuple),
     "ranges": st.lists(
-        st.sampled_from([(4, 32), (6, 128)]).flatmap(
+        st.sampled_from([(4, 32), (6, 128)])
+        .flatmap(
             lambda kind: st.lists(st.integers(0, 2 ** kind[1] - 1), min_size=2, max_size=2).map(
                 lambda ends: AddressRange(kind[0], min(ends), max(ends))
             )
         )
+        # An end that is IPv4 in the form of IPv6 is refused when it is read, so that there is no such range.
+        .filter(lambda found: found.version == 4 or not {found.first >> 32, found.last >> 32} & {0xFFFF})
     ).map(tuple),
     "times": st.lists(st.integers(0, MAX_TIME)).map(tuple),
 }
