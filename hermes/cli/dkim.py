@@ -224,7 +224,7 @@ def rotate(config: str, domain: str, force: bool) -> None:
 @click.argument("domain", required=False, callback=_domain_argument)
 def check(config: str, as_json: bool, domain: str | None) -> None:
     """
-    See whether the DNS has the records of the keys; of a domain, or all.
+    See whether the DNS has the records of the keys.
 
     The server need not run. Exit code 1: a key that signs has no record, so its signatures are worth nothing.
     """
