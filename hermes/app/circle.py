@@ -199,7 +199,13 @@ class Circle:
     def _premises(self) -> Premises:
         # Not before it is needed: the relay manager is made with the agents of the first circle.
         settings = self.settings
-        writing = Writing(settings.hermes.hostname, settings.queue.max_hops, self._now, self._relay())
+        writing = Writing(
+            settings.hermes.hostname,
+            settings.queue.max_hops,
+            self._now,
+            self._relay(),
+            transcripts=settings.reports.transcripts,
+        )
         return Premises(self._stores.spool, self.directory, self._policy, self.checks, writing, settings.smtp.max_size)
 
 

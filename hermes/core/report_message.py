@@ -8,17 +8,13 @@ contain it, and what does not fit into lines of mail is encoded or left out.
 from __future__ import annotations
 
 import hashlib
-import re
 
 from hermes.core.envelope import BodyType
 from hermes.core.printable import one_line
-from hermes.core.report import Letter, Report, date_time
+from hermes.core.report import Letter, Report
 from hermes.core.report_fields import delivery_status, is_global
-from hermes.core.report_parts import Part, header_text, part, sender, text_part
+from hermes.core.report_parts import Part, head, header_text, part, sender, text_part
 from hermes.core.report_text import explanation, has_utf8_header, header_of, returns_all, subject, template_of
-
-# msg-id without comments and with nothing that could end a header field   (RFC 5322 3.6.4)
-_MESSAGE_ID = re.compile(r"<?([!-;=?-~]{1,240}@[!-;=?-~]{1,240})>?\Z")
 
 
 def compose(report: Report) -> Letter:
@@ -51,20 +47,15 @@ def compose(report: Report) -> Letter:
 
 def _header(report: Report, boundary: str) -> str:
     hostname = one_line(report.hostname, 255)
-    lines = [
-        f"From: {sender(template_of(report).sender, report.postmaster, hostname, report.wording)}",
-        f"To: <{one_line(report.to, 320)}>",
-        f"Subject: {header_text(subject(report), report.wording)}",
-        f"Date: {date_time(report.written_at)}",
-        f"Message-ID: {report.report_id}",
-        # RFC 3834 5: nobody's vacation program shall answer.
-        "Auto-Submitted: auto-replied",
-    ]
-    if (found := _MESSAGE_ID.match(report.message_id)) is not None and not report.for_postmaster:
-        # RFC 3834 3.1.5: mail programs put the report beside the message.
-        lines += [f"In-Reply-To: <{found[1]}>", f"References: <{found[1]}>"]
+    lines = head(
+        sender(template_of(report).sender, report.postmaster, hostname, report.wording),
+        report.to,
+        header_text(subject(report), report.wording),
+        report.report_id,
+        report.written_at,
+        "" if report.for_postmaster else report.message_id,
+    )
     lines += [
-        "MIME-Version: 1.0",
         "Content-Type: multipart/report; report-type=delivery-status;",
         f' boundary="{boundary}"',
     ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import binascii
 import re
+from datetime import UTC, datetime
 from email.header import Header
+from email.utils import format_datetime
 
 import attrs
 
@@ -23,6 +25,9 @@ _PLAIN_ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]+@[\w.-]+\Z", re.ASCII)
 
 # phrase = 1*atom   (RFC 5322 3.2.5)
 _ATOMS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?: [\w!#$%&'*+/=?^`{|}~-]+)*\Z", re.ASCII)
+
+# msg-id without comments and with nothing that could end a header field   (RFC 5322 3.6.4)
+_MESSAGE_ID = re.compile(r"<?([!-;=?-~]{1,240}@[!-;=?-~]{1,240})>?\Z")
 
 # What names of charsets are made of.
 _CHARSET = re.compile(r"[\w.:-]{2,40}\Z", re.ASCII)
@@ -92,6 +97,23 @@ def sender(name: str, address: str, hostname: str, wording: Wording) -> str:
     if not _ATOMS.match(name):
         name = header_text(name, wording).replace("\n ", " ") if not name.isascii() else f'"{name}"'
     return f"{name or SENDER} <{plain}>"
+
+
+def head(sent_by: str, to: str, subject: str, letter_id: str, at: float, about: str) -> list[str]:
+    """The first fields of a letter that a program writes; ``about`` is the Message-ID of what it is about, or empty."""
+    lines = [
+        f"From: {sent_by}",
+        f"To: <{one_line(to, 320)}>",
+        f"Subject: {subject}",
+        f"Date: {format_datetime(datetime.fromtimestamp(int(at), UTC))}",
+        f"Message-ID: {letter_id}",
+        # RFC 3834 5: nobody's vacation program shall answer.
+        "Auto-Submitted: auto-replied",
+    ]
+    if (found := _MESSAGE_ID.match(about)) is not None:
+        # RFC 3834 3.1.5: mail programs put the letter beside the message.
+        lines += [f"In-Reply-To: <{found[1]}>", f"References: <{found[1]}>"]
+    return [*lines, "MIME-Version: 1.0"]
 
 
 def _encoded(text: str, charset: str) -> tuple[str, bytes]:

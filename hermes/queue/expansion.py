@@ -196,13 +196,22 @@ class Expander:
                 recipients.append(QueuedRecipient(*new))
         plan.replaced.append(Replaced(parent.ordinal, tuple(recipients)))
         plan.events.append(self._event(EventKind.EXPANDED, message, parent, {"reason": _told(expansion)}))
-        if several and parent.notify is not None and "SUCCESS" in parent.notify and message.envelope.reverse_path:
-            outcome = Outcome(Result.DELIVERED, f"sent on to {len(expansion.targets)} recipients", "2.0.0")
-            plan.expanded.append(Fate(parent.address, parent.original, Action.EXPANDED, outcome))
+        if parent.notify is not None and "SUCCESS" in parent.notify and message.envelope.reverse_path:
+            self._tell_success(plan, parent, len(expansion.targets), carried=bool(recipients or outside))
         if outside:
             plan.messages.append(await self._sent_on(message, parent, outside, notify))
         for target, text in texts:
             await self._answer(plan, message, parent, target, text)
+
+    @staticmethod
+    def _tell_success(plan: _Plan, parent: QueuedRecipient, targets: int, *, carried: bool) -> None:
+        """What is told at once, unless the wish is passed on to the one in whose place another stands now."""
+        if targets == 1 and carried:
+            return
+        # Where nobody is left to whom it could be delivered, a text answers: that is the end of its way (RFC 3461 5.2.3 a).
+        action = Action.EXPANDED if targets > 1 else Action.DELIVERED
+        outcome = Outcome(Result.DELIVERED, f"it stands for {targets} recipients", "2.0.0")
+        plan.expanded.append(Fate(parent.address, parent.original, action, outcome))
 
     # To other servers
 
@@ -322,11 +331,12 @@ def _passed_on(notify: frozenset[str] | None) -> frozenset[str] | None:
     return notify - {"SUCCESS"} or _NEVER
 
 
-def _original(parent: QueuedRecipient) -> str | None:
+def _original(parent: QueuedRecipient) -> str:
     """ORCPT: what the sender gave, or the address as the sender wrote it, so that reports name that one (RFC 3461 4.2)."""
     if parent.original is not None:
         return parent.original
-    return f"rfc822;{parent.address}" if parent.address.isascii() else None
+    # RFC 6533 3: the type for what is not ASCII.
+    return f"{'rfc822' if parent.address.isascii() else 'utf-8'};{parent.address}"
 
 
 def _destination(target: Target) -> str:

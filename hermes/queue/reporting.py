@@ -13,6 +13,7 @@ import attrs
 
 from hermes.config.sections.reports import ReportsSettings
 from hermes.core import address as addresses
+from hermes.core.message import NewMessage
 from hermes.core.rate import WindowCount
 from hermes.core.report_wording import ENGLISH, Wording
 
@@ -24,7 +25,19 @@ DOMAIN_FACTOR = 10
 #: which the limit of their domains makes slow.
 MAX_COUNTED = 20_000
 
+#: RFC 3461 6.1: the only value that NOTIFY may have for a report.
+NEVER = frozenset({"NEVER"})
+
 _HOUR = 3600
+
+
+@attrs.frozen
+class Told:
+    """A letter to somebody about a message, what it tells (the word for the trace), and of how many recipients."""
+
+    report: NewMessage
+    action: str
+    recipients: int
 
 
 @attrs.frozen

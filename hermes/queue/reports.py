@@ -25,24 +25,13 @@ from hermes.core.report import Action, Fate, Report, Whole
 from hermes.core.report_message import compose
 from hermes.interfaces import IContentReader, IRouter, ISpool
 from hermes.queue.judgement import Judgement
-from hermes.queue.reporting import Allowance, Reporting
+from hermes.queue.notices import Notices
+from hermes.queue.reporting import NEVER, Allowance, Reporting, Told
 from hermes.queue.router import UNROUTED
 
 #: What is kept in memory of a message for its report. A larger one goes back, if at all, from the disk piece by piece; for the
 #: others its header is looked for in as much.
 MAX_RETURNED_OCTETS = 64 * 1024
-
-#: RFC 3461 6.1: the only value that NOTIFY may have for a report.
-NEVER = frozenset({"NEVER"})
-
-
-@attrs.frozen
-class Told:
-    """A letter to somebody about a message, what it tells (the word for the trace), and of how many recipients."""
-
-    report: NewMessage
-    action: str
-    recipients: int
 
 
 @attrs.frozen
@@ -83,6 +72,7 @@ class Reporter:
         self._reporting = reporting
         self._allowance = allowance
         self._count = 0
+        self.notices = Notices(self, spool, now, hostname=hostname, postmaster=postmaster, reporting=reporting)
 
     async def reports(self, message: QueuedMessage, judgement: Judgement) -> list[Told]:
         """
@@ -99,7 +89,7 @@ class Reporter:
         letters = [
             (to, copy, fates)
             for to, copy, fates in letters
-            if self._may_tell(message, to, fates[0].action.value, len(fates), judgement)
+            if self.may_tell(message, to, fates[0].action.value, len(fates), judgement)
         ]
         if not letters:
             return []
@@ -122,7 +112,8 @@ class Reporter:
             return []
         return [fate for fate in judgement.orphaned if not _is_to(fate, postmaster)]
 
-    def _may_tell(self, message: QueuedMessage, to: str, action: str, recipients: int, judgement: Judgement) -> bool:
+    def may_tell(self, message: QueuedMessage, to: str, action: str, recipients: int, judgement: Judgement) -> bool:
+        """True when one more letter may go there; otherwise the judgement's events say that there is none."""
         # Who has logged in sends with no other address than its own, so nobody else is told.
         if message.origin.account is not None:
             return True
@@ -199,6 +190,10 @@ class Reporter:
         except Exception:
             self._log.failure("The way of a report could not be found; it will be looked for again")
             return UNROUTED
+
+    async def beginning(self, message: QueuedMessage) -> bytes:
+        """The first octets of a message, with its header; none when it cannot be read."""
+        return (await self._original(message, returned=False)).beginning
 
     async def _with_tail(self, content: Content, tail: bytes) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._reader.chunks(content, content.prefix_octets)) as pieces:

@@ -23,7 +23,8 @@ from hermes.core.outcome import Outcome
 from hermes.core.report import Fate
 from hermes.interfaces import ISpool
 from hermes.queue.judgement import Judge, Judgement
-from hermes.queue.reports import Reporter, Told
+from hermes.queue.reporting import Told
+from hermes.queue.reports import Reporter
 
 #: Pauses between attempts to write: doubled from the first to the longest.
 FIRST_PAUSE_SECONDS = 1.0
@@ -73,6 +74,8 @@ class Settler:
             except Exception:
                 self._log.failure("No report about {queue_id} could be written", queue_id=message.queue_id)
                 judgement = self._judge.without_reports(message, recipients, outcomes, now)
+        if self._reporter.notices.enabled and not silent():
+            told += await self._reporter.notices.due(message, recipients, outcomes, judgement)
         queued = await self._written(message.queue_id, judgement, told)
         for event in judgement.events:
             self.counters[event.kind.value] += 1

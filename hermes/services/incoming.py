@@ -24,6 +24,7 @@ from hermes.core.policy import Case, Stage
 from hermes.core.printable import one_line
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
+from hermes.core.transcript_request import receiver, taken_out
 from hermes.interfaces import (
     IIncomingMessage,
     IPolicy,
@@ -52,12 +53,17 @@ MAX_TAG_CHARACTERS = 240
 
 @attrs.frozen
 class Writing:
-    """What every incoming message needs: ``now`` gives seconds since the epoch."""
+    """
+    What every incoming message needs: ``now`` gives seconds since the epoch.
+
+    With ``transcripts`` those who have logged in may ask for one, and the field by which they do is taken out.
+    """
 
     hostname: str
     max_hops: int
     now: Callable[[], float]
     relay_manager: IRelayManager
+    transcripts: bool = False
 
 
 @implementer(IIncomingMessage)
@@ -92,6 +98,7 @@ class SpooledMessage:
         self._prefix_octets = 0
         self._added_octets = 0
         self._added_wire_octets = 0
+        self._transcript_to = ""
         self._refusal: Verdict | None = None
 
     @property
@@ -173,7 +180,21 @@ class SpooledMessage:
         self._added_octets = len(added)
         # On the wire an LF is a CRLF; the octets of a binary message are the same there and here.
         self._added_wire_octets = len(added) + (added.count(b"\n") if newline == b"\n" else 0)
+        if self._writing.transcripts and self._transaction.origin.account is not None:
+            held = self._without_request(held)
         self._writer.write(prefix + added + held)
+
+    def _without_request(self, held: bytes | bytearray) -> bytes:
+        """What has been held without X-Transcript-To, and to whom the transcript then goes."""
+        end = header_end(held)
+        header = bytes(held if end < 0 else held[:end])
+        rest, text = taken_out(header)
+        if rest == header:
+            return header if end < 0 else bytes(held)
+        self._transcript_to = receiver(text, self._transaction.reverse_path)
+        lines = header.count(b"\n") - rest.count(b"\n")
+        self._added_wire_octets -= len(header) - len(rest) + (lines if self._newline == b"\n" else 0)
+        return rest + (b"" if end < 0 else bytes(held[end:]))
 
     @property
     def _newline(self) -> bytes:
@@ -320,6 +341,7 @@ class SpooledMessage:
                 "size_octets": wire_octets,
                 "recipients": len(self._envelope.recipients),
                 **({"checks": checks} if checks else {}),
+                **({"transcript_to": self._transcript_to} if self._transcript_to else {}),
                 **({"redirected_by": transaction.measures.redirect_rule} if redirect else {}),
             },
         )

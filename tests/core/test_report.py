@@ -240,7 +240,7 @@ class TextTests(SynchronousTestCase):
         self.assertEqual(groups(relayed)[1]["Diagnostic-Code"], "smtp; 250 2.0.0 ok")
         stored = Outcome(Result.DELIVERED, "stored", "2.0.0")
         delivered = compose(report(fates=(Fate("b@example.org", None, Action.DELIVERED, stored),)))
-        self.assertIn("The message is in the mailbox", text_of(delivered))
+        self.assertIn("The message has been delivered", text_of(delivered))
         self.assertIsNone(groups(delivered)[1]["Diagnostic-Code"])
 
     def test_delay(self) -> None:

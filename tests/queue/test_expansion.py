@@ -50,6 +50,7 @@ board == PUBLIC:board
 run == |program
 loop == pool
 pool == loop
+süd == joe@example.net
 """
 
 
@@ -360,6 +361,17 @@ class NotifyTests(ExpansionTestCase):
         self.assertIn("stands for several", report.as_string())
         (returned,) = self.events(queue_id, Kind.RETURNED)
         self.assertEqual(returned.facts["action"], "expanded")
+
+    def test_answered(self) -> None:
+        """An address that only answers has had the message: that is "delivered" (5.2.3 a)."""
+        queue_id = self.send(Recipient("info@example.org", frozenset({"SUCCESS"})))
+        (returned,) = self.events(queue_id, Kind.RETURNED)
+        self.assertEqual(returned.facts["action"], "delivered")
+
+    def test_outside_ascii(self) -> None:
+        """The address that the sender wrote is named by the type for what is not ASCII (RFC 6533 3)."""
+        self.send(Recipient("süd@example.org"), smtputf8=True)
+        self.assertEqual(self.site.direct.attempts[0].recipients[0].original, "utf-8;süd@example.org")
 
     def test_success_alone(self) -> None:
         """Who wanted to hear of success alone hears of nothing else; NEVER stays; what was not said is not made up."""

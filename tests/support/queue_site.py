@@ -212,6 +212,7 @@ class Site:
             "<m@example.org>",
         )
         message.origin = attrs.evolve(message.origin, account=account)
+        self.spool.messages[message.queue_id].origin = message.origin
         return message
 
     @staticmethod

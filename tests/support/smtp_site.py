@@ -338,6 +338,7 @@ class Site:
         tls: bool = True,
         implicit_tls: bool = False,
         max_hops: int = 30,
+        transcripts: bool = False,
         portal: Portal | None = None,
         postmaster: str = "bob@example.org",
         access: Mapping[str, AccessSettings] | None = None,
@@ -366,7 +367,7 @@ class Site:
         self.policy = RelayPolicy(
             self.directory, router, mailboxes or self.mailboxes, Access(self.settings.access), self.settings
         )
-        writing = Writing(HOSTNAME, max_hops, self.clock.seconds, self.relay_manager)
+        writing = Writing(HOSTNAME, max_hops, self.clock.seconds, self.relay_manager, transcripts)
         self.checks = Pipeline(checks)
         self.premises = Premises(
             self.spool, self.directory, self.policy, self.checks, writing, self.settings.smtp.max_size

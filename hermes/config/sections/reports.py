@@ -22,7 +22,7 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*\Z", re.ASCII)
 @attrs.frozen
 class ReportsSettings:
     """
-    Reports to senders: of failure, delay and success.
+    Reports to senders: of failure, delay and success, confirmations and transcripts.
 
     Their texts can be replaced by templates, in another language; the part that programs read is always the same.
     """
@@ -30,8 +30,8 @@ class ReportsSettings:
     templates: str = setting(
         "path",
         "",
-        "Directory of templates: failure.txt, delay.txt, success.txt, relay.txt, postmaster.txt, "
-        "phrases.txt. Those that are not there, and all when this is empty, are English.",
+        "Directory of templates: failure.txt, delay.txt, success.txt, relay.txt, postmaster.txt, confirmation.txt, "
+        "transcript.txt, phrases.txt. Those that are not there, and all when this is empty, are English.",
     )
     language: str = setting("text", "en", "Language of the texts, as a tag of RFC 5646.")
     charset: str = setting(
@@ -50,6 +50,14 @@ class ReportsSettings:
         60,
         "Reports an hour to one address, and ten times as many to one domain, about mail that came without a login; its "
         "sender may be forged.",
+    )
+    confirmations: bool = setting(
+        "flag",
+        False,
+        "Whether delivery to a mailbox is confirmed to senders whose message asks for it by Return-Receipt-To.",
+    )
+    transcripts: bool = setting(
+        "flag", False, "Whether accounts get a transcript of deliveries by X-Transcript-To in their message."
     )
 
 
