@@ -3,7 +3,8 @@ What would happen if a peer connected, greeted, and named sender and recipients;
 
 Nothing is sent, opened or counted, and no server has to run: the engine of the SMTP server is given the commands, and the
 :class:`~hermes.app.rulebook.Rulebook` that servers go by gives the answers. What depends on the moment (the limits on
-connections) cannot be told, except for the list of offenders, which is told beside the rules.
+connections) cannot be told, except for the list of offenders, which is told beside the rules; what the DNS has to say is told
+when it may be asked.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import attrs
 
 from hermes.app.reasons import Reasons
 from hermes.app.rulebook import Rulebook
+from hermes.app.unasked import unasked
 from hermes.config.schema import ACCESS_SERVERS, Settings
 from hermes.core.account import Local
 from hermes.core.envelope import Origin, Recipient
@@ -23,6 +25,7 @@ from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
 from hermes.net.server_gate import refusal_by
+from hermes.policy.strangers import is_for_postmaster, is_stranger
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.server import SMTPServer
 from hermes.queue.router import EXPAND
@@ -61,8 +64,8 @@ class Step:
 
     ``rule`` is the name of what decided, ``because`` the places where that stands (file, line, section and key), the most
     important first; ``account`` and ``destination`` are for recipients that are accepted. ``moment`` says what would make it
-    otherwise just now, and will be over some day. ``expansion`` has a line for each step from a recipient to what it stands
-    for, with the place where that is written, and one for each end.
+    otherwise just now, and will be over some day, or was not asked; ``found`` what the DNS has said. ``expansion`` has a line
+    for each step from a recipient to what it stands for, with the place where that is written, and one for each end.
     """
 
     stage: str
@@ -76,6 +79,7 @@ class Step:
     destination: str = ""
     moment: str = ""
     expansion: tuple[str, ...] = ()
+    found: str = ""
 
 
 class Explanation:
@@ -88,14 +92,17 @@ class Explanation:
         rulebook: Rulebook,
         reasons: Reasons,
         listed: Verdict | None = None,
+        *,
+        dns: bool = False,
     ) -> None:
-        """``listed`` is what the list of offenders has to say to the peer, as it is on disk now."""
+        """``listed`` is what the list of offenders has to say to the peer, as it is on disk now; ``dns`` says to ask it."""
         self._question = question
+        self._unasked = unasked(settings, dns=dns)
         self._listed = listed
         self._rulebook = rulebook
         self._reasons = reasons
-        # What depends on the moment, or asks others, only the server can tell.
-        self._checks = rulebook.checks.lasting()
+        # What depends on the moment only the server can tell; what asks the DNS is there when it may be asked.
+        self._checks = rulebook.checks if dns else rulebook.checks.lasting()
         self._visit = rulebook.visit_of(question.peer)
         self._transaction: Transaction | None = None
         flavor = FLAVORS.get(question.server, events.Flavor.SMTP)
@@ -182,7 +189,7 @@ class Explanation:
                 verdict = PASS if step.accepted else Verdict(_NO, step.rule, step.reason)
                 step = await self._checked(asked, stage, said, event.recipient, verdict) or step
                 self._engine.reply(_OK if step.accepted else _NO)
-                return step
+                return self._with_findings(step, event.recipient)
             case events.MailFrom():
                 origin = Origin(self._engine.protocol_keyword, self._visit.peer, self._engine.hello_name)
                 self._transaction = Transaction(
@@ -214,6 +221,20 @@ class Explanation:
             return None
         because = (verdict.place,) if verdict.place else self._reasons.of(verdict.rule)
         return Step(stage, said, False, str(verdict.reply), verdict.rule, verdict.reason, because)
+
+    def _with_findings(self, step: Step, recipient: Recipient) -> Step:
+        """Tell what the DNS has said, what follows from it, and what could be refused by what was not asked."""
+        transaction = self._transaction
+        assert transaction is not None
+        measures = transaction.measures
+        found = [f"{each.name}={each.result}" for each in transaction.findings]
+        found += [f"header {header!r}" for header in measures.headers]
+        found += [f"redirected to {measures.redirect}"] if measures.redirect else []
+        step = attrs.evolve(step, found=", ".join(found))
+        case = Case(Stage.RECIPIENT, self._visit, recipient=recipient)
+        if not step.accepted or step.moment or is_for_postmaster(case) or not is_stranger(self._visit):
+            return step
+        return attrs.evolve(step, moment=self._unasked)
 
     async def _recipient(self, said: str, address: str) -> Step:
         question, rulebook = self._question, self._rulebook

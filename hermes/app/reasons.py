@@ -24,6 +24,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "agent.direct": ("direct.enabled",),
     "compliance.size": ("compliance.require_size",),
     "compliance.killfile": ("compliance.killfile",),
+    "score": ("sender_checks.refuse_above",),
 }
 
 # Where an account itself, or its absence, decides.
@@ -38,6 +39,14 @@ class Reasons:
 
     def of(self, rule: str) -> tuple[str, ...]:
         """The places behind a rule; empty for what the protocol itself demands."""
+        kind, _, name = rule.partition(".")
+        if kind == "dnsbl":
+            section = f"dnsbl:{name}"
+            return tuple(
+                self._place(section, key) for key in ("zone", "action") if (section, key) in self._loaded.lines
+            )
+        if kind == "sender_checks":
+            return (self._place(kind, name),)
         places = [self._place(*name.split(".")) for name in _SETTINGS.get(rule, ())]
         if rule in _IN_ACCOUNTS:
             places.append(accounts_file(self._loaded.settings))

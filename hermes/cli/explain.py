@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from ipaddress import ip_address
+from typing import Any
 
 import attrs
 import click
@@ -15,11 +16,13 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from hermes.app.at_once import AtOnce
+from hermes.app.checks import Means
 from hermes.app.explain import FLAVORS, SERVERS, Explanation, Question, Step, accepted
 from hermes.app.reasons import Reasons
 from hermes.app.redirects import files_of
 from hermes.app.rulebook import Rulebook
 from hermes.app.secret import SECRET_OCTETS
+from hermes.cli.asking import asked
 from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say, say_json
 from hermes.config.loader import Loaded, read
 from hermes.config.places import accounts_file, offenders_file, secret_file
@@ -29,7 +32,10 @@ from hermes.core.units import parse_size
 from hermes.directory.passwords import Passwords
 from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.file import FileSource
+from hermes.interfaces import IResolver
+from hermes.net.content import ContentReader
 from hermes.net.peer import normal
+from hermes.policy.dnsbl_record import Records
 from hermes.policy.offender_store import NoStore, read_offenders
 from hermes.policy.offenders import Offenders
 
@@ -51,6 +57,7 @@ STRANGER = "192.0.2.1"
 @click.option("--from", "reverse_path", metavar="ADDRESS", help="The sender; '' for the null sender of reports.")
 @click.option("--to", "recipients", multiple=True, metavar="ADDRESS", help="A recipient; may be given several times.")
 @click.option("--size", default="0", metavar="SIZE", help="The size of the message, like 10M.")
+@click.option("--dns", "dns", is_flag=True, help="Ask the lists of [dnsbl:NAME], and what [sender_checks] tests, too.")
 def explain(
     config: str,
     as_json: bool,
@@ -60,6 +67,7 @@ def explain(
     reverse_path: str | None,
     recipients: Sequence[str],
     size: str,
+    dns: bool,
 ) -> None:
     """
     Say what would happen to a message, and why; sends nothing.
@@ -69,7 +77,8 @@ def explain(
     Each stage has its answer, the rule behind it, and the lines of the configuration that decide. The client is one that
     has not logged in. Addresses may stand in angle brackets, with whatever a client might put there. Needs no running
     server; what depends on the moment, like the number of connections, is not told, except that an
-    address is blocked just now. Exit code 1: something would be refused.
+    address is blocked just now. The DNS is asked with --dns; else it is told which of its rules may
+    refuse the message. Exit code 1: something would be refused.
     """
     if peer is None:
         if not recipients:
@@ -82,7 +91,9 @@ def explain(
             raise click.UsageError(f"{text!r} has control characters in it, which no command can have.")
     loaded = read(config)
     question = Question(_peer(peer), server, hello, reverse_path, tuple(recipients), _size(size))
-    steps = answer(loaded, question)
+    steps = (
+        asked(loaded.settings, partial(answer, loaded, question)) if dns else at_once(answer(loaded, question, None))
+    )
     if as_json:
         say_json([attrs.asdict(step) for step in steps])
     else:
@@ -92,25 +103,25 @@ def explain(
         sys.exit(EXIT_REFUSED)
 
 
-def answer(loaded: Loaded, question: Question) -> list[Step]:
-    """All stages of what would happen, by the configuration and the accounts as they are on disk now."""
+async def answer(loaded: Loaded, question: Question, resolver: IResolver | None) -> list[Step]:
+    """All stages of what would happen, by the configuration and the accounts as they are on disk now, and by the DNS."""
     source = FileSource(accounts_file(loaded.settings))
     source.load()
     redirects = AliasFiles(files_of(loaded.settings))
     redirects.load()
-    passwords = Passwords((), time.monotonic)
-    rulebook = Rulebook(
-        loaded.settings, source, AtOnce(), passwords, time.time, None, redirects, partial(_secret, loaded.settings)
-    )
+    passwords, now = Passwords((), time.monotonic), AtOnce()
+    means = Means(resolver, Records(time.monotonic), ContentReader(now)) if resolver is not None else None
+    secret = partial(_secret, loaded.settings)
+    rulebook = Rulebook(loaded.settings, source, now, passwords, time.time, means, redirects, secret)
     listed = _listed(loaded.settings, rulebook, question.peer)
-    explanation = Explanation(question, loaded.settings, rulebook, Reasons(loaded), listed)
+    explanation = Explanation(question, loaded.settings, rulebook, Reasons(loaded), listed, dns=resolver is not None)
+    return [step async for step in explanation.steps()]
 
-    async def all_steps() -> list[Step]:
-        return [step async for step in explanation.steps()]
 
-    # Nothing in it has to wait, so no reactor has to run.
+def at_once(steps: Coroutine[Any, Any, list[Step]]) -> list[Step]:
+    """The answer where nothing has to wait, so that no reactor has to run."""
     ends: list[list[Step] | Failure] = []
-    _ = Deferred.fromCoroutine(all_steps()).addBoth(ends.append)
+    _ = Deferred.fromCoroutine(steps).addBoth(ends.append)
     (end,) = ends
     if isinstance(end, Failure):
         end.raiseException()
@@ -162,6 +173,8 @@ def _say(step: Step) -> None:
         say(f"    goes to {step.destination}{account}")
     if step.rule != "default" or step.reason:
         say(f"    rule {step.rule}{f': {step.reason}' if step.reason else ''}")
+    if step.found:
+        say(f"    dns  {step.found}")
     for line in step.expansion:
         say(f"    {line}")
     for place in step.because:
