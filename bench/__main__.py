@@ -93,6 +93,7 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="the two rows that must be reached, three pairs, nothing written"
     )
+    parser.add_argument("--workers", default="auto", help="what [hermes] workers says (default: auto)")
     options = parser.parse_args()
     delivered, relayed, pairs = DELIVERED, RELAYED, options.pairs
     if options.quick:
@@ -101,11 +102,11 @@ def main() -> int:
         root = Path(name)
         (sink_port,) = free_ports(1)
         sink = Sink(sink_port, root / "sink.log")
-        hermes, postfix = Hermes(root / "hermes", sink_port), Postfix(root / "postfix", sink_port)
+        hermes, postfix = Hermes(root / "hermes", sink_port, options.workers), Postfix(root / "postfix", sink_port)
         hermes.start()
         try:
             idle_octets = hermes.resident_octets()
-            print(f"idle: {idle_octets / MB:.0f} MB", flush=True)
+            print(f"idle: {table.memory(idle_octets)}", flush=True)
             postfix.start()
             try:
                 servers = (hermes, postfix)
@@ -120,7 +121,12 @@ def main() -> int:
             hermes.stop()
             sink.stop()
         if not options.quick:
-            facts = [hermes.version(), postfix.version(), f"Python {platform.python_version()}"]
+            facts = [
+                f"workers = {options.workers}",
+                hermes.version(),
+                postfix.version(),
+                f"Python {platform.python_version()}",
+            ]
             table.write([row.cells() for row in rows], facts, idle_octets, pairs)
     return 0
 

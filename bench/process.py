@@ -55,16 +55,30 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def resident_octets(pid: int) -> int:
-    """Resident memory of one process."""
-    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
+def resident_octets(pid: int) -> tuple[int, int]:
+    """
+    Memory of a process and its descendants: proportional, and resident.
+
+    What several share counts once in all of them together in the former, and in each of them in the latter.
+    """
+    texts = [Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid)]
+    proportional, resident = (
+        sum(int(found) for text in texts for found in re.findall(rf"^{word}:\s+(\d+) kB", text, re.MULTILINE))
+        for word in ("Pss", "Rss")
+    )
+    return proportional * 1024, resident * 1024
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time that one process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time that a process and its living descendants have used."""
+    stats = [Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split() for member in family(pid)]
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def files_in(directory: Path) -> Iterator[os.DirEntry[str]]:

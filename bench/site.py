@@ -15,6 +15,7 @@ hostname = bench.example.org
 domains = example.org
 postmaster = user@example.org
 data = data
+workers = {workers}
 
 [smtp]
 listen = 127.0.0.1:{port}
@@ -40,12 +41,12 @@ class Hermes:
 
     name = "hermes"
 
-    def __init__(self, root: Path, sink: int) -> None:
+    def __init__(self, root: Path, sink: int, workers: str = "auto") -> None:
         self._root = root
         self.port, self.pop3_port = free_ports(2)
         root.mkdir(parents=True, mode=0o700)
         self._config = root / "config.ini"
-        self._config.write_text(CONFIG.format(port=self.port, pop3=self.pop3_port, sink=sink))
+        self._config.write_text(CONFIG.format(port=self.port, pop3=self.pop3_port, sink=sink, workers=workers))
         self._config.chmod(0o600)
         (root / "data").mkdir(mode=0o700)
         self.maildir = root / "data" / "mail" / "user"
@@ -68,8 +69,8 @@ class Hermes:
             if self.maildir.exists():
                 (self.maildir / part).mkdir()
 
-    def resident_octets(self) -> int:
-        """Resident memory of the server."""
+    def resident_octets(self) -> tuple[int, int]:
+        """Memory of all processes of the server: proportional, and resident."""
         return resident_octets(self.process.pid)
 
     def cpu_seconds(self) -> float:

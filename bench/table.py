@@ -15,14 +15,20 @@ BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 HEAD = ["what", "Hermes, messages/s", "Postfix, messages/s", "ratio, median", "ratio, range"]
 
 
-def write(rows: list[list[str]], versions: list[str], idle_octets: int, pairs: int) -> None:
+def memory(octets: tuple[int, int]) -> str:
+    """Proportional and resident memory in words."""
+    proportional, resident = (part / 1024**2 for part in octets)
+    return f"{proportional:.0f} MB (proportional set size of all processes; resident, with what they share, {resident:.0f} MB)"
+
+
+def write(rows: list[list[str]], versions: list[str], idle_octets: tuple[int, int], pairs: int) -> None:
     """Replace what stands between the markers."""
     lines = [
         BEGIN,
         f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make bench`: {', '.join(versions)}; Linux {platform.release()}, "
         f"{_processor()}, {os.cpu_count()} cores. Medians of {pairs} pairs.",
         "",
-        f"Idle memory of Hermes: {idle_octets / 1024**2:.0f} MB resident.",
+        f"Idle memory of Hermes: {memory(idle_octets)}.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "| --- | ---: | ---: | ---: | ---: |",

@@ -25,7 +25,7 @@ from hermes.core.account import Account
 from hermes.directory.cred import make_portal
 from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.directory.recoverable import DigestChecker
-from hermes.interfaces import IDeliveryAgent, IRelayManager
+from hermes.interfaces import IDeliveryAgent, IRelayManager, ISpool
 from hermes.mailbox.delivery import LocalDelivery
 from hermes.mailbox.public import PublicDelivery
 from hermes.policy.authorship import Authorship
@@ -88,6 +88,7 @@ class Circle:
             stores.redirects,
             lambda: stores.secret,
             self.call_ahead,
+            stores.station.count,
         )
         self.mailboxes = rulebook.mailboxes
         self.directory = rulebook.directory
@@ -134,28 +135,12 @@ class Circle:
             },
             {name: each.fallback for name, each in smarthosts.items()},
         )
-        local = LocalDelivery(self.mailboxes, self.directory, stores.deposit_worker)
-        self.agents: dict[str, IDeliveryAgent] = {
-            "local": local,
-            # The mailbox itself, wherever mail for its address goes: for those to whom an address was expanded.
-            "mailbox": local,
-            "public": PublicDelivery(settings.directory.public, local),
-        }
+        self.agents = self._local_agents()
         if settings.directory.programs:
             self.agents["program"] = ProgramDelivery(
                 reactor, self._commands, settings.hermes.data, settings.directory.program_time
             )
-        self.expander = Expander(
-            self.directory,
-            self.router,
-            stores.spool,
-            stores.reader,
-            now,
-            hostname=hostname,
-            own_domains=settings.hermes.domains,
-            srs=rulebook.srs,
-            answered=stores.answered,
-        )
+        self._srs = rulebook.srs
         # Mail in the queue for a way that is not configured any more is routed anew.
         if smarthosts:
             self.agents["smarthost"] = self.smarthosts
@@ -175,6 +160,33 @@ class Circle:
             ),
             "direct": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
             "backup": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
+        }
+
+    def agents_of_adopted(self, adopted_at: float) -> dict[str, IDeliveryAgent]:
+        """The agents for a shard that another process has had until then."""
+        return self.agents | self._local_agents(adopted_at)
+
+    def expander(self, spool: ISpool) -> Expander:
+        """What puts recipients into the place of addresses that stand for them, for messages of one shard."""
+        return Expander(
+            self.directory,
+            self.router,
+            spool,
+            self._stores.reader,
+            self._now,
+            hostname=self.settings.hermes.hostname,
+            own_domains=self.settings.hermes.domains,
+            srs=self._srs,
+            answered=self._stores.answered,
+        )
+
+    def _local_agents(self, adopted_at: float = 0.0) -> dict[str, IDeliveryAgent]:
+        local = LocalDelivery(self.mailboxes, self.directory, self._stores.deposit_worker, adopted_at)
+        return {
+            "local": local,
+            # The mailbox itself, wherever mail for its address goes: for those to whom an address was expanded.
+            "mailbox": local,
+            "public": PublicDelivery(self.settings.directory.public, local),
         }
 
     async def _commands(self) -> set[str]:

@@ -18,9 +18,9 @@ from hermes.core.event import Event
 from hermes.core.event_text import as_text
 from hermes.core.identifiers import is_queue_id
 from hermes.core.message import QueuedMessage
-from hermes.core.order import Action
+from hermes.core.order import Action, Done, Order
 from hermes.core.units import format_instant
-from hermes.interfaces import IControl, IRelayManager, ISpool
+from hermes.interfaces import IControl
 
 #: A shell is no place for more; ``hermes queue list`` shows all.
 MAX_ROWS = 200
@@ -36,6 +36,38 @@ _SESSION_COLUMNS = (
 )
 
 
+class LookUps(Protocol):
+    """What is asked of the queue store, see :class:`hermes.interfaces.ISpool`."""
+
+    async def select(self, queue_id: str | None, limit: int | None = None) -> list[QueuedMessage]:
+        """One message or all."""
+
+    async def track(self, query: str, limit: int) -> list[Event]:
+        """What is known."""
+
+
+class Orders(Protocol):
+    """What is asked of the relay manager, see :class:`hermes.interfaces.IRelayManager`."""
+
+    async def hold(self, queue_id: str) -> bool:
+        """Stop a message."""
+
+    async def release(self, queue_id: str) -> bool:
+        """Let it go on."""
+
+    async def retry(self, queue_id: str | None) -> int:
+        """Try it, or all, now."""
+
+    async def remove(self, queue_id: str) -> bool:
+        """Forget it."""
+
+    async def return_now(self, queue_id: str) -> bool:
+        """Give it up."""
+
+    async def carry_out(self, order: Order) -> Done:
+        """Do something with all that a selection names."""
+
+
 class Running(Blocking, Protocol):
     """What the commands need of the server."""
 
@@ -43,11 +75,11 @@ class Running(Blocking, Protocol):
     now: Callable[[], float]
 
     @property
-    def spool(self) -> ISpool:
+    def spool(self) -> LookUps:
         """The queue store."""
 
     @property
-    def relay(self) -> IRelayManager:
+    def relay(self) -> Orders:
         """The relay manager."""
 
     def sessions(self) -> list[dict[str, object]]:

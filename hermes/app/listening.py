@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 import attrs
@@ -46,11 +46,16 @@ class SessionFactory(Protocol):
 
 @attrs.frozen
 class Door:
-    """One bound socket and who answers there; ``place`` is the listener's text in the configuration."""
+    """
+    One bound socket and who answers there; ``place`` is the listener's text in the configuration.
+
+    One that several workers accept at has ``crowded``, see :func:`hermes.net.listen.accept`, and is their parent's.
+    """
 
     place: str
     opened: socket.socket
     factory: Any
+    crowded: Callable[[], bool] | None = None
 
 
 class _Switch(ServerFactory):
@@ -101,7 +106,7 @@ class Listening(Module):
     def abandon(self) -> None:
         while self._waiting:
             door = self._waiting.pop()
-            discard(parse_listener(door.place), door.opened)
+            discard(parse_listener(door.place), door.opened, shared=door.crowded is not None)
 
     async def leave(self) -> None:
         """Stop accepting everywhere, and ask all sessions to end: their time begins now."""
@@ -147,7 +152,7 @@ class Listening(Module):
 
     def _accept(self, door: Door) -> None:
         switch = _Switch(door.factory)
-        self._ports[door.place] = accept(self._reactor, door.opened, switch), switch
+        self._ports[door.place] = accept(self._reactor, door.opened, switch, crowded=door.crowded), switch
         self._log.info("{name} listens at {place}", name=self.name, place=door.place)
 
 

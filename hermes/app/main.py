@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 from twisted.logger import (
@@ -17,13 +18,21 @@ from twisted.logger import (
 )
 from twisted.python.failure import Failure
 
+from hermes.app.crew.nursery import Nursery
+from hermes.app.crew.parent import Parent
+from hermes.app.crew.worker import work
 from hermes.app.server import Server, StartError, halt
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 from hermes.config.schema import Settings
+from hermes.config.worker_rules import workers_of
+from hermes.net.counts import SharedTables
 
 #: The configuration is wrong, a port is taken, or a store cannot be opened.
 CANNOT_START = 3
+
+#: The workers died again and again.
+BROKEN = 1
 
 #: Ended without waiting, because a second signal came.
 STOPPED_TWICE = 1
@@ -42,7 +51,7 @@ def run(path: str) -> int:
     try:
         settings = load(path)
         _begin_logging(settings.log.level)
-        running = _Run(os.path.abspath(path), settings, reactor)
+        running = _Run(os.path.abspath(path), settings, reactor, workers_of(settings))
     except (ConfigError, StartError) as error:
         return _refuse(str(error))
     return running.run()
@@ -51,11 +60,18 @@ def run(path: str) -> int:
 class _Run:
     """One run of the reactor."""
 
-    def __init__(self, path: str, settings: Settings, reactor: Any) -> None:
+    def __init__(self, path: str, settings: Settings, reactor: Any, workers: int = 1) -> None:
         self._reactor = reactor
         self._status = 0
         self._stopping = False
-        self._server = Server(path, settings, reactor, self._failed)
+        self._server: Server | Parent
+        if workers == 1:
+            self._server = Server(path, settings, reactor, self._failed)
+        else:
+            tables = SharedTables(workers)
+            # Before anything is opened, so that the workers have nothing of it.
+            nursery = Nursery.fork(partial(work, tables=tables, reactor=reactor))
+            self._server = Parent(path, settings, reactor, self._failed, self._broken, nursery, tables)
 
     def run(self) -> int:
         service = self._server.service
@@ -63,6 +79,8 @@ class _Run:
         self._reactor.callWhenRunning(service.startService)
         self._reactor.callWhenRunning(self._take_signals)
         self._reactor.run()
+        if isinstance(self._server, Parent):
+            self._server.close()
         return self._status
 
     def _take_signals(self) -> None:
@@ -79,6 +97,12 @@ class _Run:
         # Nothing is lost by it: what was acknowledged is on disk, and the next start goes on from there.
         _log.warn("Told to stop again: ending at once")
         os._exit(STOPPED_TWICE)
+
+    def _broken(self, reason: str) -> None:
+        """Stop in order what is left; whoever supervises the server starts it again."""
+        self._status = BROKEN
+        _log.critical("Hermes cannot go on: {reason}", reason=reason)
+        halt(self._reactor)
 
     def _failed(self, failure: Failure) -> None:
         self._status = _refuse(failure.getErrorMessage())

@@ -120,6 +120,20 @@ class Signals(Module):
             self._log.failure("The reload failed")
 
 
+class Admission(Module):
+    """A worker waits here, with everything open but its doors, until its parent lets it accept connections."""
+
+    name = "admission"
+
+    def __init__(self, prepared: Callable[[], Awaitable[None]]) -> None:
+        self._prepared = prepared
+
+    @override
+    async def start(self) -> None:
+        spare_the_collector()
+        await self._prepared()
+
+
 def spare_the_collector() -> None:
     """
     Let the garbage collector look at less, and less often.

@@ -48,6 +48,7 @@ class Rulebook:
         redirects: RedirectSource | None = None,
         secret: Callable[[], bytes] = bytes,
         call_ahead: ICallAhead | None = None,
+        processes: int = 1,
     ) -> None:
         self._dns = settings.dns
         hermes = settings.hermes
@@ -61,6 +62,7 @@ class Rulebook:
             default_quota=settings.mailbox.quota,
             hostname=hermes.hostname,
             now=now,
+            processes=processes,
         )
         self.directory = Directory(
             source,

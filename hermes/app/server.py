@@ -16,32 +16,35 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
-from twisted.conch.ssh.keys import BadKeyError
+import attrs
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hermes import __version__
+from hermes.app.adoption import Adopted, AdoptedShards, EveryRelay, EverySpool
+from hermes.app.changed_settings import load_again
 from hermes.app.circle import Circle
 from hermes.app.commands import Commands
+from hermes.app.echoes import Echoes, SharedLogins
 from hermes.app.entrances import Entrance, entrances
 from hermes.app.greylisting import greylist_commands
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.listening import Closing, Door, Listening
-from hermes.app.modules import Delivery, Passage, Signals
+from hermes.app.modules import Admission, Delivery, Signals
+from hermes.app.passages import passages
 from hermes.app.redirects import files_of
 from hermes.app.small_entrances import small_entrances
-from hermes.app.staged import StagedService
+from hermes.app.staged import Module, StagedService
+from hermes.app.station import Station
 from hermes.app.stores import Stores
 from hermes.app.token_keeping import TokenKeeping, clients_of
 from hermes.app.transcript_orders import TranscriptOrders
-from hermes.config.catalog import FIXED
 from hermes.config.errors import ConfigError
 from hermes.config.listener import parse_listener
-from hermes.config.loader import load
-from hermes.config.places import control_socket
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
+from hermes.interfaces import IDeliveryAgent
 from hermes.net.certificates import Certificates, certificates_of
 from hermes.net.descriptors import allow
 from hermes.net.gate import Gate
@@ -49,8 +52,7 @@ from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
 from hermes.net.resolver import MAX_RUNNING
 from hermes.queue.relay import RelayManager
-from hermes.services.control import ControlFactory
-from hermes.services.manhole import make_factory
+from hermes.spool.store import Spool
 
 #: Open files beside those of connections: listeners, stores, logs, mailboxes that are open and messages being put into them.
 DESCRIPTORS_BESIDE = 256
@@ -60,38 +62,65 @@ class StartError(Exception):
     """The server cannot start; the text says why, for the administrator."""
 
 
+@attrs.frozen
+class Change:
+    """Another set of settings, and what follows from it: everything that could fail has been done."""
+
+    settings: Settings
+    tls: Certificates | None
+    circle: Circle
+    places: dict[str, Entrance]
+
+
 class Server:
-    """All of Hermes. ``service`` is what is started and stopped; ``failed`` is called when it cannot start."""
+    """
+    All of Hermes, or one of several workers that are each a whole Hermes.
+
+    ``service`` is what is started and stopped; ``failed`` is called when it cannot start.
+    """
 
     _log = Logger()
 
-    def __init__(self, path: str, settings: Settings, reactor: Any, failed: Callable[[Failure], None]) -> None:
+    def __init__(
+        self,
+        path: str,
+        settings: Settings,
+        reactor: Any,
+        failed: Callable[[Failure], None],
+        station: Station | None = None,
+    ) -> None:
         self.settings = settings
         self.now = time.time
         self._path = path
         self._reactor = reactor
         self._inherited = partial(inherited_socket, reactor)
-        self._notifier = Notifier(os.environ)
+        self._station = station = station or Station()
+        self._notifier = Notifier(os.environ if station.alone else {})
         self._started_at = reactor.seconds()
         self._reloading = False
-        self._stores = Stores(settings, reactor, self.now)
+        self._stores = Stores(settings, reactor, self.now, station)
+        self._adopted: list[Adopted] = []
+        #: What is counted here when another worker tells it.
+        self.echoes = Echoes()
+        self._stores.listen(self.echoes)
         self.offenders = self._stores.offenders
         self.rates = self._stores.rates
         self.greylist = self._stores.greylist
-        self._gate = Gate(settings.limits, reactor.seconds, self.offenders)
+        self._gate = Gate(settings.limits, reactor.seconds, self.offenders, station.counts, self._logins(settings))
         self.logins = self._gate.logins
         self._stores.tokens.clients = clients_of(settings)
-        self.spool = self._stores.spool
         self._listening = {
             name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger", "phonebook")
         }
         self.service = StagedService(reactor, failed)
         try:
-            _make_data_directory(settings)
+            make_data_directory(settings)
             self._tls = certificates_of(settings)
             self._circle = self._make_circle(settings)
             self.offenders.reconfigure(settings, self._circle.access)
-            self.relay = self._make_relay()
+            self._relay = self._make_relay(self._stores.spool, self._circle.agents)
+            for shard in station.orphans(settings):
+                self._adopted.append(self._make_adopted(shard))
             self._places = self._entrances(settings, self._circle, self._tls)
             self._fill_service()
         except (ValueError, ListenError) as error:
@@ -101,6 +130,17 @@ class Server:
         self._transcribe()
 
     # What the control socket and the manhole ask
+
+    @property
+    def spool(self) -> Spool | EverySpool:
+        """What there is to be looked up in."""
+        spools = self._spools()
+        return EverySpool(spools) if len(spools) > 1 else spools[0]
+
+    @property
+    def relay(self) -> RelayManager | EveryRelay:
+        """Who carries out orders about messages."""
+        return EveryRelay([self._relay, *(each.relay for each in self._adopted)]) if self._adopted else self._relay
 
     def sessions(self) -> list[dict[str, object]]:
         """Who is connected."""
@@ -121,7 +161,8 @@ class Server:
             "certificates": self._tls.describe() if self._tls is not None else [],
             **{f"greylist_{name}": value for name, value in self._stores.greylist.describe().items()},
             "outgoing_connections": self._circle.connections(),
-            **{f"queue_{name}": value for name, value in self.relay.describe().items()},
+            **{f"queue_{name}": value for name, value in self._relay.describe().items()},
+            **({"adopted_shards": [each.describe() for each in self._adopted]} if self._adopted else {}),
         }
 
     async def oauth_changed(self, name: str) -> None:
@@ -152,31 +193,32 @@ class Server:
             self._notifier.ready()
 
     async def _reload(self) -> str:
-        settings = self._load_again()
-        # What may fail comes first; the sockets last, because they would have to be closed again.
+        await self.change(self.prepare(load_again(self._path, self.settings)))
+        self._log.info("The configuration {path} is in force", path=self._path)
+        return "The configuration is in force."
+
+    def prepare(self, settings: Settings) -> Change:
+        """Make what follows from other settings; raise ValueError when they cannot be used, and then nothing has changed."""
         tls = certificates_of(settings)
         circle = self._make_circle(settings)
         wanted = self._entrances(settings, circle, tls)
         self._refuse_other_uses(wanted)
+        return Change(settings, tls, circle, wanted)
+
+    async def change(self, change: Change) -> None:
+        """Go by other settings. The sockets may fail, with a ValueError, and come first; after them nothing can."""
+        settings, circle, wanted = change.settings, change.circle, change.places
         doors = self._bind(one for place, one in wanted.items() if place not in self._places)
-        # From here on nothing can fail.
         before, self._places = self._places, wanted
         old_circle, self._circle = self._circle, circle
-        self.settings, self._tls, self._gate.settings = settings, tls, settings.limits
+        self.settings, self._tls, self._gate.settings = settings, change.tls, settings.limits
         self.offenders.reconfigure(settings, circle.access)
         self._stores.tokens.clients = clients_of(settings)
         self._allow_descriptors()
         self._transcribe()
-        self.relay.reconfigure(
-            settings.queue,
-            circle.router,
-            circle.agents,
-            circle.limits,
-            hostname=settings.hermes.hostname,
-            postmaster=settings.hermes.postmaster,
-            expander=circle.expander,
-            reporting=circle.reporting,
-        )
+        self._reconfigure(self._relay, self._stores.spool, circle.agents)
+        for each in self._adopted:
+            self._reconfigure(each.relay, each.spool, circle.agents_of_adopted(each.adopted_at))
         self._stores.redirects.use(files_of(settings))
         for place in before.keys() & wanted.keys():
             self._listening[wanted[place].module].switch(place, wanted[place].factory)
@@ -185,18 +227,25 @@ class Server:
             await self._listening[before[place].module].close(place)
         self._stores.reopen_log()
         await old_circle.stop()
-        self._log.info("The configuration {path} is in force", path=self._path)
-        return "The configuration is in force."
 
-    def _load_again(self) -> Settings:
-        try:
-            settings = load(self._path)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        changed = [key for key in FIXED if _value(self.settings, key) != _value(settings, key)]
-        if changed:
-            raise ValueError(f"{', '.join(changed)} cannot be changed while the server runs: restart it")
-        return settings
+    def _reconfigure(self, relay: RelayManager, spool: Spool, agents: Mapping[str, IDeliveryAgent]) -> None:
+        settings, circle = self.settings, self._circle
+        relay.reconfigure(
+            settings.queue,
+            circle.router,
+            agents,
+            circle.limits,
+            hostname=settings.hermes.hostname,
+            postmaster=settings.hermes.postmaster,
+            expander=circle.expander(spool),
+            reporting=circle.reporting,
+        )
+
+    async def adopt(self, shard: int) -> None:
+        """Take care of a shard whose worker is no more; raise SpoolError when it cannot be opened."""
+        adopted = self._make_adopted(shard)
+        await adopted.start()
+        self._adopted.append(adopted)
 
     def _refuse_other_uses(self, wanted: Mapping[str, Entrance]) -> None:
         new = sorted(wanted.keys() - self._places.keys())
@@ -233,7 +282,8 @@ class Server:
 
     async def _expire(self) -> None:
         self._stores.transcripts.tidy()
-        await self.spool.expire_trace(self.now() - self.settings.trace.keep)
+        for spool in self._spools():
+            await spool.expire_trace(self.now() - self.settings.trace.keep)
 
     async def _leave(self) -> None:
         await self._circle.stop()
@@ -242,17 +292,34 @@ class Server:
 
     def _make_circle(self, settings: Settings) -> Circle:
         try:
-            return Circle(settings, self._stores, self._reactor, self.now, lambda: self.relay)
+            return Circle(settings, self._stores, self._reactor, self.now, lambda: self._relay)
         except ConfigError as error:
             # A file of rules beside config.ini, with its lines.
             raise ValueError(str(error)) from None
 
-    def _make_relay(self) -> RelayManager:
+    def _make_adopted(self, shard: int) -> Adopted:
+        spool, adopted_at = self._stores.shard(shard), self.now()
+        return Adopted(shard, spool, self._make_relay(spool, self._circle.agents_of_adopted(adopted_at)), adopted_at)
+
+    def _spools(self) -> list[Spool]:
+        return [self._stores.spool, *(each.spool for each in self._adopted)]
+
+    def _logins(self, settings: Settings) -> SharedLogins | None:
+        tell = self._station.tell
+        if tell is None:
+            return None
+        logins = SharedLogins(settings.limits, self._reactor.seconds, tell)
+        self.echoes.expect("login failed", logins.hear_failed)
+        self.echoes.expect("login succeeded", logins.hear_succeeded)
+        self.echoes.expect("end sessions", self._end_sessions_here)
+        return logins
+
+    def _make_relay(self, spool: Spool, agents: Mapping[str, IDeliveryAgent]) -> RelayManager:
         settings, circle = self.settings, self._circle
         return RelayManager(
-            self.spool,
+            spool,
             circle.router,
-            circle.agents,
+            agents,
             settings.queue,
             self._reactor,
             now=self.now,
@@ -261,7 +328,7 @@ class Server:
             hostname=settings.hermes.hostname,
             postmaster=settings.hermes.postmaster,
             limits=circle.limits,
-            expander=circle.expander,
+            expander=circle.expander(spool),
             reporting=circle.reporting,
         )
 
@@ -274,7 +341,12 @@ class Server:
         return {one.place: one for one in wanted}
 
     def _end_sessions(self, account: str) -> int:
-        """Let all sessions of an account end, with the command of the moment; how many there are."""
+        """Let all sessions of an account end, with the command of the moment; how many there are here."""
+        if self._station.tell is not None:
+            self._station.tell("end sessions", (account,))
+        return self._end_sessions_here(account)
+
+    def _end_sessions_here(self, account: str) -> int:
         mail = [session for name in ("smtp", "pop3") for session in self._listening[name].sessions()]
         of_account = [session for session in mail if session.describe()["account"] == account]
         for session in of_account:
@@ -283,10 +355,7 @@ class Server:
 
     def _fill_service(self) -> None:
         """Put the modules into the service and bind their sockets; raise ValueError or ListenError."""
-        transcripts = self._stores.transcripts
-        passages = self._passages(
-            Commands(self, {**TranscriptOrders(transcripts).commands(), **greylist_commands(self.greylist)})
-        )
+        doors = passages(self.settings, self.commands(), self._reactor) if self._station.alone else []
         listening = self._listening.values()
         housekeeping = Housekeeping(
             self._reactor,
@@ -298,47 +367,58 @@ class Server:
         )
         for module in (
             self._stores,
-            TokenKeeping(self._stores.tokens),
-            Delivery(self.relay, self._leave),
-            *passages,
+            AdoptedShards(self._adopted),
+            *self._token_keeping(),
+            Delivery(self._relay, self._leave),
+            *doors,
+            *self._admission(),
             *listening,
             Closing(listening),
             housekeeping,
-            Signals(self._reactor, self.reload, self._notifier),
+            *self._signals(),
         ):
             module.setServiceParent(self.service)
         self._open(self._bind(self._places.values()))
-        for passage in passages:
-            passage.bind(self._inherited)
+        for door in doors:
+            door.bind(self._inherited)
 
-    def _passages(self, control: Commands) -> list[Passage]:
-        place, answering = f"unix:{control_socket(self.settings)}", ControlFactory(control, self._reactor)
-        passages = [Passage("control", self._reactor, place, answering)]
-        manhole = self.settings.manhole
-        if manhole.listen:
-            try:
-                shell = make_factory(control, manhole.authorized_keys, manhole.host_key)
-            except (OSError, ValueError, BadKeyError) as error:
-                why = error.strerror if isinstance(error, OSError) else "this is not a private key without a passphrase"
-                raise ValueError(f"[manhole] host_key: {manhole.host_key}: {why}") from error
-            passages += [Passage("manhole", self._reactor, place, shell) for place in manhole.listen]
-        return passages
+    def commands(self) -> Commands:
+        """What can be asked."""
+        transcripts = TranscriptOrders(self._stores.transcripts).commands()
+        return Commands(self, {**transcripts, **greylist_commands(self.greylist)})
+
+    def _token_keeping(self) -> list[Module]:
+        # One worker refreshes tokens ahead: a refresh token may be good for one use only. The others read what it has got.
+        return [TokenKeeping(self._stores.tokens)] if self._station.number == 0 else []
+
+    def _admission(self) -> list[Module]:
+        return [] if self._station.prepared is None else [Admission(self._station.prepared)]
+
+    def _signals(self) -> list[Module]:
+        # They are the parent's business, and so is systemd.
+        return [Signals(self._reactor, self.reload, self._notifier)] if self._station.alone else []
 
     def _bind(self, wanted: Iterable[Entrance]) -> list[tuple[Entrance, socket.socket]]:
         """Bind all or none; raise ValueError with a text for the administrator."""
         bound: list[tuple[Entrance, socket.socket]] = []
         for one in wanted:
             try:
-                bound.append((one, bind(parse_listener(one.place), self._inherited)))
+                bound.append((one, self._socket(one.place)))
             except ListenError as error:
                 for other, opened in bound:
-                    discard(parse_listener(other.place), opened)
+                    discard(parse_listener(other.place), opened, shared=not self._station.alone)
                 raise ValueError(f"{one.section}: {error}") from error
         return bound
 
+    def _socket(self, place: str) -> socket.socket:
+        if self._station.alone:
+            return bind(parse_listener(place), self._inherited)
+        return self._station.socket(place)
+
     def _open(self, doors: Iterable[tuple[Entrance, socket.socket]]) -> None:
         for one, opened in doors:
-            self._listening[one.module].open(Door(one.place, opened, one.factory))
+            door = Door(one.place, opened, one.factory, self._station.crowded)
+            self._listening[one.module].open(door)
 
 
 def halt(reactor: Any) -> None:
@@ -347,13 +427,9 @@ def halt(reactor: Any) -> None:
         reactor.stop()
 
 
-def _make_data_directory(settings: Settings) -> None:
+def make_data_directory(settings: Settings) -> None:
+    """Make the data directory when it is missing; raise ValueError with a text for the administrator."""
     try:
         os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
     except OSError as error:
         raise ValueError(f"[hermes] data: {settings.hermes.data}: {error.strerror}") from error
-
-
-def _value(settings: Settings, key: str) -> object:
-    section, _, name = key.partition(".")
-    return getattr(getattr(settings, section), name)

@@ -7,10 +7,12 @@ from typing import Any
 
 from typing_extensions import override
 
+from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedRates
 from hermes.app.redirects import files_of
 from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
 from hermes.app.staged import Module
+from hermes.app.station import Station, share
 from hermes.config.places import (
     accounts_file,
     greylist_file,
@@ -50,7 +52,7 @@ from hermes.services.transcript_files import TranscriptFiles, perform_transcript
 from hermes.services.transcripts import Transcripts
 from hermes.spool.store import Spool
 
-#: Two passwords at once leave the other core, and the interpreter, to the mail.
+#: Two passwords at once leave the other core, and the interpreter, to the mail; several workers share them.
 PASSWORD_THREADS = 2
 
 
@@ -61,11 +63,16 @@ class Stores(Module):
     #: Everything that was acknowledged is on disk already: what is left is a checkpoint of the database.
     stop_seconds = 60.0
 
-    def __init__(self, settings: Settings, reactor: Any, now: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, reactor: Any, now: Callable[[], float], station: Station | None = None
+    ) -> None:
         def worker(name: str, max_group: int = 256) -> GroupWorker:
             return GroupWorker(reactor, f"hermes-{name}", max_group)
 
+        self._worker = worker
+        self._settings = settings
         self._reactor = reactor
+        self.station = station = station or Station()
         self.resolvers = Resolvers(reactor)
         self.lists = Records(reactor.seconds)
         self.sending_rates = SendingRates(reactor.seconds)
@@ -84,8 +91,12 @@ class Stores(Module):
         self.accounts_file = FileSource(accounts_file(settings), self.mailbox_worker)
         self.source = SeveralSources([self.accounts_file])
         self.redirects = AliasFiles(files_of(settings), self.mailbox_worker)
-        self.answered = AnsweredLately()
-        self.passwords = Passwords([worker(f"password-{n}", 1) for n in range(PASSWORD_THREADS)], reactor.seconds)
+        tell = station.tell
+        self.answered = AnsweredLately() if tell is None else SharedAnswers(tell)
+        self.passwords = Passwords(
+            [worker(f"password-{n}", 1) for n in range(share(PASSWORD_THREADS, station.number, station.count))],
+            reactor.seconds,
+        )
         self.recoverable = RecoverableSecrets()
         self.reader = ContentReader(self._read_worker)
         self.tokens = OAuthTokens(
@@ -98,15 +109,31 @@ class Stores(Module):
         self._now = now
         self._offender_store = OffenderStore(offenders_file(settings), worker("offenders"))
         self.offenders = Offenders(self._offender_store, now)
-        self.rates = Rates(now)
-        self.greylist = Greylist(GreylistStore(greylist_file(settings), worker("greylist")), now)
+        self.rates = Rates(now) if tell is None else SharedRates(now, tell)
+        greylist = GreylistStore(greylist_file(settings), worker("greylist"))
+        self.greylist = Greylist(greylist, now) if tell is None else SharedGreylist(greylist, now, tell)
         self.recipients = RecipientStore(recipients_file(settings), worker("recipients"))
         self._transcript_worker = worker("transcripts")
         self._transcript_files = TranscriptFiles(self._transcript_worker, now)
         self.transcripts = Transcripts(reactor, now, self._transcript_files)
-        self.spool = Spool(
-            spool_directory(settings), worker("spool"), worker("bodies"), now=now, observer=self._observe
+        self.spool = self.shard(station.number)
+
+    def shard(self, number: int) -> Spool:
+        """A shard of the spool, not yet open."""
+        return Spool(
+            spool_directory(self._settings, number),
+            self._worker("spool"),
+            self._worker("bodies"),
+            now=self._now,
+            observer=self._observe,
+            shard=number,
         )
+
+    def listen(self, echoes: Echoes) -> None:
+        """Count what other workers tell."""
+        for about, store in (("answered", self.answered), ("mail", self.rates), ("greylist", self.greylist)):
+            if isinstance(store, SharedAnswers | SharedRates | SharedGreylist):
+                echoes.expect(about, store.hear)
 
     @override
     async def start(self) -> None:

@@ -15,7 +15,6 @@ from hermes.config.errors import ConfigError
 from hermes.config.loader import Loaded, read
 from hermes.config.reference import KINDS
 from hermes.config.values import format_value
-from hermes.config.writer import set_values
 
 _MASK = "********"
 
@@ -75,6 +74,9 @@ def set_(config: str, words: Sequence[str]) -> None:
     for setting, value in changes.items():
         if setting.kind == "secret" and value == "-":
             changes[setting] = password.obtain(setting.name, "-")
+    # Only here: a server that runs for years would carry along what edits need.
+    from hermes.config.writer import set_values  # noqa: PLC0415
+
     loaded = set_values(config, {setting.name: value for setting, value in changes.items()})
     for setting in changes:
         say(f"{setting.name} = {_text(loaded, setting)}")

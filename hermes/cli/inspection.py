@@ -25,7 +25,14 @@ from hermes.config.catalog import SECTIONS
 from hermes.config.errors import ConfigError
 from hermes.config.greeting import greeting_lines
 from hermes.config.listener import parse_listener
-from hermes.config.places import accounts_file, control_socket, spool_directory, token_directory, token_key_file
+from hermes.config.places import (
+    accounts_file,
+    control_socket,
+    shards,
+    spool_directory,
+    token_directory,
+    token_key_file,
+)
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import default_smarthost, smarthosts_of
 from hermes.core import address
@@ -64,7 +71,8 @@ def inspect(settings: Settings) -> Iterator[Finding]:
     yield from _accounts(settings)
     yield from (Finding(Level(level), about, text) for level, about, text in inspect_directory(settings))
     yield from _mailboxes(settings)
-    yield from _spool(settings)
+    for shard in shards(settings):
+        yield from _spool(spool_directory(settings, shard))
     yield from _log(settings)
     yield from _manhole(settings)
     yield from _rule_files(settings)
@@ -191,8 +199,8 @@ def _mailboxes(settings: Settings) -> Iterator[Finding]:
     yield _fail(about, fault) if fault else _ok(about, f"{directory} is writable")
 
 
-def _spool(settings: Settings) -> Iterator[Finding]:
-    about, directory = "queue", spool_directory(settings)
+def _spool(directory: str) -> Iterator[Finding]:
+    about = "queue"
     if not os.path.lexists(directory):
         yield from _will_be_made(about, directory)
         return

@@ -15,10 +15,6 @@ from datetime import UTC, datetime
 from typing import IO, Any, TypeVar
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from hermes.core.printable import one_line
 
@@ -100,7 +96,7 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table, fitted to the terminal if there is one."""
     cells = [[safe(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        Console(file=sys.stdout, highlight=False).print(_fitted(columns, cells))
+        _print_fitted(columns, cells)
     else:
         click.echo("\n".join(_plain(columns, cells)))
 
@@ -110,14 +106,20 @@ def _plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in ([name.upper() for name in columns], *rows)]
 
 
-def _fitted(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def _print_fitted(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    # Only a table on a terminal needs it, and a server that runs for years would carry its megabytes along.
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in columns:
         table.add_column(name.upper(), overflow="fold")
     for row in rows:
         # Text, because rich reads strings as markup, and a stranger may have written it.
         table.add_row(*(Text(cell) for cell in row))
-    return table
+    Console(file=sys.stdout, highlight=False).print(table)
 
 
 def local_time(at: float) -> str:

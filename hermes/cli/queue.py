@@ -20,13 +20,13 @@ from hermes.cli.output import (
 )
 from hermes.cli.selecting import checked, selecting, selection_from
 from hermes.config.loader import load
-from hermes.config.places import spool_directory
+from hermes.config.places import shards, spool_directory
 from hermes.config.schema import Settings
 from hermes.core.message import QueuedMessage, QueuedRecipient, State
 from hermes.core.received import path
 from hermes.core.shape import AGES, By
 from hermes.core.units import format_instant, format_time
-from hermes.spool.reader import SpoolReader
+from hermes.spool.shards import ShardsReader
 
 _ID = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
@@ -171,9 +171,9 @@ def show(config: str, as_json: bool, ids: Sequence[str]) -> None:
         )
 
 
-def reader(settings: Settings) -> SpoolReader:
-    """What reads the spool of a site, whether the server runs or not."""
-    return SpoolReader(spool_directory(settings))
+def reader(settings: Settings) -> ShardsReader:
+    """What reads the spool of a site, all shards of it, whether the server runs or not."""
+    return ShardsReader([spool_directory(settings, shard) for shard in shards(settings)])
 
 
 def described(message: QueuedMessage) -> dict[str, object]:

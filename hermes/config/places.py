@@ -6,11 +6,17 @@ import os
 from collections.abc import Iterable
 
 from hermes.config.schema import Settings
+from hermes.core.identifiers import MAX_SHARDS
 
 
-def spool_directory(settings: Settings) -> str:
-    """The queue store, the trace and large bodies."""
-    return os.path.join(settings.hermes.data, "spool")
+def spool_directory(settings: Settings, shard: int = 0) -> str:
+    """The queue store, the trace and large bodies: of the first worker, or of another one, who has a shard of its own."""
+    return os.path.join(settings.hermes.data, f"spool-{shard}" if shard else "spool")
+
+
+def shards(settings: Settings) -> list[int]:
+    """The shards that there are: the first always, others when a worker has needed them."""
+    return [0, *(shard for shard in range(1, MAX_SHARDS) if os.path.isdir(spool_directory(settings, shard)))]
 
 
 def accounts_file(settings: Settings) -> str:

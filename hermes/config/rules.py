@@ -34,6 +34,7 @@ from hermes.config.sections.rates import rates_findings
 from hermes.config.sections.reports import reports_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings
+from hermes.config.worker_rules import worker_findings
 
 _MAX_PORT = 65535
 
@@ -72,6 +73,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _transcripts(settings)
     yield from oauth_findings(settings)
     yield from directory_findings(settings)
+    yield from worker_findings(settings)
 
 
 #: Numbers that are not 0 by default, and where 0 means that there is no limit.

@@ -63,6 +63,13 @@ class HermesSettings:
         "text", "", "Address of the person in charge, a mailbox here; mail to postmaster goes there."
     )
     data: str = setting("path", "data", "Directory of everything that Hermes keeps; relative to this file.", fixed=True)
+    workers: str = setting(
+        "text",
+        "1",
+        "Processes that share the work, each a whole server with a part of the queue: a number, or cores for one to each "
+        "processor core. Each takes memory of its own; see docs/workers.md.",
+        fixed=True,
+    )
 
 
 @attrs.frozen

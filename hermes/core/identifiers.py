@@ -11,6 +11,9 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 #: 12 digits of 5 bits: microseconds since 1970 fit until the year 38500.
 _LENGTH = 12
 
+#: Shards of a spool at most: the last character of an id is the number of the shard that it was made for.
+MAX_SHARDS = 32
+
 _VALID = re.compile(rf"[{_ALPHABET}]{{{_LENGTH}}}\Z")
 
 
@@ -18,17 +21,22 @@ class QueueIds:
     """
     Makes queue ids from a clock; two are never equal, whatever the clock does.
 
-    ``after`` is the greatest id that exists already, so that a clock set back between two runs does no harm.
+    ``after`` is the greatest id that exists already, so that a clock set back between two runs does no harm. Several
+    processes make ids at once, each for a ``shard`` of its own: the number of it is the last digit.
     """
 
-    def __init__(self, now: Callable[[], float], after: str = "") -> None:
+    def __init__(self, now: Callable[[], float], after: str = "", shard: int = 0) -> None:
+        if not 0 <= shard < MAX_SHARDS:
+            raise ValueError(f"there is no shard {shard}: they are numbered from 0 to {MAX_SHARDS - 1}")
         self._now = now
-        self._last = decode(after) if after else 0
+        self._shard = shard
+        #: The id before the last digit: the clock in steps of 32 microseconds.
+        self._last = decode(after) // MAX_SHARDS if after else 0
 
     def next(self) -> str:
         """Return a new id, greater than all before it."""
-        self._last = max(self._last + 1, int(self._now() * 1_000_000))
-        return encode(self._last)
+        self._last = max(self._last + 1, int(self._now() * 1_000_000) // MAX_SHARDS)
+        return encode(self._last * MAX_SHARDS + self._shard)
 
 
 def encode(number: int) -> str:

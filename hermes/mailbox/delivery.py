@@ -29,14 +29,18 @@ class LocalDelivery:
     """
     Delivers to accounts.
 
+    Messages accepted before ``adopted_at`` are another process's.
     ``worker`` is one whose ``perform`` is :meth:`hermes.mailbox.deposit.Depositor.perform`. Each recipient gets a message of
     its own, also where two addresses are the same account's.
     """
 
     _log = Logger()
 
-    def __init__(self, mailboxes: Mailboxes, directory: IDirectory, worker: IGroupWorker) -> None:
+    def __init__(
+        self, mailboxes: Mailboxes, directory: IDirectory, worker: IGroupWorker, adopted_at: float = 0.0
+    ) -> None:
         self._mailboxes = mailboxes
+        self._adopted_at = adopted_at
         self._directory = directory
         self._worker = worker
 
@@ -95,7 +99,8 @@ class LocalDelivery:
             content.data,
             content.path,
             # Only what this process accepted itself, and never tried, can not have been delivered before.
-            message.accepted_at < self._mailboxes.started_at or any(one.attempts for one in recipients),
+            message.accepted_at < max(self._mailboxes.started_at, self._adopted_at)
+            or any(one.attempts for one in recipients),
         )
         try:
             await self._worker.submit(deposit)

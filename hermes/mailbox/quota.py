@@ -22,6 +22,9 @@ from hermes.mailbox.maildir import messages_in, stored_size
 #: Other programs' changes are noticed after this long: a mailbox can be overdrawn by what they add in five minutes.
 FRESH_SECONDS = 300
 
+#: The same where other processes of ours deliver too: what these put into a mailbox meanwhile may be too much for it.
+SHARED_SECONDS = 10
+
 #: Before a message is refused the mailbox is counted again, unless that was done just now: a sender that keeps asking for a
 #: full mailbox must not keep the disk busy.
 REFUSING_SECONDS = 5
@@ -37,9 +40,10 @@ class _Usage:
 
 
 class Quota:
-    """Says whether a message still fits. ``worker`` runs callables; ``now`` gives seconds."""
+    """Says whether a message still fits. ``worker`` runs callables; ``now`` gives seconds, of which a sum is good for some."""
 
-    def __init__(self, worker: IGroupWorker, now: Callable[[], float]) -> None:
+    def __init__(self, worker: IGroupWorker, now: Callable[[], float], fresh_seconds: float = FRESH_SECONDS) -> None:
+        self._fresh_seconds = fresh_seconds
         self._worker = worker
         self._now = now
         self._usages: OrderedDict[str, _Usage] = OrderedDict()
@@ -50,7 +54,7 @@ class Quota:
             # RFC 3463 3.3: message length exceeds administrative limit (of the mailbox).
             reply = Reply.of(552, "5.2.3", "The message is larger than the mailbox may ever hold")
             return Verdict(reply, "mailbox.quota", f"{octets} octets, the quota is {limit_octets}")
-        used = await self._used(path, FRESH_SECONDS)
+        used = await self._used(path, self._fresh_seconds)
         if _fits(used, octets, limit_octets):
             return FITS
         used = await self._used(path, REFUSING_SECONDS)

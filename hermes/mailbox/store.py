@@ -11,7 +11,7 @@ from hermes.core.account import Account
 from hermes.core.outcome import PASS, Verdict
 from hermes.interfaces import IGroupWorker, IMailboxes
 from hermes.mailbox.maildir import DeliveryNames
-from hermes.mailbox.quota import Quota
+from hermes.mailbox.quota import FRESH_SECONDS, SHARED_SECONDS, Quota
 from hermes.mailbox.reading import POP3Mailbox
 
 
@@ -22,7 +22,7 @@ class Mailboxes:
 
     ``reader`` is a worker whose ``perform`` calls each item (:func:`hermes.net.content.perform_reads`): mailboxes are listed,
     measured and cleared in it. ``default_quota`` is in octets and holds for accounts without a quota of their own; 0 is
-    no limit. ``now`` gives seconds since the epoch.
+    no limit. ``now`` gives seconds since the epoch. ``processes`` of ours deliver into them.
     """
 
     def __init__(
@@ -33,11 +33,12 @@ class Mailboxes:
         default_quota: int,
         hostname: str,
         now: Callable[[], float],
+        processes: int = 1,
     ) -> None:
         self._directory = directory
         self._default_quota = default_quota
         self._now = now
-        self._quota = Quota(reader, now)
+        self._quota = Quota(reader, now, FRESH_SECONDS if processes == 1 else SHARED_SECONDS)
         self._open: set[str] = set()
         self.reader = reader
         self.names = DeliveryNames(hostname)

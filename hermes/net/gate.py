@@ -15,28 +15,37 @@ from hermes.config.schema import LimitsSettings
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IGate, IOffenders
-from hermes.net.buckets import Buckets
+from hermes.net.counts import Counts, OwnCounts
 from hermes.net.login_limits import LoginLimits
 from hermes.net.peer import is_loopback
 from hermes.net.prefixes import host_of, network_of
 
+#: The time in which new connections are counted for their rate.
+RATE_WINDOW_SECONDS = 60.0
+
 
 @implementer(IGate)
 class Gate:
-    """Counts for all servers together; ``settings`` may be replaced while it runs."""
+    """
+    Counts for all servers together; ``settings`` may be replaced while it runs.
+
+    ``counts`` and ``logins`` are given where several processes count together.
+    """
 
     def __init__(
-        self, settings: LimitsSettings, seconds: Callable[[], float], offenders: IOffenders | None = None
+        self,
+        settings: LimitsSettings,
+        seconds: Callable[[], float],
+        offenders: IOffenders | None = None,
+        counts: Counts | None = None,
+        logins: LoginLimits | None = None,
     ) -> None:
         self._settings = settings
         self._offenders = offenders
         self._seconds = seconds
-        self._total = 0
-        self._addresses: dict[str, int] = {}
-        self._networks: dict[str, int] = {}
-        self._rates = Buckets()
+        self._counts = OwnCounts() if counts is None else counts
         #: Who has been guessing passwords.
-        self.logins = LoginLimits(settings, seconds)
+        self.logins = LoginLimits(settings, seconds) if logins is None else logins
 
     @property
     def settings(self) -> LimitsSettings:
@@ -49,8 +58,8 @@ class Gate:
 
     @property
     def connections(self) -> int:
-        """How many connections are counted now."""
-        return self._total
+        """How many connections this process has now."""
+        return self._counts.own
 
     def admit(self, peer: str, *, exempt: bool = False) -> Verdict:
         """Judge a new connection and count it when it is accepted; who is ``exempt`` is counted and not judged."""
@@ -61,16 +70,12 @@ class Gate:
             refusal = self._refusal(address, network)
             if refusal is not None:
                 return refusal
-        self._total += 1
-        self._addresses[address] = self._addresses.get(address, 0) + 1
-        self._networks[network] = self._networks.get(network, 0) + 1
+        self._counts.enter(_address(address), _network(network))
         return PASS
 
     def left(self, peer: str) -> None:
         """A connection that was admitted is gone."""
-        self._total -= 1
-        _decrease(self._addresses, host_of(peer))
-        _decrease(self._networks, network_of(peer))
+        self._counts.leave(_address(host_of(peer)), _network(network_of(peer)))
 
     def expect(self) -> Verdict:
         """
@@ -78,14 +83,14 @@ class Gate:
 
         Counted for the front end's own address, it would soon have more than its share: everybody comes through it.
         """
-        if self._total >= self.settings.connections:
+        if self._counts.total() >= self.settings.connections:
             return self._full()
-        self._total += 1
+        self._counts.enter()
         return PASS
 
     def expected(self) -> None:
         """The client is known now, and is judged like any other; or the connection is gone."""
-        self._total -= 1
+        self._counts.leave()
 
     def login_failed(self, peer: str, name: str = "", *, exempt: bool = False) -> float:
         """Remember a wrong password; how many seconds its answer shall wait at least."""
@@ -110,22 +115,21 @@ class Gate:
             self._offenders.offended(peer, cause, reason)
 
     def _refusal(self, address: str, network: str) -> Verdict | None:
-        settings = self.settings
-        if self._total >= settings.connections:
+        settings, counts = self.settings, self._counts
+        if counts.total() >= settings.connections:
             return self._full()
-        if self._addresses.get(address, 0) >= settings.per_address:
+        if counts.connections(_address(address)) >= settings.per_address:
             return _busy("limits.per_address", f"{settings.per_address} connections from {address}")
-        if self._networks.get(network, 0) >= settings.per_network:
+        if counts.connections(_network(network)) >= settings.per_network:
             return _busy("limits.per_network", f"{settings.per_network} connections from {network}")
-        now = self._seconds()
-        bucket = self._rates.bucket(address, now)
-        if bucket.drain(now, settings.rate, 60.0) > settings.rate - 1:
+        now, pause_seconds = self._seconds(), RATE_WINDOW_SECONDS / max(settings.rate, 1)
+        if counts.level(address, now, pause_seconds) > settings.rate - 1:
             return _busy("limits.rate", f"more than {settings.rate} connections a minute from {address}")
-        bucket.level += 1
+        counts.happened(address, now, pause_seconds)
         return None
 
     def _full(self) -> Verdict:
-        return _busy("limits.connections", f"{self._total} connections, all servers together")
+        return _busy("limits.connections", f"{self._counts.total()} connections, all servers together")
 
     def _exempt(self, peer: str) -> bool:
         return self.settings.exempt_loopback and is_loopback(peer)
@@ -135,9 +139,10 @@ def _busy(rule: str, reason: str) -> Verdict:
     return Verdict(Reply.of(421, "4.7.0", "Too many connections: try again later"), rule, reason)
 
 
-def _decrease(counts: dict[str, int], key: str) -> None:
-    count = counts.get(key, 0) - 1
-    if count > 0:
-        counts[key] = count
-    else:
-        counts.pop(key, None)
+def _address(key: str) -> str:
+    return f"address {key}"
+
+
+def _network(key: str) -> str:
+    # An address that is a network of its own would otherwise be counted twice.
+    return f"network {key}"

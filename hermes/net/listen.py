@@ -13,14 +13,25 @@ import stat
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet import tcp, unix
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
-from twisted.internet.interfaces import IListeningPort, IReactorSocket
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorSocket
 from twisted.internet.protocol import ServerFactory
+from twisted.python.failure import Failure
 
 from hermes.config.listener import Listener
 
 #: Connections that the kernel keeps for us while we are busy: a burst of a whole site's programs.
 BACKLOG = 511
+
+
+#: How long a process with more connections than another leaves new ones to it: long enough for one that is idle to be awake, and
+#: not noticed when none is.
+STAND_BACK_SECONDS = 0.002
+
+#: Connections that it takes then, if they are still there: under load, when nobody is idle, standing back shall not hold up the
+#: queue.
+LEFT_OVER = 16
 
 
 class ListenError(Exception):
@@ -49,12 +60,26 @@ def inherited_socket(reactor: Any, name: str) -> int:
     return descriptor
 
 
-def accept(reactor: IReactorSocket, opened: socket.socket, factory: ServerFactory[Any]) -> IListeningPort:
-    """Begin to accept at a bound socket, which is taken over. TLS is the sessions' own business."""
+def accept(
+    reactor: IReactorSocket,
+    opened: socket.socket,
+    factory: ServerFactory[Any],
+    *,
+    crowded: Callable[[], bool] | None = None,
+) -> IListeningPort:
+    """
+    Begin to accept at a bound socket, which is taken over. TLS is the sessions' own business.
+
+    With ``crowded`` it is that of other processes too, which want their part of the connections: it says whether another one
+    has fewer.
+    """
     with contextlib.closing(opened):
         path = _path_of(opened)
         mode = stat.S_IMODE(os.stat(path).st_mode) if path else 0
-        port = reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
+        if crowded is not None:
+            port = _adopt_shared(reactor, opened, factory, crowded)
+        else:
+            port = reactor.adoptStreamPort(opened.fileno(), opened.family, factory)
         # Twisted has made both its own: a queue of 50, and a UNIX socket that is open to everybody.
         opened.listen(BACKLOG)
         if path:
@@ -62,10 +87,72 @@ def accept(reactor: IReactorSocket, opened: socket.socket, factory: ServerFactor
         return port
 
 
-def discard(listener: Listener, opened: socket.socket) -> None:
+class _FairPort(tcp.Port):
+    """
+    A port at which other processes accept too.
+
+    A burst of connections wakes all of them. The first one would take all that there are, as Twisted's ports do, and serve them
+    alone; so they are taken one by one, and whoever has nothing else to do takes most. Where connections come one after another
+    the same process would always be first: one that has more than another stands back for a moment.
+    """
+
+    #: Shutting the socket down would close it for the others too.
+    _shouldShutdown = False  # noqa: N815 - Twisted's name
+    crowded: Callable[[], bool]
+    _standing_back: IDelayedCall | None = None
+
+    @property
+    def numberAccepts(self) -> int:  # noqa: N802 - Twisted's name
+        return 1
+
+    @numberAccepts.setter
+    def numberAccepts(self, number: int) -> None:  # noqa: N802
+        """Twisted would like to take as many as there were last time."""
+
+    def doRead(self) -> None:  # noqa: N802 - Twisted calls it
+        if self.crowded():
+            self.stopReading()
+            clock: Any = self.reactor
+            self._standing_back = clock.callLater(STAND_BACK_SECONDS, self._take_what_is_left)
+        else:
+            super().doRead()
+
+    def _take_what_is_left(self) -> None:
+        """Nobody else has had the time."""
+        self._standing_back = None
+        for _ in range(LEFT_OVER):
+            super().doRead()
+        self.startReading()
+
+    def connectionLost(self, reason: Failure) -> None:
+        if self._standing_back is not None:
+            self._standing_back.cancel()
+        super().connectionLost(reason)
+
+
+class _FairUNIXPort(_FairPort, unix.Port):
+    """The same for a UNIX socket."""
+
+
+def _adopt_shared(
+    reactor: Any, opened: socket.socket, factory: ServerFactory[Any], crowded: Callable[[], bool]
+) -> IListeningPort:
+    if opened.family == socket.AF_UNIX:
+        port: Any = _FairUNIXPort._fromListeningDescriptor(reactor, opened.fileno(), factory)
+        # Twisted would open the file to everybody, and remove it at the end: it shall take the socket for one without a file.
+        port._bindPath = b"\0"
+    else:
+        port = _FairPort._fromListeningDescriptor(reactor, opened.fileno(), opened.family, factory)
+    port.crowded = crowded
+    port.startListening()
+    shared: IListeningPort = port
+    return shared
+
+
+def discard(listener: Listener, opened: socket.socket, *, shared: bool = False) -> None:
     """Close a bound socket at which nothing was accepted, and remove the file that :func:`bind` made for it."""
     opened.close()
-    if listener.kind == "unix":
+    if listener.kind == "unix" and not shared:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(listener.path)
 

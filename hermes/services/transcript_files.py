@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
@@ -130,7 +131,9 @@ def _tidy(place: Place, now: float) -> None:
     oldest = f"{datetime.fromtimestamp(max(now - place.keep_seconds, 0), UTC):%Y%m%dT%H%M%S}"
     for position, name in enumerate(names):
         if position < len(names) - place.max_files or name[: len(oldest)] < oldest:
-            os.unlink(os.path.join(place.directory, name))
+            # Another worker may have done it.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(place.directory, name))
 
 
 def list_transcripts(directory: str) -> list[str]:

@@ -24,7 +24,8 @@ from hermes.spool.trace import track
 #: Faults named one by one by :meth:`SpoolReader.integrity`; a torn database has thousands.
 MAX_FAULTS = 100
 
-_IDS = "SELECT queue_id FROM messages ORDER BY queue_id"
+#: A limit of -1 is none.
+_IDS = "SELECT queue_id FROM messages ORDER BY queue_id LIMIT ?"
 _NO_BODY = "SELECT queue_id FROM messages WHERE NOT in_file AND queue_id NOT IN (SELECT queue_id FROM bodies)"
 _IN_FILES = "SELECT queue_id, size_octets FROM messages WHERE in_file"
 _NO_MESSAGE = """
@@ -68,12 +69,13 @@ class SpoolReader:
             self._connection.close()
             self._connection = None
 
-    def queue(self, queue_id: str | None = None) -> list[QueuedMessage]:
-        """One message or all, oldest first, with every unfinished recipient; without their octets."""
+    def queue(self, queue_id: str | None = None, limit: int | None = None) -> list[QueuedMessage]:
+        """One message or all (or the first ``limit``), oldest first, with every unfinished recipient; without their octets."""
         with self._readable() as connection:
             if connection is None:
                 return []
-            ids = [queue_id] if queue_id is not None else [name for (name,) in connection.execute(_IDS)]
+            many = -1 if limit is None else limit
+            ids = [queue_id] if queue_id is not None else [name for (name,) in connection.execute(_IDS, (many,))]
             messages = (read_message(connection, name) for name in ids)
             return [message for message in messages if message is not None and message.recipients]
 

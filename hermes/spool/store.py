@@ -43,7 +43,7 @@ class Spool:
     See :class:`hermes.interfaces.ISpool`.
 
     ``observer`` is called in the reactor thread with each event that has become durable. The spool starts and stops
-    both workers.
+    both workers. ``shard`` is the number that its queue ids end in.
     """
 
     _log = Logger()
@@ -57,6 +57,7 @@ class Spool:
         now: Callable[[], float],
         observer: Callable[[Event], None],
         disk: Disk | None = None,
+        shard: int = 0,
     ) -> None:
         disk = disk or Disk()
         self._directory = directory
@@ -67,7 +68,8 @@ class Spool:
         self._committer = Committer(directory, disk)
         self._files = BodyFiles(directory, disk)
         self._in_files: set[str] = set()
-        self._ids = QueueIds(now)
+        self._shard = shard
+        self._ids = QueueIds(now, shard=shard)
         self._lock: DirectoryLock | None = None
         self._closed = True
         self._journal = Journal(self._store_events)
@@ -91,7 +93,7 @@ class Spool:
             await self._release()
             raise
         self._in_files = set(found.in_files)
-        self._ids = QueueIds(self._now, found.greatest_id)
+        self._ids = QueueIds(self._now, found.greatest_id, self._shard)
         self._closed = False
 
     async def close(self) -> None:

@@ -242,7 +242,9 @@ class NothingChangesTests(ReloadTestCase):
         await self.running()
         for key in FIXED:
             section, _, name = key.partition(".")
-            value = {"format": "json", "level": "debug", "listen": "127.0.0.1:0", "active": "7"}.get(name, "elsewhere")
+            value = {"format": "json", "level": "debug", "listen": "127.0.0.1:0", "active": "7", "workers": "7"}.get(
+                name, "elsewhere"
+            )
             more = f"{name} = {value}\n" if section == "hermes" else f"[{section}]\n{name} = {value}\n"
             first, last = (more, self.listen) if section == "hermes" else (self.listen, more)
             await self.refused(first + last, key, "cannot be changed while the server runs: restart it")

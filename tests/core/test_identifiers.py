@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.core.identifiers import QueueIds, decode, encode, is_queue_id
+from hermes.core.identifiers import MAX_SHARDS, QueueIds, decode, encode, is_queue_id
 
 
 class QueueIdTests(SynchronousTestCase):
@@ -44,3 +44,27 @@ class QueueIdTests(SynchronousTestCase):
     def test_sorted(self, one: int, other: int) -> None:
         """Ids sort as their numbers."""
         self.assertEqual(encode(one) < encode(other), one < other)
+
+
+class ShardTests(SynchronousTestCase):
+    """Ids that are made by several processes at once."""
+
+    def test_never_equal(self) -> None:
+        """Processes that make ids at the same moments never make the same one, though an earlier one has any last digit."""
+        earlier = encode(1_000_000_000_000_017)
+        makers = [QueueIds(lambda: 1000.0, earlier, shard) for shard in range(MAX_SHARDS)]
+        made = [maker.next() for _ in range(3) for maker in makers]
+        self.assertEqual(len(set(made)), len(made))
+        self.assertTrue(all(each > earlier for each in made))
+
+    @given(st.integers(0, MAX_SHARDS - 1), st.floats(0, 4e9))
+    def test_last_digit(self, shard: int, now: float) -> None:
+        """The last digit says for which shard an id was made."""
+        ids = QueueIds(lambda: now, shard=shard)
+        self.assertEqual([decode(ids.next()) % MAX_SHARDS for _ in range(3)], [shard] * 3)
+
+    def test_range(self) -> None:
+        """There are as many shards as a digit has values."""
+        QueueIds(lambda: 0.0, shard=MAX_SHARDS - 1)
+        for shard in (-1, MAX_SHARDS):
+            self.assertRaises(ValueError, QueueIds, lambda: 0.0, "", shard)

@@ -133,6 +133,16 @@ class Site:
         self.process.kill()
         self.process.wait()
 
+    def workers(self) -> list[int]:
+        """The processes of the workers, which are the nursery's children."""
+        assert self.process is not None
+        return [worker for nursery in _children(self.process.pid) for worker in _children(nursery)]
+
+    def configure(self, section: str, *lines: str) -> None:
+        """Put lines at the head of a section of the configuration."""
+        head = f"[{section}]\n"
+        self.config.write_text(self.config.read_text().replace(head, head + "\n".join(lines) + "\n", 1))
+
     def close(self) -> None:
         """Leave nothing behind."""
         if self.process is not None and self.process.poll() is None:
@@ -172,6 +182,13 @@ class Site:
                 return greeted
         except OSError:
             return False
+
+
+def _children(process: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
 
 
 @contextlib.contextmanager

@@ -7,8 +7,11 @@ acknowledged message is in the mailbox, or in the queue when it could not go on.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import re
+import signal
 import socket
 import threading
 from collections import Counter
@@ -81,11 +84,24 @@ class CrashTests(SynchronousTestCase):
     timeout = 1800
 
     def test_every_acknowledged_message_survives(self) -> None:
-        """Two hundred kills lose nothing."""
+        """Two hundred kills of a single process lose nothing."""
+        self.survive(1)
+
+    def test_with_workers(self) -> None:
+        """
+        Two hundred kills of three processes, or of one of them, lose nothing.
+
+        At the end there is one process, which has the others' mail too.
+        """
+        self.survive(3)
+
+    def survive(self, workers: int) -> None:
+        """Kill, start again, and look at the end."""
         (nobody,) = free_ports(1)
         site = Site(f"\n[smarthost]\nhost = 127.0.0.1\nport = {nobody}\ntls = none\n")
         self.addCleanup(site.close)
-        site.config.write_text(site.config.read_text().replace("[pop3]", "relay_networks = 127.0.0.0/8\n\n[pop3]", 1))
+        site.configure("smtp", "relay_networks = 127.0.0.0/8")
+        site.configure("hermes", f"workers = {workers}")
         ended = threading.Event()
         self.addCleanup(ended.set)
         senders = [Sender(f"s{number}", site.ports["smtp"], ended) for number in range(SENDERS)]
@@ -93,10 +109,19 @@ class CrashTests(SynchronousTestCase):
         for sender in senders:
             sender.start()
         for _ in range(KILLS):
-            site.start()
+            if site.process is None or site.process.poll() is not None:
+                site.start()
             # From the first moments after the start until well into the load.
             ended.wait(moments.choice((0.0, 0.02, 0.1, 0.2, 0.4)) * moments.random())
+            alive = site.workers()
+            if alive and moments.random() < 0.5:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(moments.choice(alive), signal.SIGKILL)
+            else:
+                site.kill()
+        if site.process is not None and site.process.poll() is None:
             site.kill()
+        site.config.write_text(site.config.read_text().replace(f"workers = {workers}\n", "workers = 1\n"))
         ended.set()
         for sender in senders:
             sender.join(30)

@@ -113,7 +113,7 @@ class GateTests(SynchronousTestCase):
         for peer in ("192.0.2.1", "2001:db8::1", "unix", "not-an-address"):
             gate.admit(peer)
             gate.left(peer)
-        self.assertEqual((gate.connections, gate._addresses, gate._networks), (0, {}, {}))
+        self.assertEqual((gate.connections, gate._counts.by_key), (0, {}))
 
 
 class LoginTests(SynchronousTestCase):

@@ -88,6 +88,36 @@ class MailLogTests(SynchronousTestCase):
             self.clock.advance(FLUSH_SECONDS)
         self.assertEqual(sorted(os.listdir(self.path.parent)), ["mail.log", "mail.log.1", "mail.log.2"])
 
+    def test_two_processes(self) -> None:
+        """Who finds the log full puts it aside, and the other one goes on in the new file; no line is lost or torn."""
+        self.patch(mail_log, "ROTATE_OCTETS", 400)
+        logs = [self.log(), self.log()]
+        for number in range(40):
+            logs[number % 2].write(Event(number, Kind.RECEIVED, f"{number:012d}"))
+            self.clock.advance(FLUSH_SECONDS)
+        names = os.listdir(self.path.parent)
+        lines = [line for name in names for line in (self.path.parent / name).read_text().splitlines()]
+        self.assertEqual(sorted(line.split()[2] for line in lines), [f"id={number:012d}" for number in range(40)])
+        self.assertTrue(all((self.path.parent / name).stat().st_size < 600 for name in names))
+
+    def test_put_aside_by_another(self) -> None:
+        """Two who find the same file full at once put it aside once."""
+        log, other = self.log(), self.log()
+        log.write(Event(0, Kind.LOGIN))
+        self.clock.advance(FLUSH_SECONDS)
+        other._turn_over()
+        log._turn_over()
+        self.assertEqual(sorted(os.listdir(self.path.parent)), ["mail.log", "mail.log.1"])
+
+    def test_removed(self) -> None:
+        """When the file has been put aside and the new one removed, it is made anew."""
+        log = self.log()
+        log._turn_over()
+        self.path.unlink()
+        log.write(Event(0, Kind.LOGIN))
+        self.clock.advance(FLUSH_SECONDS)
+        self.assertEqual(len(self.lines()), 1)
+
     def test_kept_from_others(self) -> None:
         """Who writes to whom is not for everybody on the machine."""
         self.log()
@@ -97,10 +127,10 @@ class MailLogTests(SynchronousTestCase):
         """A fault in writing is logged once, not for every message, and raises nothing."""
         log = self.log()
 
-        def full() -> None:
+        def full(descriptor: int, octets: bytes) -> int:
             raise OSError(28, "No space left on device")
 
-        self.patch(log._file, "flush", full)
+        self.patch(mail_log.os, "write", full)
         for _ in range(3):
             log.write(Event(0, Kind.LOGIN))
             self.clock.advance(FLUSH_SECONDS)

@@ -1,0 +1,41 @@
+"""One answer made of several: what the workers say, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def merged(values: Sequence[Any]) -> Any:
+    """
+    Numbers are added, lists joined without repetitions, tables merged key by key; of truths one is enough, and of
+    texts the same counts once.
+
+    What is missing (None) changes nothing.
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    if all(isinstance(value, Mapping) for value in known):
+        keys = dict.fromkeys(key for value in known for key in value)
+        return {key: merged([value.get(key) for value in known]) for key in keys}
+    if all(isinstance(value, list) for value in known):
+        # What all of them know, like a certificate, is there once.
+        items = [item for value in known for item in value]
+        return [item for number, item in enumerate(items) if item not in items[:number]]
+    if all(isinstance(value, bool) for value in known):
+        return any(known)
+    if all(isinstance(value, int | float) for value in known):
+        return sum(known)
+    different = list(dict.fromkeys(known))
+    return different[0] if len(different) == 1 else ", ".join(map(str, different))
+
+
+def merged_status(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The status of the server from those of its workers."""
+    status: dict[str, Any] = merged(parts) or {}
+    looks = [part["queue_next_look_at"] for part in parts if part.get("queue_next_look_at")]
+    # Instants in one form sort as text.
+    # The greylist is the same at all of them.
+    alike = {key: max(part.get(key, 0) for part in parts) for key in status if key.startswith("greylist_")}
+    return status | alike | {"queue_next_look_at": min(looks, default=None)}

@@ -1,0 +1,1 @@
+"""The parent, its nursery, and workers."""

@@ -1,0 +1,37 @@
+"""One answer made of several."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.app.crew.answers import merged, merged_status
+
+
+class MergedTests(SynchronousTestCase):
+    """Whatever workers say."""
+
+    def test_merged(self) -> None:
+        """Each kind of value in its way."""
+        for values, expected in (
+            ([], None),
+            ([None, None], None),
+            ([1, None, 2.5], 3.5),
+            ([False, True], True),
+            ([False, False], False),
+            ([[1], [], [2]], [1, 2]),
+            (["same", "same"], "same"),
+            (["one", "other"], "one, other"),
+            ([{"a": 1, "b": {"c": [1]}}, {"a": 2, "b": {"c": [2]}, "d": "x"}], {"a": 3, "b": {"c": [1, 2]}, "d": "x"}),
+            ([1, "x"], "1, x"),
+        ):
+            self.assertEqual(merged(values), expected)
+
+    def test_status(self) -> None:
+        """The next look is the earliest of all; nobody's status is empty."""
+        parts = [
+            {"queue_active": 1, "queue_next_look_at": "2026-01-02T00:00:00.000Z"},
+            {"queue_active": 2, "queue_next_look_at": "2026-01-01T00:00:00.000Z"},
+            {"queue_active": 0, "queue_next_look_at": None},
+        ]
+        self.assertEqual(merged_status(parts), {"queue_active": 3, "queue_next_look_at": "2026-01-01T00:00:00.000Z"})
+        self.assertEqual(merged_status([]), {"queue_next_look_at": None})
