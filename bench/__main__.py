@@ -93,7 +93,7 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="the two rows that must be reached, three pairs, nothing written"
     )
-    parser.add_argument("--workers", default="auto", help="what [hermes] workers says (default: auto)")
+    parser.add_argument("--workers", default="1", help="what [hermes] workers says (default: 1)")
     options = parser.parse_args()
     delivered, relayed, pairs = DELIVERED, RELAYED, options.pairs
     if options.quick:

@@ -41,7 +41,7 @@ class Hermes:
 
     name = "hermes"
 
-    def __init__(self, root: Path, sink: int, workers: str = "auto") -> None:
+    def __init__(self, root: Path, sink: int, workers: str = "1") -> None:
         self._root = root
         self.port, self.pop3_port = free_ports(2)
         root.mkdir(parents=True, mode=0o700)
