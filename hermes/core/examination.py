@@ -15,8 +15,6 @@ from hermes.core.report_parts import MAX_LINE_OCTETS
 # What no line of mail holds in the stored form: NUL, and CR, which stands alone there.
 _BROKEN = re.compile(rb"[\0\r]")
 
-_LONG = re.compile(rb"[^\n]{%d}" % (MAX_LINE_OCTETS + 1))
-
 
 class Examination:
     """Takes the pieces of a message, in order."""
@@ -25,16 +23,17 @@ class Examination:
         self._digest = hashlib.sha256()
         self._ascii = True
         self._broken = False
-        self._line = b""
+        self._line = 0  #: octets of the line that is not finished
 
     def add(self, piece: bytes) -> None:
         """The next octets."""
         self._digest.update(piece)
         self._ascii = self._ascii and piece.isascii()
-        # A line may have begun in the pieces before; of it at most as much is kept as makes it too long.
-        joined = self._line + piece
-        self._broken = self._broken or _BROKEN.search(piece) is not None or _LONG.search(joined) is not None
-        self._line = joined[joined.rfind(b"\n") + 1 :][: MAX_LINE_OCTETS + 1]
+        lengths = [len(line) for line in piece.split(b"\n")]
+        # The first line may have begun in the pieces before.
+        lengths[0] += self._line
+        self._broken = self._broken or max(lengths) > MAX_LINE_OCTETS or _BROKEN.search(piece) is not None
+        self._line = lengths[-1]
 
     def result(self) -> Whole | None:
         """What was found; None for what is not lines of mail."""

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.core.envelope import BodyType, Envelope, Recipient
+from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
 from hermes.core.outcome import Outcome, Result
 from hermes.core.reply import Reply
-from hermes.core.report import Action, Fate, Letter, Report
+from hermes.core.report import Action, Fate, Letter, Report, Whole
 from hermes.core.report_message import compose
 from hermes.core.report_text import header_of
 
@@ -142,6 +142,14 @@ class FieldsTests(SynchronousTestCase):
         self.assertEqual(fields["Original-Envelope-Id"], "QQ+314 15")
         self.assertEqual(fields["Arrival-Date"], "Tue, 14 Nov 2023 22:13:20 +0000")
         self.assertEqual(fields["X-Hermes-Queue-Id"], "0123456789AB")
+
+    def test_where_it_came_from(self) -> None:
+        """What the client said of itself, with its address as a comment, whatever it said (RFC 3464 2.2.4)."""
+        for hello, name in (("client.example.net", "client.example.net"), ("a (b) c\\", "a__b__c_")):
+            fields = groups(compose(report(origin=Origin("ESMTP", "192.0.2.9", hello))))[0]
+            self.assertEqual(fields["Received-From-MTA"], f"dns; {name} (192.0.2.9)")
+        for origin in (None, Origin("local"), Origin("ESMTP", "192.0.2.9")):
+            self.assertIsNone(groups(compose(report(origin=origin)))[0]["Received-From-MTA"])
 
     def test_no_envelope_id(self) -> None:
         """Without ENVID there is no Original-Envelope-Id (RFC 3461 6.3 a)."""
@@ -281,6 +289,31 @@ class OriginalTests(SynchronousTestCase):
         for action in (Action.DELAYED, Action.DELIVERED, Action.RELAYED):
             part = parts(compose(report(fates=(Fate("b@example.net", None, action, UNREACHABLE),))))[2]
             self.assertEqual(part.get_content_type(), "text/rfc822-headers")
+
+    def test_larger_than_memory(self) -> None:
+        """The octets of a large original come between two pieces, which make one report with them (RFC 6522)."""
+        for octets, body in ((ORIGINAL, BodyType.SEVEN_BIT), (ORIGINAL + b"\xfc\n", BodyType.EIGHT_BIT)):
+            whole = Whole(b"digest", octets.isascii())
+            letter = compose(report(returned=octets[:60], complete=False, whole=whole))
+            self.assertIs(letter.body, body)
+            made = Letter(letter.octets + octets + letter.tail, letter.body, letter.smtputf8)
+            self.assertEqual([part.get_content_type() for part in parts(made)][2], "message/rfc822")
+            self.assertIn("Your message is attached", text_of(made))
+            original = parts(made)[2].get_payload()
+            assert isinstance(original, list)
+            self.assertEqual(original[0]["Subject"], "An invoice")
+
+    def test_larger_than_memory_and_international(self) -> None:
+        """One with a UTF-8 header is not encoded while it is copied: where it had to be, only its header goes back."""
+        envelope = Envelope("a@example.org", (Recipient("b@example.net"),), smtputf8=True)
+        large = report(
+            envelope=envelope, returned="Subject: ü\n\nx\n".encode(), complete=False, whole=Whole(b"digest", False)
+        )
+        letter = compose(large)
+        self.assertEqual((parts(letter)[2].get_content_type(), letter.tail), ("message/global-headers", b""))
+        letter = compose(attrs.evolve(large, to="jürgen@example.org"))
+        self.assertIn(b"message/global\n", letter.octets)
+        self.assertTrue(letter.tail)
 
     def test_eight_bit_original(self) -> None:
         """An 8-bit original cannot be encoded inside message/rfc822, so the report needs 8BITMIME (RFC 2046 5.2.1)."""

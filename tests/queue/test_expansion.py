@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
 from hermes.config.schema import QueueSettings
+from hermes.config.sections.reports import ReportsSettings
 from hermes.core.account import Account
 from hermes.core.answer import MAX_TEXT_OCTETS
 from hermes.core.envelope import BodyType, Recipient
@@ -372,6 +373,15 @@ class NotifyTests(ExpansionTestCase):
         """The address that the sender wrote is named by the type for what is not ASCII (RFC 6533 3)."""
         self.send(Recipient("süd@example.org"), smtputf8=True)
         self.assertEqual(self.site.direct.attempts[0].recipients[0].original, "utf-8;süd@example.org")
+
+    def test_too_many_reports(self) -> None:
+        """A sender who has had enough reports is not told of expansions either, and the trace says so."""
+        most = ReportsSettings().per_address
+        for _ in range(most):
+            self.send(Recipient("info@example.org", frozenset({"SUCCESS"})))
+        queue_id = self.send(Recipient("info@example.org", frozenset({"SUCCESS"})))
+        self.assertEqual(len(self.events(queue_id, Kind.UNREPORTED)), 1)
+        self.assertEqual(self.events(queue_id, Kind.RETURNED), [])
 
     def test_success_alone(self) -> None:
         """Who wanted to hear of success alone hears of nothing else; NEVER stays; what was not said is not made up."""
