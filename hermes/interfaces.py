@@ -384,6 +384,9 @@ class IMailboxes(Interface):
     async def over_quota(account: Account, octets: int) -> Verdict:
         """Say whether a message of that size still fits: PASS (no limit), FITS, or 452 (full) or 552 (could never fit)."""
 
+    async def owners() -> list[str]:
+        """The names of the accounts whose mailboxes have been made, in order; there may be no such account any more."""
+
     def mailbox(account: Account) -> IStreamingMailbox:
         """The account's mailbox, not yet open, which is ``twisted.mail.pop3.IMailbox`` as well."""
 
@@ -396,6 +399,7 @@ class IStreamingMailbox(Interface):
     """
 
     account = Attribute("The name of the account whose mailbox it is; empty where that is not known.")
+    reading = Attribute("How it is read: a :class:`hermes.core.reading_profile.ReadingProfile` without open questions.")
 
     async def open() -> bool:
         """Lock the mailbox for this session and read the list of messages; False when another session holds it."""
@@ -414,6 +418,12 @@ class IStreamingMailbox(Interface):
 
     def queue_id(number: int) -> str:
         """The id under which the message came through the queue; empty when that is not known."""
+
+    def is_seen(number: int) -> bool:
+        """True when the message has been read, as far as that is known."""
+
+    def arrived(number: int) -> float | None:
+        """When the message came, in seconds since the epoch; None when that is not known."""
 
     def is_deleted(number: int) -> bool:
         """True when the message is marked deleted."""

@@ -20,6 +20,7 @@ from hermes.policy.greylist import Greylist
 from hermes.policy.greylist_store import GreylistStore
 from hermes.policy.rates import Rates
 from hermes.queue.expansion import AnsweredLately
+from hermes.services.login_times import LoginTimes
 
 #: Hands something to the other workers: what it is about, and what was done with which values.
 Tell = Callable[[str, tuple[Any, ...]], None]
@@ -100,6 +101,25 @@ class SharedAnswers(AnsweredLately):
     def hear(self, address: str, sender: str, now: float) -> None:
         """Another worker has been asked, and has answered if that was due."""
         super().is_due(address, sender, now)
+
+
+class SharedLoginTimes(LoginTimes):
+    """When accounts have logged in at any worker."""
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__()
+        self._tell = tell
+
+    @override
+    def seconds_to_wait(self, account: str, now: float, delay_seconds: float) -> float:
+        wait = super().seconds_to_wait(account, now, delay_seconds)
+        if delay_seconds and not wait:
+            self._tell("logged in", (account, now, delay_seconds))
+        return wait
+
+    def hear(self, account: str, now: float, delay_seconds: float) -> None:
+        """Somebody has logged in at another worker."""
+        super().seconds_to_wait(account, now, delay_seconds)
 
 
 class Echoes:

@@ -12,6 +12,7 @@ from hermes.app.stores import Stores
 from hermes.app.tokens import token_hint
 from hermes.config.greeting import greeting_lines
 from hermes.config.schema import Settings
+from hermes.core.reading_profile import expiry_before_login
 from hermes.interfaces import IServerTLS
 from hermes.net.gate import Gate
 from hermes.net.server_gate import ServerGate
@@ -91,6 +92,9 @@ def entrances(
             transcripts=stores.transcripts,
             tokens=tokens,
             digests=circle.directory.offers_digests,
+            entry_of=lambda peer: circle.access.entry(peer, "pop3"),
+            expire=lambda: expiry_before_login(settings.pop3.expire, circle.directory.expiries()),
+            login_times=stores.login_times,
         )
 
     for key, places, flavor in (

@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from hermes.app.checks import Means, checks
 from hermes.app.redirects import rules_of, srs_of
-from hermes.config.schema import Settings
+from hermes.config.schema import POP3Settings, Settings
 from hermes.config.smarthost_rules import default_smarthost
 from hermes.core.dns_answer import Budget
+from hermes.core.reading_profile import ReadingProfile
 from hermes.core.srs import SRS
 from hermes.core.visit import Visit
 from hermes.directory.directory import AccountSource, Directory
@@ -63,6 +64,7 @@ class Rulebook:
             hostname=hermes.hostname,
             now=now,
             processes=processes,
+            reading=_reading(settings.pop3),
         )
         self.directory = Directory(
             source,
@@ -109,3 +111,15 @@ def smarthost_rules(settings: Settings) -> list[SmarthostRule]:
         for name, each in settings.smarthosts.items()
         if each.chooses
     ]
+
+
+def _reading(pop3: POP3Settings) -> ReadingProfile:
+    """How mailboxes are read whose accounts say nothing about it."""
+    return ReadingProfile(
+        mark_read=pop3.mark_read,
+        show_read=pop3.show_read,
+        show_status=pop3.show_status,
+        no_delete=pop3.no_delete,
+        delete_is_final=pop3.delete_is_final,
+        expire_seconds=pop3.expire,
+    )

@@ -31,6 +31,7 @@ from hermes.app.entrances import Entrance, entrances
 from hermes.app.greylisting import greylist_commands
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.listening import Closing, Door, Listening
+from hermes.app.mail_expiring import MailExpiring
 from hermes.app.modules import Admission, Delivery, Signals
 from hermes.app.passages import passages
 from hermes.app.redirects import files_of
@@ -52,6 +53,7 @@ from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
 from hermes.net.resolver import MAX_RUNNING
 from hermes.queue.relay import RelayManager
+from hermes.services.mail_expiry import MailExpiry
 from hermes.spool.store import Spool
 
 #: Open files beside those of connections: listeners, stores, logs, mailboxes that are open and messages being put into them.
@@ -285,6 +287,10 @@ class Server:
         for spool in self._spools():
             await spool.expire_trace(self.now() - self.settings.trace.keep)
 
+    def _mail_expiry(self) -> MailExpiry:
+        circle = self._circle
+        return MailExpiry(circle.directory.account, circle.mailboxes, self._stores.spool.journal, self.now)
+
     async def _leave(self) -> None:
         await self._circle.stop()
 
@@ -375,6 +381,7 @@ class Server:
             *listening,
             Closing(listening),
             housekeeping,
+            *self._mail_expiring(),
             *self._signals(),
         ):
             module.setServiceParent(self.service)
@@ -390,6 +397,10 @@ class Server:
     def _token_keeping(self) -> list[Module]:
         # One worker refreshes tokens ahead: a refresh token may be good for one use only. The others read what it has got.
         return [TokenKeeping(self._stores.tokens)] if self._station.number == 0 else []
+
+    def _mail_expiring(self) -> list[Module]:
+        # One worker is enough: the mailboxes are the same for all.
+        return [MailExpiring(self._reactor, self._mail_expiry)] if self._station.number == 0 else []
 
     def _admission(self) -> list[Module]:
         return [] if self._station.prepared is None else [Admission(self._station.prepared)]

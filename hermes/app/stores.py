@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedRates
+from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedLoginTimes, SharedRates
 from hermes.app.redirects import files_of
 from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
@@ -44,6 +44,7 @@ from hermes.policy.offenders import Offenders
 from hermes.policy.rates import Rates
 from hermes.policy.recipient_store import RecipientStore
 from hermes.queue.expansion import AnsweredLately
+from hermes.services.login_times import LoginTimes
 from hermes.services.mail_log import MailLog
 from hermes.services.oauth_tokens import OAuthTokens
 from hermes.services.sending_rate import SendingRates
@@ -97,6 +98,7 @@ class Stores(Module):
             [worker(f"password-{n}", 1) for n in range(share(PASSWORD_THREADS, station.number, station.count))],
             reactor.seconds,
         )
+        self.login_times = LoginTimes() if tell is None else SharedLoginTimes(tell)
         self.recoverable = RecoverableSecrets()
         self.reader = ContentReader(self._read_worker)
         self.tokens = OAuthTokens(
@@ -131,8 +133,13 @@ class Stores(Module):
 
     def listen(self, echoes: Echoes) -> None:
         """Count what other workers tell."""
-        for about, store in (("answered", self.answered), ("mail", self.rates), ("greylist", self.greylist)):
-            if isinstance(store, SharedAnswers | SharedRates | SharedGreylist):
+        for about, store in (
+            ("answered", self.answered),
+            ("mail", self.rates),
+            ("greylist", self.greylist),
+            ("logged in", self.login_times),
+        ):
+            if isinstance(store, SharedAnswers | SharedRates | SharedGreylist | SharedLoginTimes):
                 echoes.expect(about, store.hear)
 
     @override

@@ -12,6 +12,7 @@ import click
 from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
+from hermes.cli.profile import profile
 from hermes.config.loader import load
 from hermes.config.places import accounts_file, recipients_file, recoverable_key_file
 from hermes.config.schema import Settings
@@ -251,6 +252,9 @@ def recipients(config: str, as_json: bool, what: str | None, name: str | None) -
             ("account", "new today", "refused today", "known"),
             [(each.account, each.new, each.refused, each.remembered) for each in found],
         )
+
+
+user.add_command(profile)
 
 
 def add_account(settings: Settings, account: Account, secret: str) -> None:

@@ -39,7 +39,7 @@ def _alone(section: str, entry: AccessSettings) -> Iterator[Finding]:
             close = difflib.get_close_matches(server, ACCESS_SERVERS, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"there are {' and '.join(ACCESS_SERVERS)}"
             yield Finding((servers,), f"{server!r} is not a server: {remedy}")
-    for key in ("relay", "exempt", "unfiltered"):
+    for key in ("relay", "exempt", "unfiltered", "login_in_clear"):
         if entry.action == "refuse" and getattr(entry, key):
             yield Finding(((section, key), action), "who is refused has no rights: write no, or action = allow")
     if entry.action == "refuse" and entry.log:
@@ -56,7 +56,13 @@ def _alone(section: str, entry: AccessSettings) -> Iterator[Finding]:
         yield Finding(((section, "relay"), servers), "relaying is a matter of smtp: name it in servers")
     if entry.unfiltered and "smtp" not in servers_of(entry):
         yield Finding(((section, "unfiltered"), servers), "filters are a matter of smtp: name it in servers")
+    if entry.login_in_clear and not {"smtp", "pop3"}.intersection(servers_of(entry)):
+        about = ((section, "login_in_clear"), servers)
+        yield Finding(about, "logins are a matter of smtp and pop3: name one in servers")
     for each in entry.addresses:
+        if entry.login_in_clear and each.is_half_the_world:
+            about = ((section, "login_in_clear"), addresses)
+            yield Finding(about, f"{each} is everybody: name the networks where nobody can listen")
         if entry.relay and each.is_half_the_world:
             yield Finding(((section, "relay"), addresses), f"{each} is everybody: name the networks that are yours")
 
@@ -80,4 +86,4 @@ def _contradictions(access: Mapping[str, AccessSettings]) -> Iterator[Finding]:
 
 
 def _consequences(entry: AccessSettings) -> tuple[object, ...]:
-    return entry.action, entry.relay, entry.exempt, entry.unfiltered, entry.log, entry.text
+    return entry.action, entry.relay, entry.exempt, entry.unfiltered, entry.log, entry.login_in_clear, entry.text

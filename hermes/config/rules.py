@@ -35,6 +35,7 @@ from hermes.config.sections.reports import reports_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings
 from hermes.config.worker_rules import worker_findings
+from hermes.core.reading_profile import SECONDS_A_DAY
 
 _MAX_PORT = 65535
 
@@ -71,6 +72,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _queue(settings)
     yield from reports_findings(settings)
     yield from _transcripts(settings)
+    yield from _pop3(settings)
     yield from oauth_findings(settings)
     yield from directory_findings(settings)
     yield from worker_findings(settings)
@@ -199,6 +201,12 @@ def _front_ends(settings: Settings) -> Iterator[Finding]:
 def _queue(settings: Settings) -> Iterator[Finding]:
     if not settings.queue.retry:
         yield Finding((("queue", "retry"),), "the list is empty: write at least one time, like 10m")
+
+
+def _pop3(settings: Settings) -> Iterator[Finding]:
+    if 0 < settings.pop3.expire < SECONDS_A_DAY:
+        # RFC 2449 6.7: it is told in days, and 0 would say that no mail can be left here at all.
+        yield Finding((("pop3", "expire"),), "is less than a day: write 1d or more, or 0 for never")
 
 
 def _transcripts(settings: Settings) -> Iterator[Finding]:

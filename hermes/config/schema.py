@@ -208,6 +208,11 @@ class AccessSettings:
         "Whether they are free of [limits], [rates] and new_recipients, and never on the list of offenders.",
     )
     unfiltered: bool = setting("flag", False, "Whether their mail is free of filters.")
+    login_in_clear: bool = setting(
+        "flag",
+        False,
+        "Whether they may log in without TLS, at smtp and pop3: everybody on the way can read the password.",
+    )
     log: bool = setting("flag", False, "Whether a transcript of each of their sessions is kept, see [transcripts].")
     text: str = setting("text", "", "What those who are refused are told. Empty: that they may not connect.")
 
@@ -296,6 +301,23 @@ class POP3Settings:
     )
     timeout: int = setting("time", 600, "Silence after which a session is ended; RFC 1939 3 asks for 10m at least.")
     max_errors: int = setting("number", 20, "Refused commands after which a session is ended.")
+    mark_read: bool = setting(
+        "flag",
+        True,
+        "Whether what is fetched counts as read. Accounts can have words of their own for this and for all but the last below.",
+    )
+    show_read: bool = setting("flag", True, "Whether mail that has been read is offered.")
+    show_status: bool = setting(
+        "flag", False, "Whether messages get a line Status: that tells whether they have been read."
+    )
+    no_delete: bool = setting("flag", False, "Whether DELE is answered as always, and deletes nothing.")
+    delete_is_final: bool = setting(
+        "flag", False, "Whether what is marked deleted goes even when a session is cut off, against RFC 1939 6."
+    )
+    expire: int = setting("time", 0, "Age at which mail is removed from mailboxes, read or not, 1d or more. 0: never.")
+    login_delay: int = setting(
+        "time", 0, "How long an account has to wait after a login before its next one. 0: not at all."
+    )
 
 
 @attrs.frozen

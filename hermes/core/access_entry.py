@@ -9,7 +9,7 @@ import attrs
 class AccessEntry:
     """
     One ``[access:NAME]``: whether its peers are refused, may relay, are exempt from limits, and from filters (``unfiltered``);
-    and whether their sessions are written down (``log``).
+    whether their sessions are written down (``log``), and whether they may log in without TLS (``login_in_clear``).
 
     ``text`` is what those who are refused are told; empty for the usual words.
     """
@@ -21,6 +21,7 @@ class AccessEntry:
     text: str = ""
     unfiltered: bool = False
     log: bool = False
+    login_in_clear: bool = False
 
     @property
     def rule(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from hermes.core.reading_profile import ReadingProfile
+
 
 @attrs.frozen
 class Account:
@@ -13,7 +15,8 @@ class Account:
     ``name`` is the login name, in lower case; ``addresses`` are all addresses that reach the mailbox, the first being the one
     to write from; ``quota_octets`` is 0 when the default of the mailboxes holds. What comes for the mailbox goes to the
     addresses in ``forward``, if there are any, and into the mailbox as well where ``deliver_also`` says so. ``new_recipients``
-    is how many people it may write to in a day for the first time: 0 is no limit, None that of the settings.
+    is how many people it may write to in a day for the first time: 0 is no limit, None that of the settings. ``logins`` are
+    further names to log in by; ``reading`` is what is different in reading its mailbox.
     """
 
     name: str
@@ -24,6 +27,8 @@ class Account:
     forward: tuple[str, ...] = ()
     deliver_also: bool = False
     new_recipients: int | None = None
+    logins: tuple[str, ...] = ()
+    reading: ReadingProfile = attrs.field(factory=ReadingProfile)
 
     @property
     def keeps_mail(self) -> bool:

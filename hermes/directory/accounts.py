@@ -105,12 +105,16 @@ class AccountTable:
     ``by_name`` is keyed by name, ``name_by_address`` by :func:`address_key` of the addresses that accounts list;
     ``has_cram`` says that some account has a secret for CRAM-MD5 and may log in.
     ``names_by_form`` has the accounts whose full name may be written so before the ``@`` (:func:`forms_of`).
+    ``name_by_login`` is keyed by the further names to log in by; ``expiries`` are the ages at which accounts have their mail
+    removed, where they say so themselves.
     """
 
     by_name: Mapping[str, Record]
     name_by_address: Mapping[str, str]
     has_cram: bool = False
     names_by_form: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    name_by_login: Mapping[str, str] = attrs.field(factory=dict)
+    expiries: frozenset[int] = frozenset()
 
     def named(self, name: str) -> Record | None:
         """The account of that name."""
@@ -150,12 +154,21 @@ class DuplicateAddressError(ValueError):
         self.name = name
 
 
+class DuplicateLoginError(ValueError):
+    """A further name to log in by is another account's name, or also another's; ``name`` is the account that lists it."""
+
+    def __init__(self, login: str, first: str, name: str) -> None:
+        super().__init__(f"{login!r} cannot be a login of {name}: {first} logs in by it")
+        self.name = name
+
+
 def table_of(records: Iterable[Record]) -> AccountTable:
-    """Index accounts; raise DuplicateAddressError when two list the same address."""
+    """Index accounts; raise DuplicateAddressError when two list the same address, DuplicateLoginError likewise."""
     by_name: dict[str, Record] = {}
     name_by_address: dict[str, str] = {}
     has_cram = False
     names_by_form: dict[str, tuple[str, ...]] = {}
+    expiries: set[int] = set()
     for record in records:
         account = record.account
         has_cram = has_cram or bool(record.cram and not account.disabled)
@@ -167,7 +180,19 @@ def table_of(records: Iterable[Record]) -> AccountTable:
         if account.full_name:
             for form in forms_of(account.full_name):
                 names_by_form[form] = (*names_by_form.get(form, ()), account.name)
-    return AccountTable(by_name, name_by_address, has_cram, names_by_form)
+        if account.reading.expire_seconds is not None:
+            expiries.add(account.reading.expire_seconds)
+    return AccountTable(by_name, name_by_address, has_cram, names_by_form, _name_by_login(by_name), frozenset(expiries))
+
+
+def _name_by_login(by_name: Mapping[str, Record]) -> dict[str, str]:
+    name_by_login: dict[str, str] = {}
+    for name, record in by_name.items():
+        for login in record.account.logins:
+            first = login if login in by_name else name_by_login.setdefault(login, name)
+            if first != name:
+                raise DuplicateLoginError(login, first, name)
+    return name_by_login
 
 
 def forms_of(full_name: str) -> tuple[str, ...]:

@@ -234,10 +234,14 @@ class Directory:
         """Whether some account has a secret for CRAM-MD5 and APOP."""
         return self._source.known().has_cram
 
-    @staticmethod
-    def _login(world: World, name: str) -> Record | None:
-        """Who logs in by that name or address."""
-        record = world.accounts.named(name.lower())
+    def expiries(self) -> frozenset[int]:
+        """The ages, in seconds, at which accounts that say so have their mail removed; 0 is never."""
+        return self._source.known().expiries
+
+    def _login(self, world: World, name: str) -> Record | None:
+        """Who logs in by that name, by a further one, or by an address."""
+        login = name.lower()
+        record = world.accounts.named(self._source.known().name_by_login.get(login, login))
         if record is None and "@" in name:
             local_part, domain = split(name)
             record = world.listed(local_part_key(local_part), domain_key(domain))

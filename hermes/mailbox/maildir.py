@@ -37,6 +37,8 @@ _UNSAFE_IN_HOST = re.compile(rb"[^A-Za-z0-9.-]")
 # SECONDS "." QUEUEID "_" ORDINAL "."
 _OURS = re.compile(rb"\d{1,15}\.([0-9A-Z]{1,32})_\d+\.")
 
+_SECONDS = re.compile(rb"(\d{1,11})\.")
+
 _UNIQUE = re.compile(rb"[^,:]*")
 
 _STORED_SIZE = re.compile(rb",S=(\d{1,15})(?=[,:]|\Z)")
@@ -86,6 +88,19 @@ def queue_id_of(name: bytes) -> str:
     found = _OURS.match(name)
     text = found[1].decode("ascii") if found is not None else ""
     return text if is_queue_id(text) else ""
+
+
+def seconds_of(name: bytes) -> int | None:
+    """When the message was delivered, with which every name begins; None for a name that begins otherwise."""
+    found = _SECONDS.match(name)
+    return int(found[1]) if found is not None else None
+
+
+def is_seen(name: bytes) -> bool:
+    """Whether the message has been read."""
+    info = name.partition(b":")[2]
+    # What stands behind a comma belongs to other programs.
+    return info.startswith(b"2,") and b"S" in info[2:].partition(b",")[0]
 
 
 def with_flag(name: bytes, flag: bytes) -> bytes:

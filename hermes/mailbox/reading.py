@@ -20,6 +20,7 @@ from twisted.mail.pop3 import IMailbox
 from zope.interface import implementer
 
 from hermes.core.message import Content
+from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.interfaces import IGroupWorker, IStreamingMailbox
 from hermes.mailbox import maildir
 from hermes.mailbox.listing import Listing, scan
@@ -57,8 +58,10 @@ class POP3Mailbox:
         now: Callable[[], float],
         opened: set[str],
         deleted: Callable[[int], None],
+        reading: ReadingProfile = PLAIN,
     ) -> None:
         self.account = account
+        self.reading = reading
         self._path = path
         self._reader = reader
         self._now = now
@@ -137,6 +140,16 @@ class POP3Mailbox:
         """The queue id under which the message came through Hermes; empty when it came in another way."""
         self._check(number)
         return maildir.queue_id_of(self._listing.name(number))
+
+    def is_seen(self, number: int) -> bool:
+        """True when the message has been read: it has the flag S."""
+        self._check(number)
+        return maildir.is_seen(self._listing.name(number))
+
+    def arrived(self, number: int) -> float | None:
+        """When the message came, as its name tells it; None when it does not."""
+        self._check(number)
+        return maildir.seconds_of(self._listing.name(number))
 
     def is_deleted(self, number: int) -> bool:
         """True when the message is marked deleted."""

@@ -9,6 +9,7 @@ from zope.interface import implementer
 
 from hermes.core.account import Account
 from hermes.core.outcome import PASS, Verdict
+from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.interfaces import IGroupWorker, IMailboxes
 from hermes.mailbox.maildir import DeliveryNames
 from hermes.mailbox.quota import FRESH_SECONDS, SHARED_SECONDS, Quota
@@ -22,7 +23,8 @@ class Mailboxes:
 
     ``reader`` is a worker whose ``perform`` calls each item (:func:`hermes.net.content.perform_reads`): mailboxes are listed,
     measured and cleared in it. ``default_quota`` is in octets and holds for accounts without a quota of their own; 0 is
-    no limit. ``now`` gives seconds since the epoch. ``processes`` of ours deliver into them.
+    no limit. ``now`` gives seconds since the epoch. ``processes`` of ours deliver into them. ``reading`` is
+    how mailboxes are read whose accounts say nothing about it.
     """
 
     def __init__(
@@ -34,10 +36,12 @@ class Mailboxes:
         hostname: str,
         now: Callable[[], float],
         processes: int = 1,
+        reading: ReadingProfile = PLAIN,
     ) -> None:
         self._directory = directory
         self._default_quota = default_quota
         self._now = now
+        self._reading = reading
         self._quota = Quota(reader, now, FRESH_SECONDS if processes == 1 else SHARED_SECONDS)
         self._open: set[str] = set()
         self.reader = reader
@@ -63,6 +67,19 @@ class Mailboxes:
         """Add to what the account's mailbox is known to hold."""
         self._quota.count(self.path(account.name), octets)
 
+    async def owners(self) -> list[str]:
+        """The names of the accounts whose mailboxes have been made, in order."""
+        # In the thread: there may be many.
+        names: list[str] = await self.reader.submit(self._owners)
+        return names
+
+    def _owners(self) -> list[str]:
+        try:
+            with os.scandir(self._directory) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        except FileNotFoundError:
+            return []
+
     def mailbox(self, account: Account) -> POP3Mailbox:
         """The account's mailbox, not yet open."""
         path = self.path(account.name)
@@ -73,4 +90,5 @@ class Mailboxes:
             self._now,
             self._open,
             deleted=lambda octets: self._quota.count(path, -octets),
+            reading=account.reading.over(self._reading),
         )

@@ -89,6 +89,7 @@ def _ranges(
             settings.text,
             settings.unfiltered,
             settings.log,
+            settings.login_in_clear,
         )
         for each in settings.addresses:
             if each.version == version:

@@ -21,7 +21,7 @@ from typing_extensions import override
 from hermes.core.event import Kind
 from hermes.core.outcome import Verdict
 from hermes.net import tls
-from hermes.net.peer import is_loopback, normal, peer_of, within
+from hermes.net.peer import normal, peer_of, within
 from hermes.net.shielded import shielded
 from hermes.net.turns import Turns
 from hermes.protocols.pop3 import events
@@ -130,7 +130,7 @@ class POP3Connection(pop3.POP3):
             return
         self._admitted = True
         factory.sessions.add(self)
-        in_clear = settings.auth_without_tls == "loopback" and is_loopback(self.peer)
+        in_clear = factory.login_in_clear(self.peer)
         self._engine = POP3Server(factory.parameters(login_in_clear=in_clear), tls=factory.implicit_tls)
         self._turns = Turns(
             self.transport,
@@ -251,8 +251,12 @@ class POP3Connection(pop3.POP3):
     def _release(self) -> None:
         maildrop, self._maildrop = self._maildrop, None
         if maildrop is not None:
-            self._ending = shielded(self._counted(maildrop.release()), "giving a mailbox back")
+            self._ending = shielded(self._counted(self._give_back(maildrop)), "giving a mailbox back")
         self._forget()
+
+    @abstractmethod
+    async def _give_back(self, maildrop: Maildrop) -> None:
+        """Release a mailbox whose session was not ended by QUIT."""
 
     async def _counted(self, work: Coroutine[Deferred[Any], Any, _T]) -> _T:
         """Keep the session among those of the factory, which are waited for when the server stops, until work is done."""

@@ -30,7 +30,7 @@ class Maildrop:
         self, account: str, mailbox: IStreamingMailbox, reader: IContentReader, logout: Callable[[], object]
     ) -> None:
         self.account = account
-        self.mailbox = mailbox
+        self.mailbox: IStreamingMailbox = mailbox
         self.reader = reader
         self.deleted: set[int] = set()
         self._logout: Callable[[], object] | None = logout

@@ -16,11 +16,14 @@ from twisted.internet.protocol import ServerFactory
 from typing_extensions import override
 
 from hermes.config.schema import POP3Settings
+from hermes.core.access_entry import AccessEntry
 from hermes.interfaces import IContentReader, IGate, IJournal, IScramKeys, IServerTLS
+from hermes.net.peer import is_loopback
 from hermes.protocols.pop3.parameters import ServerParameters
 from hermes.protocols.sasl import TokenHint
 from hermes.protocols.sasl_mechanisms import mechanisms
 from hermes.services.login_credentials import challenges
+from hermes.services.login_times import LoginTimes
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_session import POP3Session
 from hermes.services.transcripts import Transcripts
@@ -35,7 +38,9 @@ class POP3ServerFactory(ServerFactory[Any]):
     and ``turned_away`` counts those that were not let in. With ``implicit_tls`` the listener speaks TLS from the first octet,
     otherwise STLS is offered where ``tls`` is given; SCRAM is offered where ``scram`` has keys for it. ``transcripts``
     knows which sessions are written down. ``tokens`` is what a client is told whose token is refused; without it none are taken.
-    ``digests`` says whether any account has a secret for CRAM-MD5 and APOP. Other settings are another factory's.
+    ``digests`` says whether any account has a secret for CRAM-MD5 and APOP. ``entry_of`` knows what connection control says
+    about a peer, ``expire`` gives what EXPIRE says before a login, ``login_times`` is when accounts have come last. Other
+    settings are another factory's.
     """
 
     noisy = False
@@ -57,6 +62,9 @@ class POP3ServerFactory(ServerFactory[Any]):
         transcripts: Transcripts | None = None,
         tokens: TokenHint | None = None,
         digests: Callable[[], bool] | None = None,
+        entry_of: Callable[[str], AccessEntry | None] = lambda peer: None,
+        expire: Callable[[], str] = lambda: "NEVER",
+        login_times: LoginTimes | None = None,
     ) -> None:
         self.clock = clock
         self.settings = settings
@@ -73,8 +81,18 @@ class POP3ServerFactory(ServerFactory[Any]):
         self.sessions: set[POP3Connection] = set()
         self.tokens = tokens
         self._digests = digests
+        self._entry_of = entry_of
+        self._expire = expire
+        self.login_times = login_times or LoginTimes()
         self._challenge = challenges(hostname, clock.seconds)
         self.turned_away = TurnedAway()
+
+    def login_in_clear(self, peer: str) -> bool:
+        """Whether a peer may log in without TLS."""
+        if self.settings.auth_without_tls == "loopback" and is_loopback(peer):
+            return True
+        entry = self._entry_of(peer)
+        return entry is not None and entry.login_in_clear
 
     def parameters(self, *, login_in_clear: bool) -> ServerParameters:
         """What the engine of a new session is told."""
@@ -86,6 +104,8 @@ class POP3ServerFactory(ServerFactory[Any]):
             login_in_clear=login_in_clear,
             challenge=self._challenge,
             timestamp=self._challenge().decode("ascii") if digests else "",
+            expire=self._expire(),
+            login_delay=self.settings.login_delay,
         )
 
     @override

@@ -11,7 +11,8 @@ long or is ended from here leaves the mailbox as it was.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import math
+from typing import Any, TypeVar
 
 import attrs
 from twisted.cred.error import LoginDenied, UnauthorizedLogin
@@ -20,7 +21,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.mail import pop3
 
+from hermes.core.login_constraint import ConstraintError, Constraints, split_name
 from hermes.core.outcome import PASS, Verdict
+from hermes.core.reading_profile import expiry_text
 from hermes.interfaces import MailboxInUseError, TokenDeniedError, TooBusyError, UnavailableError
 from hermes.net import tls
 from hermes.net.shielded import shielded
@@ -32,9 +35,7 @@ from hermes.services.login_trace import Attempt, Shown, asks_for_another, login_
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_maildrop import Maildrop, open_maildrop
 from hermes.services.pop3_transaction import Transaction
-
-if TYPE_CHECKING:
-    pass
+from hermes.services.pop3_view import view_of
 
 #: How long a wrong password waits for its answer. Reading is paused meanwhile, so guessing in a pipeline is as slow; and it is
 #: the same for names that do not exist.
@@ -54,12 +55,25 @@ _NO_LOGIN = _FAULT, Verdict(None, "login.fault")
 _NOT_DELETED = "the marked messages could not be removed"
 
 _T = TypeVar("_T")
+_A = TypeVar("_A", bound=Attempt)
+
+
+def _without_constraints(attempt: _A) -> tuple[_A, Constraints | None]:
+    """The same login by the name alone, and what stood behind it; raise ConstraintError."""
+    name, constraints = split_name(attempt.name)
+    if constraints is None:
+        return attempt, None
+    if isinstance(attempt, Credentials | KeysWanted) and attempt.authorization == attempt.name:
+        return attrs.evolve(attempt, name=name, authorization=name), constraints
+    return attrs.evolve(attempt, name=name), constraints
 
 
 class POP3Session(POP3Connection):
     """A client's session."""
 
     _log = Logger()
+    #: What the login wants to see, where its name says so.
+    _constraints: Constraints | None = None
 
     # Answers.
 
@@ -81,10 +95,8 @@ class POP3Session(POP3Connection):
                 self._turns.write(event.octets)
             case events.Refused():
                 self._refuse(event.response)
-            case KeysWanted():
-                await self._challenge(event)
-            case Credentials() | Digest() | Proof() | TokenShown():
-                await self._log_in(event)
+            case KeysWanted() | Credentials() | Digest() | Proof() | TokenShown():
+                await self._login_event(event)
             case events.StartTLS():
                 await self._start_tls()
             case events.Quit():
@@ -123,6 +135,18 @@ class POP3Session(POP3Connection):
         self.transport.startTLS(context_factory)
 
     # Logging in.
+
+    async def _login_event(self, event: Attempt) -> None:
+        """Take the constraints off the name, then judge; counts and limits know the name alone."""
+        try:
+            event, self._constraints = _without_constraints(event)
+        except ConstraintError as error:
+            await self._settle(event, refused(str(error)), Verdict(None, "login.constraint", str(error)))
+            return
+        if isinstance(event, KeysWanted):
+            await self._challenge(event)
+        else:
+            await self._log_in(event)
 
     async def _challenge(self, wanted: KeysWanted) -> None:
         """Go on with an exchange that proves a password, or end it."""
@@ -208,6 +232,16 @@ class POP3Session(POP3Connection):
         except Exception:
             self._log.failure("A login from {peer} could not be judged", peer=self.peer)
             return _NO_LOGIN
+        assert self._maildrop is not None
+        wait = self._server.login_times.seconds_to_wait(
+            self._maildrop.account, self._clock.seconds(), self._server.settings.login_delay
+        )
+        if wait:
+            # RFC 2449 8.1.1: not before the password was right, or it would tell who has a mailbox.
+            maildrop, self._maildrop = self._maildrop, None
+            await maildrop.release()
+            return refused(f"log in again in {math.ceil(wait)} s", "LOGIN-DELAY"), Verdict(None, "login.delay")
+        self._engine.expire = expiry_text(self._maildrop.mailbox.reading.expire_seconds or 0)
         return accepted("mailbox open"), PASS
 
     def _wrong(self, attempt: Shown, error: Exception) -> Verdict:
@@ -224,6 +258,13 @@ class POP3Session(POP3Connection):
             if self._turns.stopped:
                 # The client has left, and a refusal that nobody hears is no fault.
                 return
+            raise
+        try:
+            maildrop.mailbox = await view_of(
+                maildrop.mailbox, maildrop.reader, self._constraints, lambda: not self._turns.stopped
+            )
+        except BaseException:
+            await maildrop.release()
             raise
         self._maildrop = maildrop
         self._transaction = Transaction(maildrop, self._engine, self._turns, self._clock, self._trace.retrieved)
@@ -250,6 +291,16 @@ class POP3Session(POP3Connection):
                     response = refused(f"{failed} of {_NOT_DELETED}", "SYS/TEMP")
         self._reply(response)
         self._close()
+
+    async def _give_back(self, maildrop: Maildrop) -> None:
+        if maildrop.mailbox.reading.delete_is_final and maildrop.deleted:
+            # Against RFC 1939 6, and only because the account, or the administrator for all, wants it so.
+            try:
+                await self._update(maildrop)
+            except Exception:
+                self._log.failure("The mailbox of {account} could not be updated", account=maildrop.account)
+        else:
+            await maildrop.release()
 
     async def _update(self, maildrop: Maildrop) -> int:
         """Carry out the deletions and give the mailbox back; how many messages could not be deleted."""

@@ -20,6 +20,7 @@ from hermes.protocols.pop3.events import TERMINATION, Response, accepted, refuse
 from hermes.protocols.pop3.outgoing import OutgoingMessage
 from hermes.protocols.pop3.server import POP3Server
 from hermes.services.pop3_maildrop import Maildrop
+from hermes.services.pop3_view import MailboxView
 
 #: Lines of a listing that are made at once: some 2 ms of work.
 LISTING_LINES = 2000
@@ -98,7 +99,9 @@ class Transaction:
         except (ValueError, IndexError):
             # By these Twisted's mailboxes say that a message must stay.
             return refused("that message cannot be deleted")
-        self._maildrop.deleted.add(number - 1)
+        if self._mailbox.is_deleted(number - 1):
+            # An account may have it that nothing is deleted.
+            self._maildrop.deleted.add(number - 1)
         return accepted(f"message {number} marked")
 
     async def _list(self, number: int | None, value: Callable[[int], int | str]) -> None:
@@ -150,6 +153,7 @@ class Transaction:
         turns = self._turns
         outgoing = OutgoingMessage(utf8=self._engine.utf8, lines=lines)
         answered = False
+        status = self._mailbox.status_line(index) if isinstance(self._mailbox, MailboxView) else b""
         try:
             content = await self._mailbox.content(index)
             async with aclosing(self._maildrop.reader.chunks(content)) as pieces:
@@ -159,7 +163,8 @@ class Transaction:
                     else:
                         self._reply(response)
                         answered = True
-                    turns.write_body(outgoing.take(piece))
+                    turns.write_body(outgoing.take(status + piece if status else piece))
+                    status = b""
                     if outgoing.done:
                         break
         except FileNotFoundError:

@@ -108,6 +108,7 @@ class SMTPServerFactory(ServerFactory):
         self._digests = digests if self._clear.mechanisms else None
         in_clear = self._clear.mechanisms if settings.auth_without_tls == "loopback" else ()
         self._loopback = attrs.evolve(self._clear, mechanisms_in_clear=in_clear)
+        self._trusted_way = attrs.evolve(self._clear, mechanisms_in_clear=self._clear.mechanisms)
         self._context = SessionContext(
             settings,
             hostname,
@@ -131,7 +132,10 @@ class SMTPServerFactory(ServerFactory):
         )
 
     def _parameters(self, peer: str) -> ServerParameters:
+        entry = self._context.visit_of(peer).entry
         parameters = self._loopback if is_loopback(peer) else self._clear
+        if entry is not None and entry.login_in_clear:
+            parameters = self._trusted_way
         if self._digests is None or not self._digests():
             return parameters
         in_clear = parameters.mechanisms_in_clear

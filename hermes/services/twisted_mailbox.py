@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.core.message import Content
+from hermes.core.reading_profile import PLAIN
 from hermes.interfaces import IContentReader, IStreamingMailbox
 
 _log = Logger()
@@ -38,6 +39,7 @@ class TwistedMailbox:
     """An ``IMailbox``, and the reader of its messages."""
 
     account = ""
+    reading = PLAIN
 
     def __init__(self, mailbox: IMailbox) -> None:
         self._mailbox = mailbox
@@ -75,6 +77,14 @@ class TwistedMailbox:
     def queue_id(self, number: int) -> str:
         """Nothing is known of how the message came."""
         return ""
+
+    def is_seen(self, number: int) -> bool:
+        """The contract has no word for it."""
+        return False
+
+    def arrived(self, number: int) -> float | None:
+        """Nothing is known of when the message came."""
+        return None
 
     def is_deleted(self, number: int) -> bool:
         """True when the message is marked deleted."""

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedLogins, SharedRates
+from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedLogins, SharedLoginTimes, SharedRates
 from hermes.config.schema import LimitsSettings
 from hermes.config.sections.greylist import GreylistSettings
 from hermes.core.rate import Rate
@@ -79,6 +79,16 @@ class EchoTests(SynchronousTestCase):
             echoes.expect("answered", answers.hear)
         self.assertTrue(both[0].is_due("anna@example.org", "bob@example.com", 1000.0))
         self.assertFalse(both[1].is_due("anna@example.org", "bob@example.com", 1001.0))
+
+    def test_login_delay(self) -> None:
+        """Who has logged in at one worker waits at the other; nothing is told where nobody has to wait."""
+        both = [SharedLoginTimes(self.tell(n)) for n in range(2)]
+        for echoes, times in zip(self.echoes, both, strict=True):
+            echoes.expect("logged in", times.hear)
+        self.assertEqual(both[0].seconds_to_wait("anna", 1000.0, 60), 0)
+        self.assertEqual(both[1].seconds_to_wait("anna", 1010.0, 60), 50)
+        self.assertEqual(both[1].seconds_to_wait("ben", 1010.0, 0), 0)
+        self.assertEqual(both[0].seconds_to_wait("ben", 1010.0, 60), 0)
 
 
 def _deferred(coroutine: Any) -> Any:

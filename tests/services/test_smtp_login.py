@@ -10,9 +10,11 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.core.access_entry import AccessEntry
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
+from hermes.core.visit import Visit
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.login_trace import MAX_NAME_CHARACTERS
 from hermes.services.smtp_login import MAX_FAILURE_SECONDS, SECONDS_PER_FAILURE
@@ -44,6 +46,13 @@ class LoginTests(SynchronousTestCase):
             self.assertEqual(event.address, "alice")
             self.assertEqual(event.facts["result"], "accepted")
             self.assertEqual((event.facts["peer"], event.facts["service"]), ("192.0.2.7", "smtp"))
+
+    def test_in_the_clear(self) -> None:
+        """Without TLS only a peer whose entry of connection control allows it may log in."""
+        entries = {"192.0.2.7": AccessEntry("old", login_in_clear=True), "192.0.2.8": AccessEntry("other")}
+        site = Site(flavor=Flavor.SUBMISSION, visit_of=lambda peer: Visit(peer, entry=entries.get(peer)))
+        for peer, code in (("192.0.2.7", "235"), ("192.0.2.8", "538"), ("192.0.2.9", "538")):
+            self.assertEqual(codes(site.connect(peer).say(f"AUTH PLAIN {plain()}")), [code], peer)
 
     def test_wrong_password_costs_time(self) -> None:
         """The answer to a wrong password waits, longer each time up to a limit, and nothing is read meanwhile."""

@@ -13,6 +13,7 @@ from twisted.mail.pop3 import IMailbox
 from zope.interface import implementer
 
 from hermes.core.message import Content
+from hermes.core.reading_profile import PLAIN
 from hermes.interfaces import IContentReader, IProvedAccount, IStreamingMailbox, MailboxInUseError
 
 
@@ -48,6 +49,9 @@ class MemoryMailbox:
         self.updating: Deferred[None] | None = None
         self.closing: Deferred[None] | None = None
         self.locked = False
+        self.reading = PLAIN
+        self.seen: set[int] = set()
+        self.times: dict[int, float] = {}
 
     async def open(self) -> bool:
         """Lock."""
@@ -79,6 +83,14 @@ class MemoryMailbox:
     def queue_id(self, number: int) -> str:
         """Made of the number."""
         return f"0123456789{number + 1:02}"
+
+    def is_seen(self, number: int) -> bool:
+        """Read?"""
+        return number in self.seen
+
+    def arrived(self, number: int) -> float | None:
+        """When?"""
+        return self.times.get(number)
 
     def is_deleted(self, number: int) -> bool:
         """Marked?"""

@@ -12,6 +12,7 @@ from hermes.core.account import Account
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.identifiers import encode
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient
+from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.mailbox import maildir
 from hermes.mailbox.store import Mailboxes
 from hermes.net.content import perform_reads
@@ -40,7 +41,11 @@ def clock_at(now: float = NOW) -> Clock:
 
 
 def mailboxes_in(
-    directory: str, reader: ImmediateWorker | None = None, clock: Clock | None = None, default_quota: int = 0
+    directory: str,
+    reader: ImmediateWorker | None = None,
+    clock: Clock | None = None,
+    default_quota: int = 0,
+    reading: ReadingProfile = PLAIN,
 ) -> Mailboxes:
     """Mailboxes in a directory."""
     return Mailboxes(
@@ -49,6 +54,7 @@ def mailboxes_in(
         default_quota=default_quota,
         hostname=HOST,
         now=(clock or clock_at()).seconds,
+        reading=reading,
     )
 
 

@@ -52,8 +52,12 @@ class Conversation:
         stls: bool = False,
         login_in_clear: bool = False,
         mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
+        expire: str = "NEVER",
+        login_delay: int = 0,
     ) -> None:
-        parameters = ServerParameters("mail.example.org", stls, mechanisms, login_in_clear)
+        parameters = ServerParameters(
+            "mail.example.org", stls, mechanisms, login_in_clear, expire=expire, login_delay=login_delay
+        )
         self.engine = POP3Server(parameters, tls=tls)
         self.events: list[Event] = []
         self.sent = b""

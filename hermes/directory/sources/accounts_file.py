@@ -13,11 +13,19 @@
     forward = joe@example.net
     deliver_also = yes
     new_recipients = 500
+    logins = joe.desk, desk
+    mark_read = no
+    show_read = no
+    show_status = yes
+    no_delete = yes
+    delete_is_final = yes
+    expire = 30d
 
 One section for each account, named for it. Every key may be missing: without ``password`` nobody can log in, without
 ``addresses`` the account has its name at each of the server's domains, and ``quota`` is the default one. Mail for the account
 goes on to the addresses in ``forward``, and into the mailbox as well when ``deliver_also`` says so.
-``new_recipients`` stands in the place of that of the settings. ``scram`` are keys
+``new_recipients`` stands in the place of that of the settings, and so do those from ``mark_read`` to ``expire`` (a time of a
+day or more, or ``never``), see ``[pop3]``. ``logins`` are further names to log in by. ``scram`` are keys
 of the same password (:mod:`hermes.protocols.scram_keys`): who changes ``password`` by hand removes that line.
 ``cram`` is a secret of its own, in a form that only the server can read (:mod:`hermes.directory.recoverable`). The rules are
 those of the standard INI reader, without interpolation; a line that begins with white space continues the value above it.
@@ -36,8 +44,17 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from hermes.core.account import Account
-from hermes.core.units import parse_flag, parse_size
-from hermes.directory.accounts import AccountTable, DuplicateAddressError, Record, check_address, check_name, table_of
+from hermes.core.reading_profile import SECONDS_A_DAY, ReadingProfile
+from hermes.core.units import parse_flag, parse_size, parse_time
+from hermes.directory.accounts import (
+    AccountTable,
+    DuplicateAddressError,
+    DuplicateLoginError,
+    Record,
+    check_address,
+    check_name,
+    table_of,
+)
 from hermes.protocols.scram_keys import parse as parse_scram_keys
 
 KEYS = (
@@ -51,7 +68,24 @@ KEYS = (
     "forward",
     "deliver_also",
     "new_recipients",
+    "logins",
+    "mark_read",
+    "show_read",
+    "show_status",
+    "no_delete",
+    "delete_is_final",
+    "expire",
 )
+
+#: The keys about reading mail, and what they are in :class:`hermes.core.reading_profile.ReadingProfile`.
+READING = {
+    "mark_read": "mark_read",
+    "show_read": "show_read",
+    "show_status": "show_status",
+    "no_delete": "no_delete",
+    "delete_is_final": "delete_is_final",
+    "expire": "expire_seconds",
+}
 
 # What argon2-cffi writes and reads: "$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH"
 _PASSWORD_HASH = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+\Z")
@@ -124,19 +158,21 @@ def sections_of(path: str, text: str) -> Iterator[Section]:
 def parse(path: str, text: str) -> AccountTable:
     """Read all accounts; ``path`` is for complaints. Raises AccountsFileError."""
     records: list[Record] = []
-    # Name -> the lines of its header and of its addresses, for complaints about what two sections have in common.
-    lines: dict[str, tuple[int, int]] = {}
+    # Name -> the lines of its header, addresses and logins, for complaints about what two sections have in common.
+    lines: dict[str, tuple[int, int, int]] = {}
     for section in sections_of(path, text):
         records.append(_record(path, section))
         if section.name in lines:
-            first, _ = lines[section.name]
+            first = lines[section.name][0]
             raise AccountsFileError(path, section.line, f"{section.name!r} is already an account in line {first}")
-        listed = section.values.get("addresses")
-        lines[section.name] = (section.line, listed[0] if listed is not None else 0)
+        listed, logins = (section.values.get(key, (0, 0, ""))[0] for key in ("addresses", "logins"))
+        lines[section.name] = (section.line, listed, logins)
     try:
         return table_of(records)
     except DuplicateAddressError as error:
         raise AccountsFileError(path, lines[error.name][1], str(error)) from None
+    except DuplicateLoginError as error:
+        raise AccountsFileError(path, lines[error.name][2], str(error)) from None
 
 
 def _record(path: str, section: Section) -> Record:
@@ -164,6 +200,8 @@ def _record(path: str, section: Section) -> Record:
         found.get("forward", ()),  # type: ignore[arg-type]
         found.get("deliver_also", False),  # type: ignore[arg-type]
         found.get("new_recipients"),  # type: ignore[arg-type]
+        found.get("logins", ()),  # type: ignore[arg-type]
+        ReadingProfile(**{name: found.get(key) for key, name in READING.items()}),  # type: ignore[arg-type]
     )
     place = f"{path}:{section.line}"
     hashed, scram, cram = found.get("password", ""), found.get("scram", ""), found.get("cram", "")
@@ -202,6 +240,20 @@ def _addresses(value: str) -> tuple[str, ...]:
     return tuple(check_address(address) for address in _BETWEEN_ADDRESSES.split(value) if address)
 
 
+def parse_logins(value: str) -> tuple[str, ...]:
+    """Further names to log in by: each could be an account's."""
+    return tuple(check_name(name) for name in _BETWEEN_ADDRESSES.split(value) if name)
+
+
+def parse_expiry(value: str) -> int:
+    """The age at which mail is removed, in seconds; ``never`` is 0."""
+    seconds = 0 if value.strip().lower() == "never" else parse_time(value)
+    if 0 < seconds < SECONDS_A_DAY:
+        # RFC 2449 6.7: EXPIRE is told in days, and 0 would tell clients that they cannot leave mail here at all.
+        raise ValueError(f"{value!r} is less than a day: write 1d or more, or never")
+    return seconds
+
+
 def _full_name(value: str) -> str:
     return " ".join(value.split())
 
@@ -217,4 +269,11 @@ _READERS: dict[str, Callable[[str], object]] = {
     "forward": _addresses,
     "deliver_also": parse_flag,
     "new_recipients": _number,
+    "logins": parse_logins,
+    "mark_read": parse_flag,
+    "show_read": parse_flag,
+    "show_status": parse_flag,
+    "no_delete": parse_flag,
+    "delete_is_final": parse_flag,
+    "expire": parse_expiry,
 }

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from hermes.config.durable import write_durably
 from hermes.core.account import Account
+from hermes.core.reading_profile import ReadingProfile
 from hermes.directory.accounts import AccountTable, Record, check_address, check_name, table_of
 from hermes.directory.sources import file_edit
 from hermes.directory.sources.accounts_file import (
@@ -219,6 +220,15 @@ class FileSource:
         check_sealed(sealed)
         with self._edit() as edit:
             edit.text = file_edit.with_cram(self.path, edit.text, name, sealed)
+
+    def set_reading(self, name: str, reading: ReadingProfile, logins: Sequence[str]) -> None:
+        """Set how an account's mailbox is read, and its further logins; LookupError when there is no such account."""
+        keys = {"logins": ", ".join(check_name(login) for login in logins), **file_edit.reading_keys(reading)}
+        with self._edit() as edit:
+            text = file_edit.with_keys(self.path, edit.text, name, keys)
+            # A login may be somebody else's: then nothing is written.
+            parse(self.path, text)
+            edit.text = text
 
     def record(self, name: str) -> Record:
         """What stands in the file about an account; LookupError when there is none."""

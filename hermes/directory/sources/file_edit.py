@@ -6,11 +6,12 @@ The edits are functions from text to text; :class:`hermes.directory.sources.file
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hermes.core.account import Account
-from hermes.core.units import format_size
-from hermes.directory.sources.accounts_file import Section, sections_of
+from hermes.core.reading_profile import ReadingProfile
+from hermes.core.units import format_size, format_time
+from hermes.directory.sources.accounts_file import READING, Section, sections_of
 
 
 def with_account(text: str, account: Account, password_hash: str, scram: str = "") -> str:
@@ -34,6 +35,9 @@ def with_account(text: str, account: Account, password_hash: str, scram: str = "
         lines.append("deliver_also = yes")
     if account.new_recipients is not None:
         lines.append(f"new_recipients = {account.new_recipients}")
+    if account.logins:
+        lines.append(f"logins = {', '.join(account.logins)}")
+    lines += [f"{key} = {text}" for key, text in reading_keys(account.reading).items() if text]
     before = text.rstrip("\n")
     return (f"{before}\n\n" if before else "") + "\n".join(lines) + "\n"
 
@@ -90,6 +94,33 @@ def with_forward(path: str, text: str, name: str, forward: Sequence[str], delive
     if forward:
         body.append(f"forward = {', '.join(forward)}")
         body += ["deliver_also = yes"] if deliver_also else []
+    return _joined([*lines[: section.line], *body, *lines[section.last_line :]])
+
+
+def reading_keys(reading: ReadingProfile) -> dict[str, str]:
+    """The keys about reading mail as they are written; empty where nothing is said."""
+    return {key: _reading_text(getattr(reading, name)) for key, name in READING.items()}
+
+
+def _reading_text(value: bool | int | None) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return format_time(value) if value else "never"
+
+
+def with_keys(path: str, text: str, name: str, keys: Mapping[str, str]) -> str:
+    """The text with other values for some keys of an account, an empty one taking the key out; LookupError likewise."""
+    section = _section(path, text, name)
+    lines = text.split("\n")
+    old = [section.values[key][:2] for key in keys if key in section.values]
+    body = [
+        lines[number - 1]
+        for number in range(section.line + 1, section.last_line + 1)
+        if not any(first <= number <= last for first, last in old)
+    ]
+    body += [f"{key} = {value}" for key, value in keys.items() if value]
     return _joined([*lines[: section.line], *body, *lines[section.last_line :]])
 
 

@@ -14,9 +14,13 @@ LANGUAGES = {"en": "English", "i-default": "Default language"}
 PREFERRED_LANGUAGE = "en"
 
 
-def capabilities(*, mechanisms: Sequence[str], stls: bool, logged_in: bool) -> bytes:
+def capabilities(
+    *, mechanisms: Sequence[str], stls: bool, logged_in: bool, expire: str = "NEVER", login_delay: int = 0
+) -> bytes:
     """
     The answer to CAPA; ``mechanisms`` is empty where nobody may log in, and then USER is not announced either.
+
+    ``expire`` and ``login_delay`` are the arguments of EXPIRE and LOGIN-DELAY (RFC 2449 6.7 and 6.5), where 0 is none.
 
     What is announced before the login is announced after it as well (RFC 2449 5), except STLS (RFC 2595 8). The name of the
     implementation is for those who have logged in (RFC 2449 6.9), its version for nobody.
@@ -27,7 +31,9 @@ def capabilities(*, mechanisms: Sequence[str], stls: bool, logged_in: bool) -> b
         lines.append(" ".join(("SASL", *mechanisms)))
     if stls:
         lines.append("STLS")
-    lines += ["UTF8 USER", "LANG", "EXPIRE NEVER"]
+    lines += ["UTF8 USER", "LANG", f"EXPIRE {expire}"]
+    if login_delay:
+        lines.append(f"LOGIN-DELAY {login_delay}")
     if logged_in:
         lines.append("IMPLEMENTATION Hermes")
     return "\r\n".join(lines).encode("ascii") + b"\r\n" + TERMINATION

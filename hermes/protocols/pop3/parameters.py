@@ -23,7 +23,8 @@ class ServerParameters:
 
     ``stls`` says that STLS may be offered (it is withdrawn once TLS is on); ``mechanisms`` are those that AUTH offers;
     ``login_in_clear`` allows USER, PASS, APOP and AUTH without TLS; ``challenge`` makes one for CRAM-MD5, where that is offered;
-    ``timestamp`` is that of the greeting, for APOP (RFC 1939 7), empty where that is not offered.
+    ``timestamp`` is that of the greeting, for APOP (RFC 1939 7), empty where that is not offered. ``expire`` is the argument of
+    EXPIRE before the login (RFC 2449 6.7), and ``login_delay`` that of LOGIN-DELAY in seconds, 0 for none.
     """
 
     hostname: str
@@ -32,3 +33,5 @@ class ServerParameters:
     login_in_clear: bool = False
     challenge: NewChallenge = no_challenge
     timestamp: str = ""
+    expire: str = "NEVER"
+    login_delay: int = 0

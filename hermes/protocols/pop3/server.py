@@ -52,6 +52,8 @@ class POP3Server:
     def __init__(self, parameters: ServerParameters, *, tls: bool = False) -> None:
         self.state = State.AUTHORIZATION
         self.utf8 = False
+        #: The argument of EXPIRE; after the login it is that of the account (RFC 2449 6.7).
+        self.expire = parameters.expire
         #: Who listens, for a transcript; None when nobody does.
         self.tap: Tap | None = None
         self._parameters = parameters
@@ -255,6 +257,8 @@ class POP3Server:
                 mechanisms=self._mechanisms,
                 stls=self._parameters.stls and not self._tls and not logged_in,
                 logged_in=logged_in,
+                expire=self.expire,
+                login_delay=self._parameters.login_delay,
             )
         )
 

@@ -56,3 +56,17 @@ class CapabilityTests(SynchronousTestCase):
     def test_argument(self) -> None:
         """CAPA has no argument."""
         self.assertTrue(Conversation().says("CAPA all").startswith(b"-ERR"))
+
+    def test_expiry(self) -> None:
+        """EXPIRE is what the owner says, and another after the login where the account has its own (RFC 2449 6.7)."""
+        conversation = Conversation(expire="30 USER")
+        self.assertIn("EXPIRE 30 USER", self.capabilities(conversation))
+        conversation.logged_in()
+        conversation.engine.expire = "60"
+        self.assertIn("EXPIRE 60", self.capabilities(conversation))
+
+    def test_login_delay(self) -> None:
+        """LOGIN-DELAY is announced before and after the login where there is one (RFC 2449 6.5)."""
+        conversation = Conversation(login_delay=900)
+        self.assertIn("LOGIN-DELAY 900", self.capabilities(conversation))
+        self.assertIn("LOGIN-DELAY 900", self.capabilities(conversation.logged_in()))
