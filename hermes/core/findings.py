@@ -61,10 +61,13 @@ class Findings:
     @property
     def score(self) -> float:
         """The sum of all scores."""
-        return sum(finding.score for finding in self)
+        return 0.0 if self._is_empty() else sum(finding.score for finding in self)
 
     def summary(self) -> str:
         """One line for log and trace: ``rdns=none dnsbl.example=listed``; empty when nothing was found."""
-        if self._own is None and self._before is None:
+        if self._is_empty():
             return ""
         return " ".join(f"{finding.name}={finding.result}" for finding in self)
+
+    def _is_empty(self) -> bool:
+        return self._own is None and (self._before is None or self._before._is_empty())

@@ -32,6 +32,9 @@ class Stage(enum.Enum):
     MESSAGE = "message"  #: the message is whole, and not yet ours
     REFUSED = "refused"  #: something has been refused, by whatever rule; no check may wait here
 
+    # There is one object for each, and it is looked up a dozen times for every message: Enum's own hash is that of the name.
+    __hash__ = object.__hash__
+
 
 class Arrived(Protocol):
     """A message that is whole and not yet accepted."""

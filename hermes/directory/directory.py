@@ -50,6 +50,9 @@ _SECONDS_A_DAY = 86400
 #: no way has more steps than this; a directory that says something else each time would be asked for ever.
 MAX_ROUNDS = 100
 
+#: Addresses of which it is kept whose they are; those that mail comes for again and again are fewer at most sites.
+MAX_KEPT = 4096
+
 _T = TypeVar("_T")
 
 
@@ -108,12 +111,27 @@ class Directory:
         # Accounts that list no addresses, completed, and the table that they are of.
         self._completed: dict[str, Account] = {}
         self._completed_of: AccountTable | None = None
+        # The world as it was when it was last asked about, and whose addresses were found in it: each is asked about several
+        # times for every message.
+        self._world: World | None = None
+        self._kept: dict[str, Local] = {}
 
     async def resolve(self, address: str) -> Resolution:
         """Say what an address is: a mailbox here, somebody else's, unknown, or one that stands for others."""
         if (domain := split(address)[1]) and (domain := domain_key(domain)) not in self._local:
             return Remote(domain)
-        resolution = await self._asked(lambda world: self._resolution(world, address))
+        world = await self._world_of_now()
+        if not isinstance(world.accounts, AccountTable):
+            resolution = await self._answered(world, lambda: self._resolution(world, address))
+        elif (kept := self._kept.get(address)) is not None:
+            return kept
+        else:
+            # All is known here, so there is nothing to be found out.
+            resolution = self._resolution(world, address)
+            if isinstance(resolution, Local):
+                if len(self._kept) >= MAX_KEPT:
+                    self._kept.clear()
+                self._kept[address] = resolution
         if isinstance(resolution, Redirected) and resolution.problem:
             self._log.warn("{address}: {problem}", address=address, problem=resolution.problem)
         return resolution
@@ -152,12 +170,24 @@ class Directory:
         return await self._asked(lambda world: Walk(world, forwards=True).expansion(address))
 
     async def _asked(self, question: Callable[[World], _T]) -> _T:
-        """The answer to a question, asked again for as long as there was something to be found out for it."""
+        """The answer to a question about the world as it is now."""
+        world = await self._world_of_now()
+        return await self._answered(world, lambda: question(world))
+
+    async def _world_of_now(self) -> World:
         accounts, redirects = await self._source.current(), await self._redirects.current()
-        world = World(self._rules, self._local, accounts, redirects, self._srs(), int(self._now() // _SECONDS_A_DAY))
+        srs, day, world = self._srs(), int(self._now() // _SECONDS_A_DAY), self._world
+        same = world is not None and world.accounts is accounts and world.redirects is redirects
+        if world is None or not same or world.srs is not srs or world.day != day:
+            world = self._world = World(self._rules, self._local, accounts, redirects, srs, day)
+            self._kept = {}
+        return world
+
+    async def _answered(self, world: World, question: Callable[[], _T]) -> _T:
+        """The answer to a question, asked again for as long as there was something to be found out for it."""
         for _ in range(MAX_ROUNDS):
-            answer = question(world)
-            if not await accounts.learn():
+            answer = question()
+            if not await world.accounts.learn():
                 return answer
         raise UnavailableError(f"{MAX_ROUNDS} questions to the directory did not lead to an end")
 

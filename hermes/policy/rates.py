@@ -10,7 +10,7 @@ others by address and network, except this machine and those whom connection con
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -36,6 +36,9 @@ WORTH_KEEPING_SECONDS = 3600
 
 #: Scope, subject and kind of a count, its seconds, the number of its window, and what came in the one before and in this.
 Row = tuple[str, str, str, int, int, int, int]
+
+#: Those whose mail is counted together, by scope and name.
+_Subjects = tuple[tuple[str, str], ...]
 
 _YOURS = {"account": "Your account", "address": "Your address", "network": "Your network"}
 
@@ -176,49 +179,48 @@ class RateLimits:
 
     def judge(self, case: Case) -> Verdict:
         """Refuse what breaks a limit, and count what does not."""
-        transaction = case.transaction
-        if transaction is None:
+        transaction, subjects = case.transaction, _subjects(case.visit)
+        if transaction is None or not subjects:
             return PASS
         if case.stage is Stage.SENDER:
-            verdict = self._exceeded(case.visit, "messages", 1)
+            verdict = self._exceeded(subjects, "messages", 1)
             if verdict.accepted and transaction.size_octets:
-                verdict = self._exceeded(case.visit, "octets", transaction.size_octets)
+                verdict = self._exceeded(subjects, "octets", transaction.size_octets)
             if verdict.accepted:
-                self._count(case.visit, "messages", 1)
+                self._count(subjects, "messages", 1)
             return verdict
         if case.stage is Stage.RECIPIENT:
             kind, amount = "recipients", 1
         else:
             kind, amount = "octets", case.message.size_octets if case.message is not None else 0
-        verdict = self._exceeded(case.visit, kind, amount)
+        verdict = self._exceeded(subjects, kind, amount)
         if verdict.accepted:
-            self._count(case.visit, kind, amount)
+            self._count(subjects, kind, amount)
         return verdict
 
-    def _exceeded(self, visit: Visit, kind: str, amount: int) -> Verdict:
-        for scope, subject in _subjects(visit):
+    def _exceeded(self, subjects: _Subjects, kind: str, amount: int) -> Verdict:
+        for scope, subject in subjects:
             limits = self._limits.get((scope, kind))
             rate = self._rates.exceeded(scope, subject, kind, amount, limits) if limits else None
             if rate is not None:
                 return _refusal(scope, subject, kind, amount, rate)
         return PASS
 
-    def _count(self, visit: Visit, kind: str, amount: int) -> None:
-        for scope, subject in _subjects(visit):
+    def _count(self, subjects: _Subjects, kind: str, amount: int) -> None:
+        for scope, subject in subjects:
             if limits := self._limits.get((scope, kind)):
                 self._rates.count(scope, subject, kind, amount, limits)
 
 
-def _subjects(visit: Visit) -> Iterator[tuple[str, str]]:
+def _subjects(visit: Visit) -> _Subjects:
     """Who is judged."""
     if visit.account is not None:
-        yield "account", visit.account.name
-    elif visit.entry is None or not visit.entry.exempt:
-        yield from _of_peer(visit.peer)
+        return (("account", visit.account.name),)
+    return _of_peer(visit.peer) if visit.entry is None or not visit.entry.exempt else ()
 
 
 @lru_cache(4096)
-def _of_peer(peer: str) -> tuple[tuple[str, str], ...]:
+def _of_peer(peer: str) -> _Subjects:
     """Address (of IPv6 a /64) and network of a peer; none of this machine, and of what has no address."""
     try:
         address = ip_address(peer)
