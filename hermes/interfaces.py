@@ -272,6 +272,16 @@ class ISignatures(Interface):
         """What was kept."""
 
 
+class IPolicyStore(Interface):
+    """Where the MTA-STS policies of other domains outlive the process (values of :class:`hermes.services.mta_sts.Kept`)."""
+
+    async def policy(domain: str) -> Any:
+        """What is kept of a domain, in force or not; None when there is nothing."""
+
+    async def keep(kept: Any) -> None:
+        """Keep a policy, durably."""
+
+
 class IFetcher(Interface):
     """Asks web servers, over TLS and with bounds for time and size."""
 

@@ -38,9 +38,13 @@ from hermes.services.call_ahead import CallAhead
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
 from hermes.services.program_delivery import PROGRAMS, PROGRAMS_OF_A_COMMAND, ProgramDelivery
+from hermes.services.protection import Protection, Table
 from hermes.services.reception import Premises, Reception
 from hermes.services.smarthost import SmarthostAgent
 from hermes.services.smarthosts import Smarthosts
+
+#: Connections to a server of which nothing is known yet: it gets more when it takes what it is given.
+INITIAL_DELIVERIES = 2
 
 #: Local deliveries are made in groups by one thread: what one fsync can serve at once.
 LOCAL_DELIVERIES = 256
@@ -64,8 +68,16 @@ class Circle:
         means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
         own = own_addresses(settings)
         signer = signer_of(settings, stores, lambda: self.directory, lambda: self._policy, now)
+        protection = Protection(settings.direct, settings.destination, resolver, stores.sts)
         self.direct = DirectAgent(
-            reactor, settings.direct, hostname, stores.reader, resolver, own_addresses=own, signer=signer
+            reactor,
+            settings.direct,
+            hostname,
+            stores.reader,
+            resolver,
+            own_addresses=own,
+            signer=signer,
+            protection=protection,
         )
         self.backup = DirectAgent(
             reactor,
@@ -76,6 +88,7 @@ class Circle:
             own_addresses=own,
             named=_named(settings),
             signer=signer,
+            protection=protection,
         )
         self.call_ahead = CallAhead(reactor, self.backup)
         rulebook = Rulebook(
@@ -158,7 +171,13 @@ class Circle:
                 max(1, sum(each.connections for each in smarthosts.values())),
                 max((each.connections for each in smarthosts.values()), default=1),
             ),
-            "direct": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
+            "direct": Concurrency(
+                settings.direct.connections,
+                settings.direct.connections_per_destination,
+                INITIAL_DELIVERIES,
+                Table(settings.destination).connections,
+                settings.direct.waiting,
+            ),
             "backup": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
         }
 

@@ -19,11 +19,17 @@ class Resolvers:
 
     def resolver(self, settings: Settings) -> Resolver:
         """The resolver for these settings: the same as before, unless they ask for another."""
-        goes_by = nameservers(settings), settings.dns.cache
+        goes_by = nameservers(settings), settings.dns.cache, settings.dns.trusted
         if self._resolver is None or goes_by != self._goes_by:
-            servers, max_cached = goes_by
-            self._resolver = Resolver(self._reactor, servers, max_cached=max_cached)
+            servers, max_cached, trusted = goes_by
+            self._resolver = Resolver(self._reactor, servers, max_cached=max_cached, trusted=trusted)
             self._goes_by = goes_by
+        return self._resolver
+
+    @property
+    def current(self) -> Resolver:
+        """The resolver of the moment; there is one as soon as there are settings in force."""
+        assert self._resolver is not None
         return self._resolver
 
     def describe(self) -> dict[str, int]:

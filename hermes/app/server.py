@@ -265,8 +265,9 @@ class Server:
         """Ask the system for as many open files as the settings let in."""
         limits, direct = self.settings.limits, self.settings.direct
         smarthosts = sum(each.connections for each in smarthosts_of(self.settings).values())
+        waiting = direct.waiting if direct.enabled else 0
         # Each connection may have a message under way that is large enough to be a file.
-        wanted = 2 * limits.connections + direct.connections + smarthosts + MAX_RUNNING + DESCRIPTORS_BESIDE
+        wanted = 2 * limits.connections + direct.connections + waiting + smarthosts + MAX_RUNNING + DESCRIPTORS_BESIDE
         allowed = allow(wanted)
         if allowed < wanted:
             self._log.warn(

@@ -17,6 +17,7 @@ from hermes.config.places import (
     accounts_file,
     greylist_file,
     offenders_file,
+    policies_file,
     recipients_file,
     recoverable_key_file,
     secret_file,
@@ -33,6 +34,7 @@ from hermes.directory.sources.file import FileSource
 from hermes.directory.sources.several import SeveralSources
 from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
+from hermes.net.fetch import Fetcher
 from hermes.net.https import post_form
 from hermes.net.worker import GroupWorker
 from hermes.policy.dkim_signer import SignatureMemory
@@ -46,12 +48,17 @@ from hermes.policy.recipient_store import RecipientStore
 from hermes.queue.expansion import AnsweredLately
 from hermes.services.login_times import LoginTimes
 from hermes.services.mail_log import MailLog
+from hermes.services.mta_sts import STSPolicies
+from hermes.services.mta_sts_store import PolicyStore
 from hermes.services.oauth_tokens import OAuthTokens
 from hermes.services.sending_rate import SendingRates
 from hermes.services.token_store import TokenStore
 from hermes.services.transcript_files import TranscriptFiles, perform_transcripts
 from hermes.services.transcripts import Transcripts
 from hermes.spool.store import Spool
+
+#: How long mail to a domain whose policy (MTA-STS) is not known yet waits for it; RFC 8461 3.3 suggests a minute.
+POLICY_SECONDS = 30.0
 
 #: Two passwords at once leave the other core, and the interpreter, to the mail; several workers share them.
 PASSWORD_THREADS = 2
@@ -81,6 +88,11 @@ class Stores(Module):
         self._mail_log: MailLog | None = None
         self.dkim_worker = worker("dkim", 1)
         self.signatures = SignatureMemory()
+        self._policy_worker = worker("policies")
+        self._policy_store = PolicyStore(policies_file(settings), self._policy_worker)
+        self.sts = STSPolicies(
+            lambda: self.resolvers.current, Fetcher(reactor, POLICY_SECONDS), self._policy_store, now
+        )
         self.secret = b""
         self._secret_file = secret_file(settings)
         self._recoverable_key_file = recoverable_key_file(settings)
@@ -147,6 +159,7 @@ class Stores(Module):
         self._read_worker.start(perform_reads)
         self.mailbox_worker.start(perform_reads)
         self.dkim_worker.start(perform_reads)
+        self._policy_worker.start(perform_reads)
         self.deposit_worker.start(Depositor().perform)
         self._transcript_worker.start(perform_transcripts)
         self.passwords.start()
@@ -189,6 +202,8 @@ class Stores(Module):
         await self.recipients.close()
         await self.passwords.stop()
         await self.dkim_worker.stop()
+        await self._policy_worker.stop()
+        self._policy_store.close()
         await self.deposit_worker.stop()
         self._transcript_files.stop()
         await self._transcript_worker.stop()

@@ -67,3 +67,8 @@ def control_socket(settings: Settings) -> str:
 def greylist_file(settings: Settings) -> str:
     """The SQLite file of those who are known, and of those who have tried."""
     return os.path.join(settings.hermes.data, "greylist.sqlite")
+
+
+def policies_file(settings: Settings) -> str:
+    """The SQLite file of the policies (MTA-STS) that other domains have published for mail to them."""
+    return os.path.join(settings.hermes.data, "mta-sts.sqlite")

@@ -26,6 +26,7 @@ from hermes.config.phonebook_rules import phonebook_findings
 from hermes.config.schema import HermesSettings, Settings
 from hermes.config.sections.backup import backup_findings
 from hermes.config.sections.certificate import certificate_findings
+from hermes.config.sections.destination import destination_findings
 from hermes.config.sections.dkim import dkim_findings
 from hermes.config.sections.filters import filters_findings
 from hermes.config.sections.greylist import greylist_findings
@@ -65,6 +66,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from smarthost_findings(settings)
     yield from phonebook_findings(settings)
     yield from oauth_client_findings(settings)
+    yield from destination_findings(settings.destination)
     yield from dkim_findings(settings.dkim, settings.dkim_domains)
     yield from dns_findings(settings)
     yield from dnsbl_findings(settings, domain_fault)

@@ -27,6 +27,7 @@ import attrs
 from hermes.config.sections.backup import BackupSettings
 from hermes.config.sections.certificate import CertificateSettings
 from hermes.config.sections.compliance import ComplianceSettings
+from hermes.config.sections.destination import DestinationSettings
 from hermes.config.sections.directory import DirectorySettings, DomainSettings
 from hermes.config.sections.dkim import DKIMSettings, NamedDKIMSettings
 from hermes.config.sections.dns import DNSSettings
@@ -232,8 +233,28 @@ class DirectSettings:
         "STARTTLS: never, where it is offered, or always (mail for servers that do not offer it then waits).",
         choices=("none", "opportunistic", "required"),
     )
+    dane: bool = setting(
+        "flag",
+        True,
+        "Whether TLSA records of servers are obeyed (DANE); it takes name servers that check DNSSEC and are trusted, see [dns].",
+    )
+    mta_sts: bool = setting(
+        "flag",
+        True,
+        "Whether the policies that domains publish for their mail by HTTPS (MTA-STS) are fetched and obeyed.",
+    )
     connections: int = setting("number", 50, "Connections at once, all destinations together.")
-    connections_per_destination: int = setting("number", 5, "Connections at once to one destination.")
+    connections_per_destination: int = setting(
+        "number",
+        5,
+        "Connections at once to one destination at most. It begins with two, gets more as long as it takes what it is given, and "
+        "fewer when it does not.",
+    )
+    waiting: int = setting(
+        "number",
+        500,
+        "Deliveries to servers that keep us waiting, which do not count as connections and keep no others back.",
+    )
     loopback: bool = setting("flag", False, "Whether a destination on this machine may be delivered to; for tests.")
 
 
@@ -384,6 +405,9 @@ class Settings:
         factory=dict, hash=False, metadata={"repeated": OAuthClientSettings, "kind": "oauth_client"}
     )
     direct: DirectSettings = attrs.field(factory=DirectSettings)
+    destination: Mapping[str, DestinationSettings] = attrs.field(
+        factory=dict, hash=False, metadata={"repeated": DestinationSettings}
+    )
     dkim: DKIMSettings = attrs.field(factory=DKIMSettings)
     dkim_domains: Mapping[str, NamedDKIMSettings] = attrs.field(
         factory=dict, hash=False, metadata={"repeated": NamedDKIMSettings, "kind": "dkim"}

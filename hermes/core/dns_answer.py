@@ -26,11 +26,16 @@ class Status(enum.Enum):
 
 @attrs.frozen
 class Answer(Generic[T]):
-    """The end of a look-up: ``values`` when found, ``reason`` for people otherwise."""
+    """
+    The end of a look-up: ``values`` when found, ``reason`` for people otherwise.
+
+    ``secure`` says that a resolver that is trusted has verified it by DNSSEC (RFC 4035 3.2.3: the AD bit).
+    """
 
     status: Status
     values: tuple[T, ...] = ()
     reason: str = ""
+    secure: bool = False
 
     @property
     def absent(self) -> bool:

@@ -15,6 +15,16 @@ class BodyType(enum.Enum):
     BINARY = "BINARYMIME"
 
 
+class TLSNeed(enum.Enum):
+    """What a message asks of the way to the next server (RFC 8689); the values are those in the spool."""
+
+    USUAL = ""  #: what the policies say
+    REQUIRED = (
+        "required"  #: MAIL had REQUIRETLS: only over TLS, to servers that are known for certain and promise the same
+    )
+    OPTIONAL = "optional"  #: the header has ``TLS-Required: No``: rather in the clear than not at all
+
+
 @attrs.frozen
 class Recipient:
     """
@@ -35,7 +45,8 @@ class Envelope:
     The envelope as it was given.
 
     ``reverse_path`` is ``""`` for the null sender. ``ret`` is FULL, HDRS or None and ``envid`` the envelope id, decoded
-    (RFC 3461 4.3, 4.4). ``smtputf8`` says that addresses or headers may hold UTF-8 (RFC 6531).
+    (RFC 3461 4.3, 4.4). ``smtputf8`` says that addresses or headers may hold UTF-8 (RFC 6531); ``tls`` what the
+    message asks of the way.
     """
 
     reverse_path: str
@@ -44,6 +55,7 @@ class Envelope:
     smtputf8: bool = False
     ret: str | None = None
     envid: str | None = None
+    tls: TLSNeed = TLSNeed.USUAL
 
 
 @attrs.frozen

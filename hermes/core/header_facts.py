@@ -14,7 +14,10 @@ import attrs
 MAX_HEADER_OCTETS = 64 * 1024
 
 # field-name ":"   (RFC 5322 2.2; obs-optional of 4.5.8 allows space before the colon)
-_FIELD = re.compile(rb"\n(received|date|message-id)[ \t]*:")
+_FIELD = re.compile(rb"\n(received|date|message-id|tls-required)[ \t]*:")
+# requiretls-field = "TLS-Required:" [FWS] "No" CRLF   (RFC 8689 3)
+_NO = re.compile(rb"[ \t]*(?:\r?\n[ \t]+)?no[ \t]*(?:\r?\n(?![ \t])|\Z)", re.IGNORECASE)
+
 _ANY_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|>?From ")
 
 # msg-id = [CFWS] "<" id-left "@" id-right ">" [CFWS]   (RFC 5322 3.6.4; only the folding white space before it is read)
@@ -27,7 +30,8 @@ class HeaderFacts:
     What was found.
 
     ``received`` counts the ``Received:`` fields (RFC 5321 6.3); ``message_id`` is the id with its brackets, or empty;
-    ``begins_with_text`` says that there is no header: the message's first line is none of its fields.
+    ``begins_with_text`` says that there is no header: the message's first line is none of its fields; ``tls_optional`` that there
+    is ``TLS-Required: No`` (RFC 8689 3), once.
     """
 
     received: int
@@ -35,6 +39,7 @@ class HeaderFacts:
     has_message_id: bool
     message_id: str
     begins_with_text: bool
+    tls_optional: bool = False
 
 
 def header_end(data: bytes | bytearray, searched: int = 0) -> int:
@@ -56,16 +61,19 @@ def look(header: bytes | bytearray) -> HeaderFacts:
     received = 0
     has_date = has_message_id = False
     message_id = ""
+    tls_wishes = []
     for field in _FIELD.finditer(b"\n" + header.lower()):
         name = field[1]
         if name == b"received":
             received += 1
         elif name == b"date":
             has_date = True
+        elif name == b"tls-required":
+            tls_wishes.append(_NO.match(header, field.end() - 1) is not None)
         elif not has_message_id:
             has_message_id = True
             # The match was in a copy that is one octet longer.
             found = _MESSAGE_ID.match(header, field.end() - 1)
             message_id = found[1].decode("utf-8", "replace") if found else ""
     begins_with_text = bool(header) and _ANY_FIELD.match(header) is None
-    return HeaderFacts(received, has_date, has_message_id, message_id, begins_with_text)
+    return HeaderFacts(received, has_date, has_message_id, message_id, begins_with_text, tls_wishes == [True])

@@ -29,7 +29,8 @@ class Outcome:
     ``address:port``); ``tls`` says under which protocol and cipher; ``dsn_passed`` that the other server accepted the DSN
     parameters and so owes the sender a report of success (RFC 3461 5.2.2). ``smarthost`` names the smart host that was used;
     ``wait_seconds`` says when a deferred recipient may be tried again, where that is known: it was no attempt then. ``signed``
-    names the DKIM signatures that went with the message.
+    names the DKIM signatures that went with the message. ``verified`` says how the server was verified (dane, sts, pkix, pin,
+    none); ``octets`` and ``seconds`` what was sent and how long it took; ``remote_id`` is the other server's name for it.
     """
 
     result: Result
@@ -43,6 +44,10 @@ class Outcome:
     smarthost: str | None = None
     wait_seconds: float | None = None
     signed: str | None = None
+    verified: str | None = None
+    octets: int | None = None
+    seconds: float | None = None
+    remote_id: str | None = None
 
     @classmethod
     def deferred(cls, reason: str, status: str = "4.0.0", **more: str | Reply | None) -> Outcome:

@@ -6,7 +6,7 @@ import attrs
 
 from hermes.core import address
 from hermes.core.dns_answer import Budget
-from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
+from hermes.core.envelope import BodyType, Envelope, Origin, Recipient, TLSNeed
 from hermes.core.findings import Findings
 from hermes.core.visit import Measures, Visit
 
@@ -20,7 +20,8 @@ class Transaction:
     person who must have logged in. ``size_octets`` is 0 when not declared. ``recipients`` holds every recipient that was
     accepted, in the order of the commands, and ``destinations`` the router's word for each address. ``limited`` has those
     addresses whose mailbox has a quota. ``replies_for_each`` says that after the message the client hears about each
-    recipient (RFC 2033 4.2), and not about all in one reply. ``via`` is the front end that said who the peer is, or empty.
+    recipient (RFC 2033 4.2), and not about all in one reply. ``via`` is the front end that said who the peer is, or empty;
+    ``tls`` what the message asks of its further way.
     ``visit`` is the session, ``findings`` what the checks have found out about the message, ``measures`` what is to be done
     with it; ``memory`` is what checks have to remember of it, by names of their own; ``budget`` is what may be asked of the DNS
     for it.
@@ -40,6 +41,7 @@ class Transaction:
     limited: list[str] = attrs.field(factory=list)
     replies_for_each: bool = False
     via: str = ""
+    tls: TLSNeed = TLSNeed.USUAL
     visit: Visit = attrs.field(default=attrs.Factory(lambda self: Visit(self.origin.peer), takes_self=True))
     findings: Findings = attrs.field(default=attrs.Factory(lambda self: Findings(self.visit.findings), takes_self=True))
     measures: Measures = attrs.field(factory=Measures)
@@ -55,4 +57,4 @@ class Transaction:
             recipients = tuple(unique.values())
         else:
             recipients = tuple(self.recipients)
-        return Envelope(self.reverse_path, recipients, self.body, self.smtputf8, self.ret, self.envid)
+        return Envelope(self.reverse_path, recipients, self.body, self.smtputf8, self.ret, self.envid, self.tls)

@@ -126,6 +126,11 @@ class ClientSession(Protocol):
         return self._engine.stage
 
     @property
+    def age_seconds(self) -> float:
+        """How long it has been open."""
+        return self._clock.seconds() - self.opened_at
+
+    @property
     def messages(self) -> int:
         """Transactions begun so far."""
         return self._engine.transactions
@@ -152,7 +157,7 @@ class ClientSession(Protocol):
             self.abort()
             return failure
         self.tls = attempt
-        self._engine.tls_started(attempt.description, implicit=implicit)
+        self._engine.tls_started(attempt.description, implicit=implicit, verified=attempt.verified)
         return None if implicit else self._setback(await self._event())
 
     async def log_in(self, exchange: Exchange) -> Setback | None:

@@ -20,6 +20,8 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from hermes.core.tls_security import TLSA
+from hermes.net.dane import dane_problem
 from hermes.net.resolver import encode_name
 from hermes.net.tls import binding_of
 from hermes.protocols.scram import CHANNEL_BINDINGS
@@ -66,14 +68,29 @@ class TLSAttempt:
     TLS for one connection, to be given to ``transport.startTLS``.
 
     ``name`` is who the server must be, and goes along as SNI unless it is an address. With ``pins`` it must have one of these
-    public keys (SHA-256 of its SubjectPublicKeyInfo), and nothing else of the certificate matters. Afterwards :attr:`problem`
+    public keys (SHA-256 of its SubjectPublicKeyInfo), and nothing else of the certificate matters. With ``records`` of the DNS
+    it must be what they say (DANE), where a certificate of an authority may also be for one of ``names``. ``by`` is the word for
+    who wants it verified. Afterwards :attr:`problem`
     says in words what was wrong with the certificate, when it was that.
     """
 
-    def __init__(self, context: SSL.Context, name: str, *, verify: bool, pins: frozenset[bytes] = frozenset()) -> None:
+    def __init__(
+        self,
+        context: SSL.Context,
+        name: str,
+        *,
+        verify: bool,
+        pins: frozenset[bytes] = frozenset(),
+        records: tuple[TLSA, ...] = (),
+        names: tuple[str, ...] = (),
+        by: str = "pkix",
+    ) -> None:
         self._context = context
         self._name = name
-        self._verify = verify and not pins
+        self._verify = verify and not pins and not records
+        self._records = records
+        self._names = names
+        self._by = by
         self._pins = pins
         self._connection: SSL.Connection | None = None
         self.problem: str | None = None
@@ -103,6 +120,10 @@ class TLSAttempt:
             if pin not in self._pins:
                 self.problem = f"its public key has the SHA-256 {pin.hex() or 'of nothing'}, which pin does not name"
             return self.problem is None
+        if self._records and connection is not None:
+            names = [encode_name(name).decode("ascii") for name in (self._name, *self._names)]
+            self.problem = dane_problem(connection, self._records, names) or None
+            return self.problem is None
         if not self._verify or connection is None:
             return True
         try:
@@ -127,6 +148,15 @@ class TLSAttempt:
                 if octets is not None:
                     return name, octets
         return "", b""
+
+    @property
+    def verified(self) -> str:
+        """In a word, how the server was verified: ``dane``, ``sts``, ``pkix``, ``pin`` or ``none``."""
+        if self._pins:
+            return "pin"
+        if self._records:
+            return "dane"
+        return self._by if self._verify else "none"
 
     @property
     def description(self) -> str:

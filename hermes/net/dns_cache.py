@@ -63,4 +63,6 @@ class AnswerCache:
 
 
 def _octets(value: Any) -> int:
-    return 60 + len(value if isinstance(value, str | bytes) else value.host)
+    return 60 + len(
+        value if isinstance(value, str | bytes) else getattr(value, "host", "") or getattr(value, "data", "")
+    )

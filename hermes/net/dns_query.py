@@ -19,6 +19,8 @@ from twisted.internet.protocol import Factory
 from twisted.names import dns
 from twisted.names.error import DNSQueryTimeoutError
 
+from hermes.net.peer import is_loopback
+
 #: Seconds to wait for each server, in the first round and in the second. RFC 1035 7.2 wants several tries.
 TIMEOUTS_SECONDS = (3.0, 7.0)
 
@@ -44,7 +46,8 @@ class NameServers:
     The servers to ask.
 
     ``servers`` are ``address`` or ``address:port`` (``[address]:port`` for IPv6); when there are none, those of
-    ``resolv_conf`` are asked, as it is at the time.
+    ``resolv_conf`` are asked, as it is at the time. What they say about DNSSEC is believed when they are on this machine, or
+    ``trusted``: then nobody stands in between (RFC 7672 2.2).
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class NameServers:
         *,
         resolv_conf: str = RESOLV_CONF,
         timeouts_seconds: Sequence[float] = TIMEOUTS_SECONDS,
+        trusted: bool = False,
     ) -> None:
         self._reactor = reactor
         self._configured = [parse_server(server) for server in servers]
         self._resolv_conf = resolv_conf
         self._timeouts_seconds = timeouts_seconds
+        self._trusted = trusted
         self._system: list[tuple[str, int]] = []
         self._read_at = float("-inf")
 
@@ -89,11 +94,13 @@ class NameServers:
             return f"{where} does not answer what was asked"
         if message.rCode not in (dns.OK, dns.ENAME):
             return f"{where} answers with error {message.rCode}"
+        if not (self._trusted or is_loopback(server[0])):
+            message.authenticData = False
         return message
 
     async def _by_udp(self, server: tuple[str, int], question: dns.Query, timeout: float) -> dns.Message:
         # A port of its own for each question: the kernel picks it at random, which makes forged answers hard (RFC 5452).
-        protocol = dns.DNSDatagramProtocol(_Silent(), reactor=self._reactor)
+        protocol = _Datagrams(_Silent(), reactor=self._reactor)
         port = self._reactor.listenUDP(0, protocol, interface="::" if ":" in server[0] else "", maxPacketSize=4096)
         try:
             message: dns.Message = await protocol.query(server, [question], timeout)
@@ -124,6 +131,22 @@ class NameServers:
         return self._system
 
 
+class _Datagrams(dns.DNSDatagramProtocol):
+    """Questions that ask for the AD bit in the answer (RFC 6840 5.7)."""
+
+    def writeMessage(self, message: dns.Message, address: Any) -> None:  # noqa: N802
+        message.authenticData = True
+        super().writeMessage(message, address)
+
+
+class _Stream(dns.DNSProtocol):
+    """The same by TCP."""
+
+    def writeMessage(self, message: dns.Message) -> None:  # noqa: N802
+        message.authenticData = True
+        super().writeMessage(message)
+
+
 class _Silent:
     """The owner of a DNS protocol, as ``twisted.names`` wants one: it hears of what nobody asked for, and ignores it."""
 
@@ -145,7 +168,7 @@ class _Factory(Factory):
 
     def __init__(self, reactor: Any) -> None:
         self.controller = _Silent()
-        self.protocol: dns.DNSProtocol = dns.DNSProtocol(self.controller, reactor=reactor)  # type: ignore[assignment]
+        self.protocol: dns.DNSProtocol = _Stream(self.controller, reactor=reactor)  # type: ignore[assignment]
 
     def buildProtocol(self, addr: Any) -> dns.DNSProtocol:
         return self.protocol

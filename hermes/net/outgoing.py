@@ -17,9 +17,11 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, TimeoutError
 from twisted.internet.protocol import Factory
 
+from hermes.core.tls_security import Security, Way
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import TLSAttempt
 from hermes.net.peer import is_loopback
+from hermes.net.socks import ProxyError, connect_through
 from hermes.protocols import sasl_client
 from hermes.protocols.sasl_login import Channel, Login
 from hermes.protocols.smtp.client_events import Ended, Peer, Refused, Stage
@@ -30,11 +32,17 @@ CONNECT_SECONDS = 30.0
 
 @attrs.frozen
 class Target:
-    """One address to connect to, and the name of the host that it is for."""
+    """
+    One address to connect to, and the name of the host that it is for.
+
+    ``security`` is what it must show, ``way`` how it is connected to: a connection that was made otherwise is another one.
+    """
 
     host: str
     address: str
     port: int
+    security: Security | None = None
+    way: Way | None = None
 
     @property
     def location(self) -> str:
@@ -62,7 +70,7 @@ class Approach:
     How to open sessions: ``hostname`` is our name; ``context`` is needed unless ``tls`` is NONE.
 
     ``verify`` wants the certificate to be valid for the host's name; ``pins`` are the public keys of which it must have one
-    instead; ``nonce`` makes one for SCRAM.
+    instead; ``nonce`` makes one for SCRAM. ``security`` has what else is asked of the server.
     """
 
     hostname: str
@@ -72,6 +80,7 @@ class Approach:
     login: Login | None = None
     nonce: Callable[[], str] = _fresh_nonce
     pins: frozenset[bytes] = frozenset()
+    security: Security | None = None
 
 
 class _SessionFactory(Factory):
@@ -109,11 +118,11 @@ async def open_session(reactor: Any, target: Target, approach: Approach) -> Clie
 
 async def _connect(reactor: Any, target: Target, hostname: str) -> ClientSession | Setback:
     peer = Peer(target.host, target.location)
-    make = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
-    endpoint = make(reactor, target.address, target.port, timeout=CONNECT_SECONDS)
     session = ClientSession(reactor, hostname, peer)
     try:
-        await endpoint.connect(_SessionFactory(session))
+        await _make_way(reactor, target, session)
+    except ProxyError as error:
+        why = f"the proxy {target.way and target.way.proxy and target.way.proxy.host} does not connect: {error}"
     except TimeoutError:
         why = f"no answer within {CONNECT_SECONDS:g} seconds"
     except (ConnectError, OSError) as error:
@@ -125,6 +134,20 @@ async def _connect(reactor: Any, target: Target, hostname: str) -> ClientSession
     return Ended(Stage.GREETING, peer.deferred(reason, "4.4.1"))
 
 
+async def _make_way(reactor: Any, target: Target, session: ClientSession) -> None:
+    way = target.way or Way()
+    source = way.source(target.address)
+    if way.proxy is not None:
+        # The source is that of the connection to the proxy.
+        source = way.source(way.proxy.host)
+        await connect_through(reactor, way.proxy, target.address, target.port, session, source, CONNECT_SECONDS)
+        return
+    make = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
+    bind = (source, 0) if source else None
+    endpoint = make(reactor, target.address, target.port, CONNECT_SECONDS, bind)
+    await endpoint.connect(_SessionFactory(session))
+
+
 def _words(error: Exception) -> str:
     """The system's own words, without those that say no more."""
     cause = getattr(error, "osError", None)
@@ -134,7 +157,7 @@ def _words(error: Exception) -> str:
 async def _prepare(session: ClientSession, target: Target, approach: Approach) -> Setback | None:
     context = approach.context
     if approach.tls is TLSMode.IMPLICIT and context is not None:
-        attempt = TLSAttempt(context, target.host, verify=approach.verify, pins=approach.pins)
+        attempt = _attempt(context, target, approach)
         setback = await session.start_tls(attempt, implicit=True)
         if setback is not None:
             return setback
@@ -146,6 +169,19 @@ async def _prepare(session: ClientSession, target: Target, approach: Approach) -
     return setback
 
 
+def _attempt(context: SSL.Context, target: Target, approach: Approach) -> TLSAttempt:
+    security = approach.security or Security()
+    return TLSAttempt(
+        context,
+        target.host,
+        verify=approach.verify,
+        pins=approach.pins,
+        records=security.records,
+        names=security.names,
+        by=security.by,
+    )
+
+
 async def _start_tls(
     session: ClientSession, target: Target, approach: Approach, context: SSL.Context
 ) -> Setback | None:
@@ -155,7 +191,7 @@ async def _start_tls(
             return None
         reason = f"{target.host} does not offer STARTTLS, which is required"
         return Refused(Stage.STARTTLS, session.peer.deferred(reason, "4.7.4"))
-    setback = await session.start_tls(TLSAttempt(context, target.host, verify=approach.verify, pins=approach.pins))
+    setback = await session.start_tls(_attempt(context, target, approach))
     if isinstance(setback, Refused) and setback.stage is Stage.STARTTLS:
         if not required:
             return None  # RFC 3207 4: 454 leaves the session as it was, and so it goes on in the clear

@@ -20,6 +20,7 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from hermes.core.dns_answer import Answer, Budget, MailExchanger, Status
+from hermes.core.tls_security import TLSA
 from hermes.interfaces import IResolver
 from hermes.net.dns_cache import MAX_CACHED, AnswerCache, Key
 from hermes.net.dns_query import NameServers, Unanswered
@@ -50,6 +51,9 @@ HOSTS_FILE = "/etc/hosts"
 
 #: How long the hosts file is not looked at again: every message to the smart host asks.
 HOSTS_FILE_SECONDS = 60
+
+#: The record type, which twisted.names does not know (RFC 6698 7.1).
+_TLSA = 52
 
 #: Stands where record types of DNS stand; none has this number.
 _HOSTS_FILE = 0
@@ -111,6 +115,10 @@ class Resolver:
         """The TXT records of a name; the strings of one record are joined (RFC 7208 3.3)."""
         return await self._look_up(name, dns.TXT, lambda record: b"".join(record.data), budget)
 
+    async def tlsa(self, host: str, port: int) -> Answer[TLSA]:
+        """The TLSA records for a host's port (RFC 6698 3, RFC 7672 2.2.3)."""
+        return await self._look_up(f"_{port}._tcp.{host}", _TLSA, _certificate)
+
     async def addresses(self, host: str, budget: Budget | None = None) -> Answer[str]:
         """
         The addresses of a host, those of IPv4 and IPv6 in turn.
@@ -130,7 +138,7 @@ class Resolver:
             normal(answer.values[turn]) for turn in range(longest) for answer in found if turn < len(answer.values)
         ]
         if mixed:
-            return Answer(Status.FOUND, tuple(dict.fromkeys(mixed)))
+            return Answer(Status.FOUND, tuple(dict.fromkeys(mixed)), secure=four.secure and six.secure)
         # Neither has any. One that could not be asked may have some.
         return six if six.status is Status.UNAVAILABLE else four
 
@@ -185,20 +193,21 @@ class Resolver:
 
     async def _find(self, key: Key, read: Callable[[Any], T]) -> Answer[T]:
         name, record_type = key
-        ttl = MAX_TTL_SECONDS
+        ttl, secure = MAX_TTL_SECONDS, True
         for _ in range(MAX_ALIASES):
             message = await self._ask(key, name)
             if isinstance(message, Unanswered):
                 return Answer(Status.UNAVAILABLE, reason=message.reason)
+            secure = secure and bool(message.authenticData)
             name, ttl = _follow(name, message.answers, ttl)
             records = [record for record in message.answers if record.type == record_type and _owner(record) == name]
             if records:
                 ttl = min(ttl, *(record.ttl for record in records))
                 values = tuple(read(record.payload) for record in records[:MAX_RECORDS])
-                return self._keep(key, ttl, Answer(Status.FOUND, values))
+                return self._keep(key, ttl, Answer(Status.FOUND, values, secure=secure))
             # The server may have told of an alias without what it stands for; a "no" then is about the alias's target.
             if message.rCode == dns.ENAME or name == bytes(message.queries[0].name.name).lower():
-                return self._absent(key, ttl, message)
+                return self._absent(key, ttl, message, secure)
         return Answer(Status.UNAVAILABLE, reason=f"the aliases of {_text(key[0])} lead nowhere")
 
     async def _ask(self, key: Key, name: bytes) -> dns.Message | Unanswered:
@@ -225,12 +234,12 @@ class Resolver:
             else:
                 self._asking -= 1
 
-    def _absent(self, key: Key, ttl: int, message: dns.Message) -> Answer[Any]:
+    def _absent(self, key: Key, ttl: int, message: dns.Message, secure: bool) -> Answer[Any]:
         if message.rCode == dns.ENAME:
-            answer: Answer[Any] = Answer(Status.NO_NAME, reason=f"{_text(key[0])} does not exist in DNS")
+            answer: Answer[Any] = Answer(Status.NO_NAME, reason=f"{_text(key[0])} does not exist in DNS", secure=secure)
         else:
-            kind = dns.QUERY_TYPES[key[1]]
-            answer = Answer(Status.NO_DATA, reason=f"{_text(key[0])} has no {kind} record in DNS")
+            kind = dns.QUERY_TYPES.get(key[1], "TLSA")
+            answer = Answer(Status.NO_DATA, reason=f"{_text(key[0])} has no {kind} record in DNS", secure=secure)
         # RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM; without a SOA a "no" is not kept.
         zones: list[Any] = [record for record in message.authority if record.type == dns.SOA]
         negative = [min(zone.ttl, zone.payload.minimum) for zone in zones]
@@ -268,6 +277,12 @@ def _owner(record: dns.RRHeader) -> bytes:
 
 def _exchanger(record: Any) -> MailExchanger:
     return MailExchanger(record.preference, _text(record.name))
+
+
+def _certificate(record: Any) -> TLSA:
+    # RFC 6698 2.1: three octets, and the data. What is shorter is of no use.
+    octets = bytes(record.data).ljust(3, b"\xff")
+    return TLSA(octets[0], octets[1], octets[2], octets[3:])
 
 
 def _ipv4(record: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 
 from hermes.core.message import QueuedMessage, QueuedRecipient
 
@@ -56,7 +57,10 @@ class ActiveMessage:
 
 @attrs.define(eq=False)
 class Delivery:
-    """One attempt for the recipients of one message that have one destination; ``task`` is set once it has been started."""
+    """
+    One attempt for the recipients of one message that have one destination; ``task`` is set once it has been
+    started, ``keeps_waiting`` when it takes longer than it should.
+    """
 
     active: ActiveMessage
     destination: str
@@ -64,6 +68,8 @@ class Delivery:
     next_hop: str
     recipients: list[QueuedRecipient]
     task: Deferred[None] | None = None
+    keeps_waiting: bool = False
+    timer: IDelayedCall | None = None
 
 
 class ActiveSet:

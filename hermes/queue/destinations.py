@@ -9,7 +9,7 @@ for one more. The same holds for the connections of an agent that many destinati
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -18,10 +18,24 @@ from hermes.queue.active import Delivery
 
 @attrs.frozen
 class Concurrency:
-    """How many deliveries run at once: ``total`` for the agent, ``per_destination`` for each next hop."""
+    """
+    How many deliveries run at once: ``total`` for the agent, ``per_destination`` for each next hop at most.
+
+    With ``initial`` a next hop begins with so many; it gets one more after as many successes as it has, up to the most, and half
+    after each failure, down to one. ``most_of`` says for a next hop how many it may have at most, where that differs (0: it does
+    not). So many deliveries that keep us waiting (:meth:`Destinations.keeps_waiting`) are not counted in the total: ``waiting``.
+    """
 
     total: int
     per_destination: int
+    initial: int | None = None
+    most_of: Callable[[str], int] | None = None
+    waiting: int = 0
+
+    def most(self, next_hop: str) -> int:
+        """How many deliveries a next hop may have at most."""
+        own = self.most_of(next_hop) if self.most_of is not None else 0
+        return own or self.per_destination
 
 
 #: For agents that nothing is said about.
@@ -31,11 +45,28 @@ DEFAULT_CONCURRENCY = Concurrency(total=50, per_destination=5)
 class _Lane:
     """One destination."""
 
-    __slots__ = ("aliases", "asked", "closed", "crowd", "crowded", "name", "queued", "reopen_at", "running", "waiting")
+    __slots__ = (
+        "aliases",
+        "allowed",
+        "asked",
+        "closed",
+        "crowd",
+        "crowded",
+        "name",
+        "next_hop",
+        "queued",
+        "reopen_at",
+        "running",
+        "waiting",
+        "well",
+    )
 
     def __init__(self, name: str, crowd: _Crowd) -> None:
         self.name = name
+        self.next_hop = name.partition(":")[2]
         self.crowd = crowd
+        self.allowed = crowd.limit.initial  #: deliveries that it may have now, as far as it goes by success and failure
+        self.well = 0  #: successes since that was changed
         self.running = 0
         self.waiting: deque[Delivery] = deque()
         self.queued = False  #: stands in the crowd's queue
@@ -49,20 +80,38 @@ class _Lane:
     def size(self) -> int:
         return self.running + len(self.waiting)
 
+    @property
+    def limit(self) -> int:
+        """How many deliveries it may have now."""
+        most = self.crowd.limit.most(self.next_hop)
+        return most if self.allowed is None else max(1, min(self.allowed, most))
+
+    def learn(self, well: bool) -> None:
+        """A delivery has ended, well or not."""
+        if self.allowed is None:
+            return
+        limit = self.limit
+        self.well = self.well + 1 if well else 0
+        if not well:
+            self.allowed = max(1, limit // 2)
+        elif self.well >= limit:
+            self.allowed, self.well = limit + 1, 0
+
 
 class _Crowd:
     """All destinations of one agent; ``queue`` holds those that have something to start and may."""
 
-    __slots__ = ("limit", "queue", "running")
+    __slots__ = ("limit", "queue", "running", "waiting")
 
     def __init__(self, limit: Concurrency) -> None:
         self.limit = limit
         self.running = 0
+        self.waiting = 0  #: deliveries under way that are not counted in running
         self.queue: deque[_Lane] = deque()
 
     def may_start(self, lane: _Lane) -> bool:
         free = self.limit.total - self.running
-        if free <= 0 or lane.running >= self.limit.per_destination:
+        if free <= 0 or lane.running >= lane.limit:
             return False
         # A destination may not have more than what is left for the others.
         return lane.running == 0 or lane.running < free
@@ -83,6 +132,7 @@ class Destinations:
         for agent, crowd in self._crowds.items():
             crowd.limit = limits.get(agent, DEFAULT_CONCURRENCY)
         for lane in self._lanes.values():
+            lane.allowed = lane.crowd.limit.initial
             self._enqueue(lane)
 
     def has_room(self, destination: str, free: int, *, fresh: bool) -> bool:
@@ -115,7 +165,7 @@ class Destinations:
 
     def _share(self, lane: _Lane, free: int) -> int:
         """A quarter of the active set; twice what may run, when that is more; never more than half of what is free."""
-        wanted = max(2 * lane.crowd.limit.per_destination, self._most // 4)
+        wanted = max(2 * lane.crowd.limit.most(lane.next_hop), self._most // 4)
         return max(1, min(wanted, self._most // 2, free // 2))
 
     def add(self, delivery: Delivery) -> bool:
@@ -148,13 +198,36 @@ class Destinations:
                     break
         return None
 
-    def ended(self, delivery: Delivery) -> bool:
-        """A delivery that was started has ended: True when its destination has room again for mail on disk."""
+    def ended(self, delivery: Delivery, well: bool | None = None) -> bool:
+        """
+        A delivery that was started has ended: True when its destination has room again for mail on disk.
+
+        ``well`` says whether the other side was there for it; None where that is not known.
+        """
         lane = self._lanes[delivery.destination]
+        if well is not None:
+            lane.learn(well)
         lane.running -= 1
-        lane.crowd.running -= 1
+        if delivery.keeps_waiting:
+            lane.crowd.waiting -= 1
+        else:
+            lane.crowd.running -= 1
         self._enqueue(lane)
         return self._shrunk(lane)
+
+    def may_keep_waiting(self, delivery: Delivery) -> bool:
+        """Whether that is looked at: it is not for every agent."""
+        return self._lanes[delivery.destination].crowd.limit.waiting > 0
+
+    def keeps_waiting(self, delivery: Delivery) -> bool:
+        """A delivery takes longer than it should: another one may take its place, when True; it goes on all the same."""
+        crowd = self._lanes[delivery.destination].crowd
+        if crowd.waiting >= crowd.limit.waiting:
+            return False
+        crowd.running -= 1
+        crowd.waiting += 1
+        delivery.keeps_waiting = True
+        return True
 
     def withdraw(self, delivery: Delivery) -> bool:
         """Take back a delivery that waits; False when it does not."""
@@ -195,7 +268,13 @@ class Destinations:
     def describe(self) -> list[dict[str, str | int | bool]]:
         """One row for each destination, for people."""
         return [
-            {"name": lane.name, "running": lane.running, "waiting": len(lane.waiting), "busy": lane.closed}
+            {
+                "name": lane.name,
+                "running": lane.running,
+                "waiting": len(lane.waiting),
+                "busy": lane.closed,
+                "limit": lane.limit,
+            }
             for lane in self._lanes.values()
         ]
 
@@ -207,7 +286,7 @@ class Destinations:
 
     @staticmethod
     def _enqueue(lane: _Lane) -> None:
-        if lane.waiting and not lane.queued and lane.running < lane.crowd.limit.per_destination:
+        if lane.waiting and not lane.queued and lane.running < lane.limit:
             lane.queued = True
             lane.crowd.queue.append(lane)
 

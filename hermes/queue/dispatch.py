@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hermes.core.message import QueuedMessage, QueuedRecipient
-from hermes.core.outcome import Outcome
+from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent, IRouter, ISpool, UnavailableError
 from hermes.queue.active import ActiveMessage, ActiveSet, Delivery
 from hermes.queue.destinations import Concurrency, Destinations
@@ -31,11 +31,29 @@ from hermes.queue.settle import Settler
 
 _T = TypeVar("_T")
 
+#: A server that is well has taken a message of usual size by now, or at least said something. One that has not is likely to hang
+#: for minutes, and its place is given to another delivery.
+WAITING_SECONDS = 2.0
+
 #: What a fault of ours is to the outside: temporary, and nothing about our inside (RFC 3463 3.4: 4.3.0).
 _FAULT = Outcome.deferred("this server had a fault while it tried to deliver the message", "4.3.0")
 
 #: The configuration changed while the delivery waited for its turn; the next attempt is routed anew.
 _WAY_IS_GONE = Outcome.deferred("the way for this mail has been taken out of the configuration", "4.3.5")
+
+
+def was_there(outcomes: list[Outcome] | None) -> bool | None:
+    """
+    Whether the other side was there for a delivery; None where nothing of that is known.
+
+    A refusal is an answer like any other; no connection, one that breaks, and "too busy" (421) are none.
+    """
+    replies = [outcome.reply for outcome in outcomes or () if outcome.reply is not None]
+    if replies:
+        return any(reply.code != 421 for reply in replies)
+    if any(outcome.address is not None and outcome.result is Result.DEFERRED for outcome in outcomes or ()):
+        return False
+    return None
 
 
 @attrs.define(eq=False)
@@ -304,7 +322,14 @@ class Dispatcher:
 
     def _start(self, delivery: Delivery) -> None:
         self.running.add(delivery)
+        if self.destinations.may_keep_waiting(delivery):
+            delivery.timer = self._clock.callLater(WAITING_SECONDS, self._keeps_waiting, delivery)
         delivery.task = Deferred.fromCoroutine(self._deliver(delivery))
+
+    def _keeps_waiting(self, delivery: Delivery) -> None:
+        """Whoever hangs shall not keep the others from their turn."""
+        if self.destinations.keeps_waiting(delivery):
+            self._start_waiting()
 
     def _start_waiting(self) -> None:
         """Give free places to those who wait. Deliveries that end at once come back here: one loop serves them all."""
@@ -320,10 +345,13 @@ class Dispatcher:
     async def _deliver(self, delivery: Delivery) -> None:
         active = delivery.active
         try:
+            outcomes = None
             try:
                 outcomes = await self._attempt(delivery)
             finally:
-                if self.destinations.ended(delivery):
+                if delivery.timer is not None and delivery.timer.active():
+                    delivery.timer.cancel()
+                if self.destinations.ended(delivery, was_there(outcomes)):
                     self.watch.look()
                 self._start_waiting()
             if outcomes is not None:

@@ -194,6 +194,14 @@ def _event(
         facts["tls"] = outcome.tls
     if outcome.signed is not None:
         facts["dkim"] = outcome.signed
+    if outcome.verified is not None:
+        facts["verified"] = outcome.verified
+    if outcome.octets is not None:
+        facts["octets"] = outcome.octets
+    if outcome.seconds is not None:
+        facts["took_seconds"] = outcome.seconds
+    if outcome.remote_id is not None:
+        facts["remote_id"] = outcome.remote_id
     if outcome.reply is not None:
         facts["reply"] = str(outcome.reply)
     if next_attempt is not None:

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from hermes.config.schema import QueueSettings
 from hermes.core import address
-from hermes.core.envelope import Envelope, Recipient
+from hermes.core.envelope import Envelope, Recipient, TLSNeed
 from hermes.core.event import Event, Kind
 from hermes.core.examination import Examination
 from hermes.core.message import Content, NewMessage, QueuedMessage, Rest
@@ -135,8 +135,10 @@ class Reporter:
         now = self._now()
         report_id = self.next_id(message.queue_id, now)
         delayed = fates[0].action is Action.DELAYED
-        # RET=HDRS asks for the header alone (RFC 3461 4.3); strangers' mail is not put before the postmaster.
-        header_only = message.envelope.ret == "HDRS" or for_postmaster
+        # RET=HDRS asks for the header alone (RFC 3461 4.3), and so does REQUIRETLS (RFC 8689 5); strangers' mail is not put
+        # before the postmaster.
+        secret = message.envelope.tls is TLSNeed.REQUIRED
+        header_only = message.envelope.ret == "HDRS" or for_postmaster or secret
         letter = compose(
             Report(
                 hostname=self._hostname,
@@ -164,7 +166,7 @@ class Reporter:
         if letter.tail and original.content is not None:
             wire_octets = original.content.wire_octets + len(letter.tail) + letter.tail.count(b"\n")
             rest = Rest(partial(self._with_tail, original.content, letter.tail), wire_octets)
-        envelope = Envelope("", (Recipient(to, notify=NEVER),), letter.body, letter.smtputf8)
+        envelope = Envelope("", (Recipient(to, notify=NEVER),), letter.body, letter.smtputf8, tls=message.envelope.tls)
         destinations = {to: await self.destination(to)}
         report = NewMessage(envelope, letter.octets, destinations, report_id, rest=rest)
         return Told(report, fates[0].action.value, len(fates))

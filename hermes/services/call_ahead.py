@@ -134,7 +134,7 @@ class CallAhead:
             self._answers.popitem(last=False)
 
     async def _ask(self, address: str, domain: str) -> Outcome:
-        targets = await self._agent.targets(domain)
+        targets = await self._agent.targets(domain, Envelope("", ()))
         if isinstance(targets, Outcome):
             # What is wrong with the domain itself is not the recipient's fault: delivery will tell.
             return Outcome.deferred(targets.reason, "4.4.0")

@@ -12,28 +12,39 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
+from OpenSSL import SSL
 from twisted.internet.defer import DeferredSemaphore
 from zope.interface import implementer
 
 from hermes.config.schema import DirectSettings
+from hermes.core.envelope import Envelope
 from hermes.core.message import QueuedMessage, QueuedRecipient
-from hermes.core.outcome import Outcome
+from hermes.core.outcome import Outcome, Result
+from hermes.core.tls_security import Level, Security
 from hermes.interfaces import IContentReader, IDeliveryAgent, ISigner
 from hermes.net.client_session import ClientSession, Setback
-from hermes.net.client_tls import opportunistic_context
+from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
 from hermes.net.resolver import Resolver
 from hermes.protocols.smtp.client_events import Ended, Refused, Stage
 from hermes.services.connection_cache import ConnectionCache
 from hermes.services.host_memory import HostMemory
 from hermes.services.mail_exchangers import MailExchangers
+from hermes.services.protection import Protection
 from hermes.services.transfer import Consignment, Transfer
 
 #: Addresses tried in one attempt. RFC 5321 5.1 asks for two at least; with five and every time limit used to its end an
 #: attempt still ends within the hour, and the queue comes again anyway.
 MAX_ADDRESSES = 5
 
-_MODES = {"none": TLSMode.NONE, "opportunistic": TLSMode.OPPORTUNISTIC, "required": TLSMode.STARTTLS}
+#: How TLS is begun for each level; from ENCRYPTED on nothing is sent without it.
+_MODES = {
+    Level.NONE: TLSMode.NONE,
+    Level.OPPORTUNISTIC: TLSMode.OPPORTUNISTIC,
+    Level.ENCRYPTED: TLSMode.STARTTLS,
+    Level.VERIFIED: TLSMode.STARTTLS,
+    Level.DANE: TLSMode.STARTTLS,
+}
 
 
 @implementer(IDeliveryAgent)
@@ -58,12 +69,14 @@ class DirectAgent:
         dice: random.Random | None = None,
         named: Mapping[str, tuple[str, int]] | None = None,
         signer: ISigner | None = None,
+        protection: Protection | None = None,
     ) -> None:
         self._reactor = reactor
         self._port = settings.port
-        mode = _MODES[settings.tls]
-        context = None if mode is TLSMode.NONE else opportunistic_context()
-        self._approach = Approach(hostname, mode, context)
+        self._hostname = hostname
+        self._protection = protection or Protection(settings, {}, resolver)
+        self._any_certificate = opportunistic_context()
+        self._verifying: SSL.Context | None = None
         self._exchangers = MailExchangers(
             resolver,
             dice or random.Random(),  # noqa: S311 - it shares load, it keeps no secrets
@@ -73,7 +86,7 @@ class DirectAgent:
             named={domain: host for domain, (host, _) in (named or {}).items()},
         )
         self._ports = {domain: port for domain, (_, port) in (named or {}).items()}
-        self._slots = DeferredSemaphore(settings.connections)
+        self._slots = DeferredSemaphore(settings.connections + settings.waiting)
         self._connections = ConnectionCache(reactor)
         self._transfer = Transfer(reader, self._connections, self.open, signer)
         #: Addresses that could not be talked to, and hosts whose TLS does not work.
@@ -84,7 +97,7 @@ class DirectAgent:
         self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
     ) -> list[Outcome]:
         """Try the servers of the domain ``next_hop``; see :class:`hermes.interfaces.IDeliveryAgent`."""
-        targets = await self.targets(next_hop)
+        targets = await self.targets(next_hop, message.envelope)
         if isinstance(targets, Outcome):
             return [targets] * len(recipients)
         consignment = Consignment(message, recipients)
@@ -103,7 +116,7 @@ class DirectAgent:
         """End the kept connections with QUIT."""
         await self._connections.stop()
 
-    async def targets(self, domain: str) -> list[Target] | Outcome:
+    async def targets(self, domain: str, envelope: Envelope) -> list[Target] | Outcome:
         """
         Where to try for a domain, best first, or why there is nothing to try.
 
@@ -112,13 +125,19 @@ class DirectAgent:
         stops = await self._exchangers.locate(domain)
         if isinstance(stops, Outcome):
             return stops
+        guarded = await self._protection.guard(domain, stops, envelope)
+        if isinstance(guarded, Outcome):
+            return guarded
         port = self._ports.get(domain.lower(), self._port)
-        ordered = sorted(stops, key=lambda stop: stop.address in self._unwell)
-        return [Target(stop.host, stop.address, port) for stop in ordered[:MAX_ADDRESSES]]
+        ordered = sorted(guarded, key=lambda each: each.stop.address in self._unwell)
+        return [
+            Target(each.stop.host, each.stop.address, port, each.security, each.way) for each in ordered[:MAX_ADDRESSES]
+        ]
 
     async def open(self, target: Target) -> ClientSession | Setback:
         """Open a session with one of them; the setback when that is not possible."""
-        approach = self._approach
+        security = target.security or Security()
+        approach = self._approach(security)
         opportunistic = approach.tls is TLSMode.OPPORTUNISTIC
         if opportunistic and target.address in self._without_tls:
             approach = attrs.evolve(approach, tls=TLSMode.NONE)
@@ -129,8 +148,12 @@ class DirectAgent:
             session = await open_session(self._reactor, target, attrs.evolve(approach, tls=TLSMode.NONE))
         if not isinstance(session, ClientSession):
             self._unwell.remember(target.address)
-            return session
+            return _final(session) if security.requires_tls else session
         self._unwell.forget(target.address)
+        setback = _without_promise(session, security)
+        if setback is not None:
+            await session.quit()
+            return setback
         name = session.capabilities.name
         if self._exchangers.is_us(name):
             await session.quit()
@@ -139,3 +162,29 @@ class DirectAgent:
             )
             return Refused(Stage.HELLO, outcome)
         return session
+
+    def _approach(self, security: Security) -> Approach:
+        mode = _MODES[security.level]
+        verify = security.level is Level.VERIFIED or (security.level is Level.DANE and not security.records)
+        if verify and self._verifying is None:
+            # The system's authorities take time to read, and megabytes to keep.
+            self._verifying = verifying_context()
+        context = self._verifying if verify else self._any_certificate
+        return Approach(self._hostname, mode, None if mode is TLSMode.NONE else context, verify, security=security)
+
+
+def _without_promise(session: ClientSession, security: Security) -> Setback | None:
+    """RFC 8689 4.2.1: a server that does not promise to hold to REQUIRETLS gets nothing that asks for it."""
+    if not security.requires_tls or session.capabilities.require_tls:
+        return None
+    peer = session.peer
+    reason = f"{peer.host} does not promise to send on over TLS only (REQUIRETLS), which the message asks for"
+    return Refused(Stage.HELLO, peer.failed(reason, "5.7.30"))
+
+
+def _final(setback: Setback) -> Setback:
+    """The same RFC: where there is no TLS that can be trusted, the sender is told at once."""
+    outcome = setback.outcome
+    if setback.stage is not Stage.STARTTLS or outcome.result is Result.FAILED:
+        return setback
+    return attrs.evolve(setback, outcome=attrs.evolve(outcome, result=Result.FAILED, status="5.7.10"))

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.core import received
-from hermes.core.envelope import BodyType, Envelope, Recipient
+from hermes.core.envelope import BodyType, Envelope, Recipient, TLSNeed
 from hermes.core.header import Header
 from hermes.core.header_facts import MAX_HEADER_OCTETS, HeaderFacts, header_end, look
 from hermes.core.message import Content, QueuedMessage
@@ -138,6 +138,9 @@ class SpooledMessage:
             self._refuse(Verdict(_LOOP, "message.loop", f"{facts.received} Received lines"))
             return
         self._facts, self._whole_header = facts, whole
+        if facts.tls_optional and self._envelope.tls is TLSNeed.USUAL:
+            # RFC 8689 4.1: the parameter of MAIL decides where there are both.
+            self._envelope = attrs.evolve(self._envelope, tls=TLSNeed.OPTIONAL)
         checks = self._checks
         if checks.wanted(Stage.HEADER) or checks.wanted(Stage.MESSAGE):
             # Bytes, because what holds the header now is written to further.

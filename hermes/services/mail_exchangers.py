@@ -25,10 +25,17 @@ MAX_HOSTS = 10
 
 @attrs.frozen
 class Stop:
-    """One place to try: the host's name and one of its addresses."""
+    """
+    One place to try: the host's name and one of its addresses.
+
+    ``certain`` says that nobody can have made up the host's name (the DNS is secured, or was not asked), ``secure`` that the
+    same holds for its addresses.
+    """
 
     host: str
     address: str
+    certain: bool = attrs.field(default=False, eq=False)
+    secure: bool = attrs.field(default=False, eq=False)
 
 
 class MailExchangers:
@@ -79,14 +86,16 @@ class MailExchangers:
         exchangers = self._before_us(exchangers)
         if not exchangers:
             return self._loop(domain)
-        return await self._addresses(domain, exchangers, implicit=answer.status is Status.NO_DATA)
+        return await self._addresses(
+            domain, exchangers, implicit=answer.status is Status.NO_DATA, certain=answer.secure
+        )
 
     async def _host(self, domain: str, host: str) -> list[Stop] | Outcome:
         try:
             address = str(ip_address(host))
         except ValueError:
-            return await self._addresses(domain, [MailExchanger(0, host.lower())], implicit=False)
-        return [Stop(host, address)]
+            return await self._addresses(domain, [MailExchanger(0, host.lower())], implicit=False, certain=True)
+        return [Stop(host, address, certain=True)]
 
     def is_us(self, name: str) -> bool:
         """Whether a server that calls itself so is this one. A name without a dot is not unique enough to tell."""
@@ -99,7 +108,7 @@ class MailExchangers:
         return tuple(exchanger for exchanger in exchangers if exchanger.host and exchanger.preference < limit)
 
     async def _addresses(
-        self, domain: str, exchangers: Sequence[MailExchanger], *, implicit: bool
+        self, domain: str, exchangers: Sequence[MailExchanger], *, implicit: bool, certain: bool
     ) -> list[Stop] | Outcome:
         ordered = self._in_order(exchangers)[:MAX_HOSTS]
         answers = await gatherResults(
@@ -115,7 +124,7 @@ class MailExchangers:
         if not before:
             return self._loop(domain)
         stops = [
-            Stop(exchanger.host, address)
+            Stop(exchanger.host, address, certain, certain and answer.secure)
             for exchanger, answer in before
             for address in answer.values
             if self._may_be_tried(address)
@@ -163,7 +172,7 @@ class MailExchangers:
         address = normal(str(parsed))
         if address in self._own_addresses or not self._may_be_tried(address):
             return self._loop(literal)
-        return [Stop(literal, address)]
+        return [Stop(literal, address, certain=True)]
 
     def _may_be_tried(self, address: str) -> bool:
         """Not this machine, nobody and everybody: whoever writes a zone could make us talk to ourselves."""

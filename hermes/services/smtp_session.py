@@ -235,6 +235,7 @@ class SMTPSession(SMTPConnection):
             event.envid,
             replies_for_each=context.flavor is events.Flavor.LMTP,
             via=self.via,
+            tls=event.tls,
             visit=self._checks.visit,
         )
         verdict = await self._intake.sender(reception, transaction, engine.command)

@@ -17,6 +17,7 @@ from hermes.core.address import domain_of
 from hermes.core.envelope import Recipient
 from hermes.core.message import QueuedMessage, QueuedRecipient, Signature
 from hermes.core.outcome import Outcome, Result
+from hermes.core.remote_id import remote_queue_id
 from hermes.interfaces import IContentReader, ISigner
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.outgoing import Target
@@ -151,11 +152,13 @@ class Transfer:
         todo = deque(consignment.waiting)
         while todo and session.usable:
             group = take_group(todo, consignment.recipients, session.capabilities)
-            done = await session.deliver(self._parcel(consignment, group), self._chunks(consignment))
+            parcel, began = self._parcel(consignment, group), session.age_seconds
+            done = await session.deliver(parcel, self._chunks(consignment))
+            took = round(session.age_seconds - began, 3)
             again = {group[index] for index in done.again}
             decided = set()
             for position, outcome in zip(group, done.outcomes, strict=True):
-                consignment.outcomes[position] = self._noted(outcome, consignment)
+                consignment.outcomes[position] = _noted(outcome, consignment.signature, parcel.octets, took)
                 if outcome.result is not Result.DEFERRED or not (done.elsewhere or position in again):
                     decided.add(position)
             consignment.waiting = [position for position in consignment.waiting if position not in decided]
@@ -181,13 +184,6 @@ class Transfer:
                 yield piece
 
     @staticmethod
-    def _noted(outcome: Outcome, consignment: Consignment) -> Outcome:
-        signature = consignment.signature
-        if signature is None or outcome.result is not Result.RELAYED:
-            return outcome
-        return attrs.evolve(outcome, signed=signature.names)
-
-    @staticmethod
     def _parcel(consignment: Consignment, group: Sequence[int]) -> Parcel:
         message = consignment.message
         content = message.content
@@ -198,6 +194,15 @@ class Transfer:
         octets = content.size_octets - content.prefix_octets if content.binary else content.wire_octets
         octets += len(_wire_lines(consignment.signature))
         return Parcel(message.envelope, recipients, octets, content.binary)
+
+
+def _noted(outcome: Outcome, signature: Signature | None, octets: int, seconds: float) -> Outcome:
+    """With what the trace tells of a message that another server has taken."""
+    if outcome.result is not Result.RELAYED or outcome.reply is None:
+        return outcome
+    signed = None if signature is None else signature.names
+    remote_id = remote_queue_id(outcome.reply.text) or None
+    return attrs.evolve(outcome, signed=signed, octets=octets, seconds=seconds, remote_id=remote_id)
 
 
 def _wire_lines(signature: Signature | None) -> bytes:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
+from hermes.core.envelope import BodyType, Envelope, Origin, Recipient, TLSNeed
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient, State
 
 #: A row as SQLite takes and gives it.
@@ -14,7 +14,7 @@ Row = tuple[Any, ...]
 
 MESSAGE_COLUMNS = (
     "queue_id, accepted_at, reverse_path, body_type, smtputf8, ret, envid, protocol, peer, hello, tls, account,"
-    " message_id, size_octets, wire_octets, prefix_octets, in_file"
+    " message_id, size_octets, wire_octets, prefix_octets, tls_need, in_file"
 )
 RECIPIENT_COLUMNS = (
     "queue_id, ordinal, address, notify, original, destination, attempts, next_attempt_at, state, last_reason,"
@@ -50,6 +50,7 @@ def message_row(message: QueuedMessage) -> Row:
         content.size_octets,
         content.wire_octets,
         content.prefix_octets,
+        envelope.tls.value,
         content.path is not None,
     )
 
@@ -105,6 +106,7 @@ def message_of(row: Row, recipient_rows: Iterable[Row]) -> QueuedMessage:
             bool(smtputf8),
             ret,
             envid,
+            TLSNeed(row[16]),
         ),
         origin=Origin(*row[7:12]),
         message_id=row[12],

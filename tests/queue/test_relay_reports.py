@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.config.schema import QueueSettings
 from hermes.config.sections.reports import ReportsSettings
-from hermes.core.envelope import BodyType, Recipient
+from hermes.core.envelope import BodyType, Recipient, TLSNeed
 from hermes.core.event import Kind
 from hermes.core.message import QueuedMessage
 from hermes.queue.reporting import Reporting
@@ -130,6 +130,12 @@ class FailureTests(SynchronousTestCase):
         for ret, kind in (("HDRS", "text/rfc822-headers"), ("FULL", "message/rfc822"), (None, "message/rfc822")):
             self.site.accept("x@example.net", ret=ret)
             self.assertEqual(parts(self.reports[-1])[2], kind)
+
+    def test_tls_was_required(self) -> None:
+        """The report about a message with REQUIRETLS asks for it too, and has the header alone (RFC 8689 5)."""
+        self.site.accept("x@example.net", ret="FULL", tls=TLSNeed.REQUIRED)
+        self.assertIs(self.reports[0].envelope.tls, TLSNeed.REQUIRED)
+        self.assertEqual(parts(self.reports[0])[2], "text/rfc822-headers")
 
     def test_large_message(self) -> None:
         """Up to the limit a message is returned whole; above it, its header."""

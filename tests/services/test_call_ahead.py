@@ -6,6 +6,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from zope.interface.verify import verifyObject
 
+from hermes.core.envelope import Envelope
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import ICallAhead
 from hermes.services import call_ahead
@@ -183,7 +184,7 @@ class CallAheadTests(_DirectCase):
             second = self.peer(address=SECOND)
             agent = self.agent(named={"private.test": (host, 2525)})
             self.assertIs(await self.result(self.call_ahead(agent), "anna@Private.test"), Result.RELAYED)
-            targets = await agent.targets("private.test")
+            targets = await agent.targets("private.test", Envelope("", ()))
             assert not isinstance(targets, Outcome)
             self.assertEqual([(each.address, each.port) for each in targets], [(SECOND, 2525)])
             self.assertEqual(second.connections, 1)

@@ -163,7 +163,7 @@ class MigrationTests(SynchronousTestCase):
         migrate(self.connection)
         self.connection.execute(
             "INSERT INTO messages VALUES ('01K0PK33VJSH', 1, '', '7BIT', 0, NULL, NULL, 'local', '', '', NULL, NULL, '', 1,"
-            " 1, 0, 0)"
+            " 1, 0, 0, '')"
         )
         migrate(self.connection, (*MIGRATIONS, add_color))
         self.assertEqual(taken, ["color"])

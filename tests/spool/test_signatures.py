@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import attrs
 from zope.interface.verify import verifyObject
 
+from hermes.core.envelope import TLSNeed
 from hermes.core.event import Event, Kind
 from hermes.core.message import Finished, Signature
 from hermes.interfaces import ISignatures
@@ -11,6 +13,18 @@ from tests.support.real_spool import START, SpoolTestCase, envelope
 
 ONE = Signature(b"DKIM-Signature: one\n", "example.org/one")
 TWO = Signature(b"DKIM-Signature: two\n", "example.org/two")
+
+
+class TLSNeedTests(SpoolTestCase):
+    """What a message asks of its way (RFC 8689)."""
+
+    def test_kept(self) -> None:
+        """It outlives a restart."""
+        for need in TLSNeed:
+            queue_id = self.accept(attrs.evolve(envelope("a@example.com"), tls=need)).queue_id
+            self.reopen()
+            (found,) = self.done(self.spool.select(queue_id))
+            self.assertIs(found.envelope.tls, need)
 
 
 class SignatureTests(SpoolTestCase):

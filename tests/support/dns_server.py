@@ -34,6 +34,8 @@ class NameServer:
         self.behaviors: dict[str, str] = {}
         self.asked: list[tuple[str, str, str]] = []
         self.address = ""
+        self.secure = False
+        self.wants_ad = False
         self._negative_ttl = negative_ttl
         self._ports: list[Any] = []
         self._connections: list[dns.DNSProtocol] = []
@@ -79,8 +81,9 @@ class NameServer:
     def messageReceived(self, message: dns.Message, protocol: Any, address: Any = None) -> None:
         """A question; it has an address when it came by UDP."""
         question = message.queries[0]
+        self.wants_ad = bool(message.authenticData)
         name = question.name.name.decode("ascii").lower()
-        kind = dns.QUERY_TYPES[question.type]
+        kind = dns.QUERY_TYPES.get(question.type, "TLSA")
         self.asked.append((name, kind, "UDP" if address else "TCP"))
         behavior = self.behaviors.get(name)
         if behavior == SILENCE:
@@ -96,6 +99,8 @@ class NameServer:
 
     def _answer(self, number: int, question: dns.Query, name: str, behavior: str | None, udp: bool) -> dns.Message:
         answer = dns.Message(number, answer=1, recDes=1, recAv=1, maxSize=512 if udp else 0)
+        # A resolver that checks DNSSEC says so to those who ask for it (RFC 6840 5.7).
+        answer.authenticData = self.secure and self.wants_ad
         answer.queries = [dns.Query(b"other.example", question.type) if behavior == WRONG_QUESTION else question]
         answer.rCode = _CODES.get(behavior or "", dns.OK)
         if udp and behavior in (TRUNCATED, CUT_BY_TCP):
@@ -155,6 +160,17 @@ def ptr(name: str, ttl: int = 300) -> dns.Record_PTR:
 def txt(*strings: str, ttl: int = 300) -> dns.Record_TXT:
     """A TXT record of one string or of several."""
     return dns.Record_TXT(*[string.encode() for string in strings], ttl=ttl)
+
+
+class TLSARecord(dns.UnknownRecord):
+    """A TLSA record, which twisted.names does not know."""
+
+    TYPE = 52
+
+
+def tlsa(usage: int, selector: int, matching: int, data: bytes, ttl: int = 300) -> TLSARecord:
+    """A TLSA record."""
+    return TLSARecord(bytes((usage, selector, matching)) + data, ttl=ttl)
 
 
 def reverse(address: str) -> str:

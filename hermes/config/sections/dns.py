@@ -17,6 +17,12 @@ class DNSSettings:
         "Name servers as address or address:port. Empty: those of direct.nameservers, or else of the system. Block lists answer "
         "only servers of your own: the big public ones are refused by most of them.",
     )
+    trusted: bool = setting(
+        "flag",
+        False,
+        "Whether the name servers check DNSSEC and nobody can stand between them and this server, so that DANE can rely on them; "
+        "those on this machine are always trusted.",
+    )
     timeout: int = setting(
         "time", 5, "How long a client is kept waiting for one answer about it; without one the check is passed."
     )

@@ -30,6 +30,7 @@ class Capabilities:
     dsn: bool = False
     chunking: bool = False
     binary: bool = False
+    require_tls: bool = False
     size_octets: int | None = None
     mechanisms: tuple[str, ...] = ()
     max_recipients: int = DEFAULT_RECIPIENTS
@@ -61,6 +62,7 @@ def parse_capabilities(reply: Reply) -> Capabilities:
         chunking="CHUNKING" in keywords,
         # RFC 3030 3: BINARYMIME can only be used with CHUNKING.
         binary="BINARYMIME" in keywords and "CHUNKING" in keywords,
+        require_tls="REQUIRETLS" in keywords,
         size_octets=_size(keywords.get("SIZE")),
         mechanisms=tuple(dict.fromkeys(word.upper() for word in keywords.get("AUTH", ()))),
         max_recipients=limits.get("RCPTMAX", DEFAULT_RECIPIENTS),

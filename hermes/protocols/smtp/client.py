@@ -128,7 +128,7 @@ class ClientEngine:
         """Ask for TLS; :class:`TLSReady` or :class:`Refused` follows."""
         self._command(Stage.STARTTLS, b"STARTTLS\r\n")
 
-    def tls_started(self, description: str, *, implicit: bool = False) -> None:
+    def tls_started(self, description: str, *, implicit: bool = False, verified: str = "") -> None:
         """
         TLS has begun, after TLSReady or (``implicit``) before the greeting.
 
@@ -136,7 +136,7 @@ class ClientEngine:
         """
         self._reader.clear()
         self._deaf = False
-        self.peer = attrs.evolve(self.peer, tls=description)
+        self.peer = attrs.evolve(self.peer, tls=description, verified=verified or None)
         if not implicit:
             self.capabilities = Capabilities()
             self._extended = True

@@ -51,7 +51,13 @@ def hello(verb: bytes, hostname: str) -> bytes:
 
 
 def mail(
-    envelope: Envelope, capabilities: Capabilities, *, size_octets: int, binary: bool = False, smtputf8: bool = False
+    envelope: Envelope,
+    capabilities: Capabilities,
+    *,
+    size_octets: int,
+    binary: bool = False,
+    smtputf8: bool = False,
+    require_tls: bool = False,
 ) -> bytes:
     """MAIL with every parameter that the server understands and the message needs."""
     parts = [b"MAIL FROM:" + path(envelope.reverse_path)]
@@ -66,6 +72,8 @@ def mail(
         parts.append(b"BODY=8BITMIME")
     if smtputf8:
         parts.append(b"SMTPUTF8")
+    if require_tls:
+        parts.append(b"REQUIRETLS")
     if capabilities.dsn:
         # RFC 3461 5.2.1 (a), (b): just as they were given to us.
         if envelope.ret is not None:

@@ -33,16 +33,18 @@ class Peer:
     """
     Whom we speak to, for outcomes and their texts.
 
-    ``host`` is the name, ``address`` like ``192.0.2.1:25``, ``tls`` like ``TLSv1.3 TLS_AES_256_GCM_SHA384`` or None.
+    ``host`` is the name, ``address`` like ``192.0.2.1:25``, ``tls`` like ``TLSv1.3 TLS_AES_256_GCM_SHA384`` or None;
+    ``verified`` says how it was verified.
     """
 
     host: str
     address: str
     tls: str | None = None
+    verified: str | None = None
 
     def outcome(self, result: Result, reason: str, status: str, reply: Reply | None = None) -> Outcome:
         """An outcome that names this peer."""
-        return Outcome(result, reason, status, reply, self.host, self.address, self.tls)
+        return Outcome(result, reason, status, reply, self.host, self.address, self.tls, verified=self.verified)
 
     def deferred(self, reason: str, status: str, reply: Reply | None = None) -> Outcome:
         """To be tried again."""

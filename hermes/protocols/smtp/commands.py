@@ -13,7 +13,7 @@ from functools import partial
 
 import attrs
 
-from hermes.core.envelope import Recipient
+from hermes.core.envelope import Recipient, TLSNeed
 from hermes.core.reply import Reply
 from hermes.protocols.smtp.esmtp import apply_mail, apply_recipient
 from hermes.protocols.smtp.events import (
@@ -141,10 +141,14 @@ def _verb_and_argument(line: bytes, *, first: bool) -> tuple[str, str] | Refused
         return refused("protocol.syntax", 501, "5.5.2", "The command is neither ASCII nor UTF-8")
 
 
-def parse(verb: str, argument: str) -> Command | Refused:
-    """Read the argument of a verb that :func:`split` let through."""
+def parse(verb: str, argument: str, *, tls: bool = False) -> Command | Refused:
+    """Read the argument of a verb that :func:`split` let through; ``tls`` says whether TLS is on."""
     try:
-        return PARSERS[verb](argument)
+        command = PARSERS[verb](argument)
+        if isinstance(command, MailFrom) and command.tls is TLSNeed.REQUIRED and not tls:
+            # RFC 8689 2: only in a session with TLS; in the clear it has not been offered.
+            raise MalformedError(555, "5.5.4", "MAIL knows no parameter REQUIRETLS without TLS")
+        return command
     except MalformedError as error:
         # RFC 2034 4: answers to EHLO and HELO have no enhanced code.
         enhanced = None if verb in HELLO_VERBS else error.enhanced

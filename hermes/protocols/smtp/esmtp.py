@@ -1,5 +1,6 @@
 """
-The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152, 3030), SMTPUTF8 (RFC 6531), AUTH (RFC 4954), DSN (RFC 3461).
+The parameters of MAIL and RCPT: SIZE (RFC 1870), BODY (RFC 6152, 3030), SMTPUTF8 (RFC 6531), AUTH (RFC 4954), DSN (RFC 3461),
+REQUIRETLS (RFC 8689).
 
 One table for each command says what is known; anything else is answered 555 (RFC 5321 4.1.1.11).
 """
@@ -11,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from hermes.core.envelope import BodyType, Recipient
+from hermes.core.envelope import BodyType, Recipient, TLSNeed
 from hermes.protocols.smtp.events import MailFrom
 from hermes.protocols.smtp.grammar import MalformedError
 
@@ -114,6 +115,12 @@ def _smtputf8(event: MailFrom, value: str | None) -> None:
     event.smtputf8 = True
 
 
+def _require_tls(event: MailFrom, value: str | None) -> None:
+    if value is not None:
+        raise _malformed("REQUIRETLS takes no value")
+    event.tls = TLSNeed.REQUIRED
+
+
 def _auth(_event: MailFrom, value: str | None) -> None:
     # RFC 4954 5: whom the client says the message comes from. Hermes trusts no client's word for it, and it is free to do so
     # ("as if AUTH=<> had been given"); what is not xtext is refused all the same.
@@ -184,6 +191,7 @@ _MAIL: Mapping[str, Callable[[MailFrom, str | None], None]] = {
     "AUTH": _auth,
     "RET": _ret,
     "ENVID": _envid,
+    "REQUIRETLS": _require_tls,
 }
 
 _RCPT: Mapping[str, Callable[[Recipient, str | None], Recipient]] = {"NOTIFY": _notify, "ORCPT": _orcpt}

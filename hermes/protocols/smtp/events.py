@@ -13,7 +13,7 @@ import enum
 
 import attrs
 
-from hermes.core.envelope import BodyType, Recipient
+from hermes.core.envelope import BodyType, Recipient, TLSNeed
 from hermes.core.reply import Reply
 from hermes.protocols.sasl import Credentials as Credentials  # noqa: PLC0414 (these are exported from here too)
 from hermes.protocols.sasl import Digest as Digest  # noqa: PLC0414
@@ -74,6 +74,7 @@ class MailFrom:
     smtputf8: bool = False
     ret: str | None = None
     envid: str | None = None
+    tls: TLSNeed = TLSNeed.USUAL
 
 
 @attrs.define

@@ -33,6 +33,9 @@ def extensions(session: Session, parameters: ServerParameters) -> list[str]:
     if session.starttls_offered(parameters):
         # RFC 3207 4.2: not once TLS is on.
         lines.append("STARTTLS")
+    if session.tls_active:
+        # RFC 8689 2
+        lines.append("REQUIRETLS")
     mechanisms = session.mechanisms(parameters)
     if mechanisms and not session.authenticated:
         lines.append(f"AUTH {' '.join(mechanisms)}")

@@ -314,7 +314,7 @@ class SMTPServer:
             return refusal
         if verb == "MAIL":
             session.messages += 1
-        command = commands.parse(verb, argument)
+        command = commands.parse(verb, argument, tls=session.tls_active)
         return command if isinstance(command, Refused) else self._act(command, argument)
 
     def _act(self, command: Command, argument: str) -> Event | None:

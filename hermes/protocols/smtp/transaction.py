@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from hermes.core.envelope import Envelope, Recipient
+from hermes.core.envelope import Envelope, Recipient, TLSNeed
 from hermes.core.outcome import Outcome, Result
 from hermes.core.reply import Reply
 from hermes.protocols.smtp import client_commands
@@ -72,12 +72,23 @@ class Transaction:
             return
         try:
             self.mail_command = client_commands.mail(
-                envelope, self._capabilities, size_octets=self.octets, binary=self.binary, smtputf8=international
+                envelope,
+                self._capabilities,
+                size_octets=self.octets,
+                binary=self.binary,
+                smtputf8=international,
+                require_tls=self._requires_tls,
             )
         except client_commands.UnsafeError as error:
             self._fail_rest(self._peer.failed(f"the sender's address cannot be used: {error}", "5.1.7"))
             return
         self._write_recipients()
+
+    @property
+    def _requires_tls(self) -> bool:
+        """Whether MAIL has REQUIRETLS: what the server offers in the clear does not count (RFC 8689 2)."""
+        offered = self._capabilities.require_tls and self._peer.tls is not None
+        return offered and self._parcel.envelope.tls is TLSNeed.REQUIRED
 
     def _incapable(self, international: bool) -> Outcome | None:
         """What the server has said that it cannot do, and this message needs."""
@@ -88,6 +99,14 @@ class Transaction:
                 f"{peer.host} does not support internationalized addresses (SMTPUTF8), which this message needs",
                 "5.6.7",
             )
+        envelope = self._parcel.envelope
+        if envelope.tls is TLSNeed.REQUIRED and envelope.reverse_path:
+            # RFC 8689 4.2.1; 5: a report goes all the same.
+            if peer.tls is None or peer.verified == "none":
+                reason = f"the message requires TLS with a server that is known for certain, which {peer.host} is not"
+                return peer.failed(reason, "5.7.10")
+            if not capabilities.require_tls:
+                return peer.failed(f"{peer.host} does not promise to send on over TLS only (REQUIRETLS)", "5.7.30")
         if self.binary and not capabilities.binary:
             # RFC 3030 3: not without conversion, which would break what was signed.
             return peer.failed(f"{peer.host} does not take binary messages (BINARYMIME)", "5.6.3")
@@ -168,6 +187,7 @@ class Transaction:
                 peer.address,
                 peer.tls,
                 self._capabilities.dsn,
+                verified=peer.verified,
             )
         )
 
