@@ -1,0 +1,28 @@
+"""The seam of the threads: work that must not be done in the reactor's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+
+class IGroupWorker(Interface):
+    """A thread of its own that takes everything that waits at once: so one fsync serves many."""
+
+    def start(perform: Callable[[list[Any]], list[Any]]) -> None:
+        """
+        Start the thread. ``perform`` is called in it with all items waiting and returns one result for each, in order; a
+        result that is an exception makes the item's Deferred fail with it. When ``perform`` itself raises, all fail.
+        """
+
+    def submit(item: Any) -> Deferred[Any]:
+        """Hand over an item from the reactor thread; the result is delivered in the reactor thread."""
+
+    def submit_patiently(item: Any) -> Deferred[Any]:
+        """The same for an item on which nobody waits: it may be kept back for some milliseconds, to go with others."""
+
+    async def stop() -> None:
+        """Finish what waits, then end the thread. Nothing may be submitted afterwards."""
