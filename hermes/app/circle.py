@@ -13,6 +13,7 @@ from typing import Any
 from twisted.mail.smtp import IMessageDelivery
 
 from hermes.app.checks import Means, own_addresses
+from hermes.app.routed import routed_agents
 from hermes.app.rulebook import Rulebook
 from hermes.app.signing import signer_of
 from hermes.app.standing_checks import standing_checks
@@ -37,6 +38,7 @@ from hermes.queue.reporting import Reporting
 from hermes.services.call_ahead import CallAhead
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
+from hermes.services.lmtp_delivery import CONNECTIONS, CONNECTIONS_TO_ONE, LMTPDelivery
 from hermes.services.program_delivery import PROGRAMS, PROGRAMS_OF_A_COMMAND, ProgramDelivery
 from hermes.services.protection import Protection, Table
 from hermes.services.reception import Premises, Reception
@@ -154,6 +156,8 @@ class Circle:
                 reactor, self._commands, settings.hermes.data, settings.directory.program_time
             )
         self._srs = rulebook.srs
+        self.lmtp = LMTPDelivery(reactor, hostname, stores.reader, resolver)
+        self.agents |= routed_agents(settings, rulebook.routes, self.lmtp, reactor)
         # Mail in the queue for a way that is not configured any more is routed anew.
         if smarthosts:
             self.agents["smarthost"] = self.smarthosts
@@ -166,7 +170,8 @@ class Circle:
                 ("local", "mailbox", "public"),
                 Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES),
             ),
-            "program": Concurrency(total=PROGRAMS, per_destination=PROGRAMS_OF_A_COMMAND),
+            **dict.fromkeys(("program", "pipe"), Concurrency(total=PROGRAMS, per_destination=PROGRAMS_OF_A_COMMAND)),
+            "lmtp": Concurrency(CONNECTIONS, CONNECTIONS_TO_ONE),
             "smarthost": Concurrency(
                 max(1, sum(each.connections for each in smarthosts.values())),
                 max((each.connections for each in smarthosts.values()), default=1),
@@ -213,7 +218,7 @@ class Circle:
 
     def connections(self) -> list[dict[str, Any]]:
         """The connections to other servers that are open now."""
-        agents = (self.smarthosts, self.direct, self.backup, self.call_ahead)
+        agents = (self.smarthosts, self.direct, self.backup, self.call_ahead, self.lmtp)
         return [each for agent in agents for each in agent.describe()]
 
     async def stop(self) -> None:
@@ -222,6 +227,7 @@ class Circle:
         await self.direct.stop()
         await self.call_ahead.stop()
         await self.backup.stop()
+        await self.lmtp.stop()
 
     def _reception(self, account: Account | None) -> IMessageDelivery:
         return Reception(account, self._premises)

@@ -23,6 +23,7 @@ from hermes.core.envelope import Origin, Recipient
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
+from hermes.core.route import whose
 from hermes.core.transaction import Transaction
 from hermes.net.server_gate import refusal_by
 from hermes.policy.strangers import is_for_postmaster, is_stranger
@@ -252,12 +253,18 @@ class Explanation:
         agent, _, next_hop = destination.partition(":")
         whole = await rulebook.directory.expand(next_hop if agent == EXPAND else address)
         lines = () if whole.is_plain else tuple(whole.lines())
+        route = rulebook.routes.choose(address, question.reverse_path or "", whose(resolution))
         if verdict.reply is not None:
             because = self._reasons.of(verdict.rule)
+            if route is not None and verdict.rule == route.rule:
+                because = self._reasons.route(route.name)
             entry = rulebook.access.entry(question.peer, "smtp")
             if verdict.rule == "relay.denied" and entry is not None:
                 because += self._reasons.entry(entry.rule)
             step = Step("recipient", said, False, str(verdict.reply), verdict.rule, verdict.reason, because, account)
+        elif route is not None:
+            because = self._reasons.route(route.name)
+            step = Step("recipient", said, True, str(_OK), route.rule, "", because, "", destination)
         elif agent == "local":
             because = self._reasons.of("local")
             step = Step("recipient", said, True, str(_OK), "local", "", because, next_hop, destination)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hermes.config.schema import Settings
+from hermes.config.sections.routes import lmtp_place
 from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.order import Action, Order
 from hermes.core.selection import Selection, selection_of
@@ -15,6 +16,7 @@ AS_CONFIGURED = "auto"
 DIRECT = "direct"
 SMARTHOST = "smarthost:"
 DISCARD = "discard"
+LMTP = "lmtp:"
 
 
 def order_of(arguments: Mapping[str, Any], settings: Settings) -> Order:
@@ -47,10 +49,17 @@ def destination_of(way: str, settings: Settings) -> str:
         if not settings.direct.enabled:
             raise ValueError("nothing is delivered directly here: write enabled = yes in [direct]")
         return DIRECT
+    if way.startswith(LMTP):
+        lmtp_place(way.removeprefix(LMTP))
+        if way not in {each.to for each in settings.route.values()}:
+            raise ValueError(f"{way} is in no [route:NAME]: only what the configuration names is delivered to")
+        return way
     known = smarthosts_of(settings)
     if way.startswith(SMARTHOST):
         name = way.removeprefix(SMARTHOST)
         if name not in known:
             raise ValueError(f"there is no smart host {name!r}: there are {', '.join(known) or 'none'}")
         return way
-    raise ValueError(f"{way!r} is not a way: write {AS_CONFIGURED}, {DIRECT}, {SMARTHOST}NAME or {DISCARD}")
+    raise ValueError(
+        f"{way!r} is not a way: write {AS_CONFIGURED}, {DIRECT}, {SMARTHOST}NAME, {LMTP}HOST:PORT or {DISCARD}"
+    )

@@ -67,6 +67,12 @@ class Reasons:
         keys = [key for key in ("domains", "host", "verify") if (section, key) in self._loaded.lines]
         return tuple(self._place(section, key) for key in keys)
 
+    def route(self, name: str) -> tuple[str, ...]:
+        """The places of a route."""
+        section = f"route:{name}"
+        keys = ("recipients", "senders", "to", "open")
+        return tuple(self._place(section, key) for key in keys if (section, key) in self._loaded.lines)
+
     def right(self, rule: str) -> tuple[str, ...]:
         """The places of a right to relay: ``access.NAME`` or a setting."""
         kind, _, name = rule.partition(".")

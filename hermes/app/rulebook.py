@@ -12,6 +12,7 @@ from collections.abc import Callable
 from hermes.app.checks import Means, checks
 from hermes.app.redirects import rules_of, srs_of
 from hermes.config.schema import POP3Settings, Settings
+from hermes.config.sections.routes import routes_of
 from hermes.config.smarthost_rules import default_smarthost
 from hermes.core.dns_answer import Budget
 from hermes.core.reading_profile import ReadingProfile
@@ -77,6 +78,7 @@ class Rulebook:
             srs=self.srs,
             now=now,
         )
+        self.routes = routes_of(settings.route)
         self.router = Router(
             self.directory,
             smarthost=default_smarthost(settings),
@@ -84,8 +86,11 @@ class Rulebook:
             direct_enabled=settings.direct.enabled,
             postmaster=hermes.postmaster,
             backups=backup_domains(settings),
+            routes=self.routes,
         )
-        self.policy = RelayPolicy(self.directory, self.router, self.mailboxes, self.access, settings, call_ahead)
+        self.policy = RelayPolicy(
+            self.directory, self.router, self.mailboxes, self.access, settings, call_ahead, self.routes
+        )
         self.checks = Pipeline(checks(settings, reader, now, means))
 
     def visit_of(self, peer: str) -> Visit:

@@ -33,8 +33,9 @@ from hermes.config.sections.greylist import greylist_findings
 from hermes.config.sections.offenders import offenders_findings
 from hermes.config.sections.rates import rates_findings
 from hermes.config.sections.reports import reports_findings
+from hermes.config.sections.routes import route_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
-from hermes.config.smarthost_rules import smarthost_findings
+from hermes.config.smarthost_rules import smarthost_findings, smarthosts_of
 from hermes.config.worker_rules import worker_findings
 from hermes.core.reading_profile import SECONDS_A_DAY
 
@@ -54,6 +55,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from _names(settings)
     yield from _postmaster(settings)
     yield from _certificate(settings)
+    yield from route_findings(settings.route, smarthosts_of(settings), settings.direct.enabled)
     yield from backup_findings(settings.backup, settings.hermes.domains, settings.hermes.hostname)
     yield from certificate_findings(settings.certificate, has_default=bool(settings.tls.certificate))
     yield from _listeners(settings)

@@ -42,6 +42,7 @@ from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.phonebook import PhoneBookSettings
 from hermes.config.sections.rates import RatesSettings
 from hermes.config.sections.reports import ReportsSettings
+from hermes.config.sections.routes import RouteSettings
 from hermes.config.sections.sender_checks import SenderChecksSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
 from hermes.config.sections.transcripts import TranscriptsSettings
@@ -416,6 +417,7 @@ class Settings:
     dnsbl: Mapping[str, DNSBLSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DNSBLSettings})
     sender_checks: SenderChecksSettings = attrs.field(factory=SenderChecksSettings)
     greylist: GreylistSettings = attrs.field(factory=GreylistSettings)
+    route: Mapping[str, RouteSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": RouteSettings})
     backup: Mapping[str, BackupSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": BackupSettings})
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     reports: ReportsSettings = attrs.field(factory=ReportsSettings)

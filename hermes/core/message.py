@@ -94,7 +94,15 @@ class Postponed:
     delays_reported: int = 0
 
 
-Settlement = Finished | Postponed
+@attrs.frozen
+class Held:
+    """A recipient that waits until somebody releases it."""
+
+    ordinal: int
+    reason: str
+
+
+Settlement = Finished | Postponed | Held
 
 
 @attrs.frozen

@@ -17,6 +17,7 @@ class Result(enum.Enum):
     DEFERRED = "deferred"  #: to be tried again
     FAILED = "failed"  #: it will not work
     DISCARDED = "discarded"  #: a rule of ours lets nobody have it
+    HELD = "held"  #: a rule of ours keeps it in the queue
 
 
 @attrs.frozen

@@ -43,12 +43,13 @@ class IRelayManager(Interface):
 class IRouter(Interface):
     """Says by which way mail for an address goes."""
 
-    async def route(address: str, sender: str = "", account: str = "") -> str:
+    async def route(address: str, sender: str = "", account: str = "", *, released: bool = False) -> str:
         """
         The destination as ``agent:next-hop``: ``local:ACCOUNT``, ``smarthost:NAME``, ``direct:DOMAIN``, ``backup:DOMAIN``,
         ``none:REASON``; ``expand:ADDRESS`` for what stands for others, and is replaced by them before it is delivered.
 
-        ``sender`` is the reverse-path and ``account`` who sent it, or empty: smart hosts may be chosen by them.
+        ``sender`` is the reverse-path and ``account`` who sent it, or empty: smart hosts and routes may be chosen by
+        them. What has been ``released`` is not held by any route again.
         """
 
 

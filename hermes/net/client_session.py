@@ -15,7 +15,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IPushProducer, IReactorTime, IUNIXTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -34,6 +34,7 @@ from hermes.protocols.smtp.client_events import (
     Stage,
     TransactionDone,
 )
+from hermes.protocols.smtp.lmtp_client import LMTPClientEngine
 from hermes.protocols.smtp.transaction import Parcel
 
 #: Seconds to wait for the reply in each stage (RFC 5321 4.5.3.2). The standard names none for EHLO, STARTTLS, AUTH and RSET:
@@ -73,9 +74,9 @@ Setback = Refused | Ended
 class ClientSession(Protocol):
     """One connection to one server. Its coroutines are called one at a time; :meth:`abort` may be called at any time."""
 
-    def __init__(self, clock: IReactorTime, hostname: str, peer: Peer) -> None:
+    def __init__(self, clock: IReactorTime, hostname: str, peer: Peer, *, lmtp: bool = False) -> None:
         self._clock = clock
-        self._engine = ClientEngine(hostname, peer)
+        self._engine = LMTPClientEngine(hostname, peer) if lmtp else ClientEngine(hostname, peer)
         self._events: deque[Event] = deque()
         self._waiting: Deferred[None] | None = None
         self._drained: Deferred[None] | None = None
@@ -335,7 +336,8 @@ class ClientSession(Protocol):
         self._wire = self.transport
         self._connected = True
         # Without it the message's last octets wait for the acknowledgment of those before.
-        self._wire.setTcpNoDelay(True)
+        if not IUNIXTransport.providedBy(self._wire):
+            self._wire.setTcpNoDelay(True)
         self._wire.registerProducer(self, True)
 
     @override

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 from OpenSSL import SSL
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.error import ConnectError, TimeoutError
 from twisted.internet.protocol import Factory
 
@@ -33,7 +33,7 @@ CONNECT_SECONDS = 30.0
 @attrs.frozen
 class Target:
     """
-    One address to connect to, and the name of the host that it is for.
+    One address to connect to, and the name of the host that it is for; with ``path`` a UNIX socket instead.
 
     ``security`` is what it must show, ``way`` how it is connected to: a connection that was made otherwise is another one.
     """
@@ -43,10 +43,13 @@ class Target:
     port: int
     security: Security | None = None
     way: Way | None = None
+    path: str = ""
 
     @property
     def location(self) -> str:
-        """Like ``192.0.2.1:25`` or ``[2001:db8::1]:25``."""
+        """Like ``192.0.2.1:25``, ``[2001:db8::1]:25`` or ``unix:/run/lmtp``."""
+        if self.path:
+            return f"unix:{self.path}"
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
@@ -70,7 +73,8 @@ class Approach:
     How to open sessions: ``hostname`` is our name; ``context`` is needed unless ``tls`` is NONE.
 
     ``verify`` wants the certificate to be valid for the host's name; ``pins`` are the public keys of which it must have one
-    instead; ``nonce`` makes one for SCRAM. ``security`` has what else is asked of the server.
+    instead; ``nonce`` makes one for SCRAM. ``security`` has what else is asked of the server; ``lmtp`` says that it speaks LMTP
+    (RFC 2033).
     """
 
     hostname: str
@@ -81,6 +85,7 @@ class Approach:
     nonce: Callable[[], str] = _fresh_nonce
     pins: frozenset[bytes] = frozenset()
     security: Security | None = None
+    lmtp: bool = False
 
 
 class _SessionFactory(Factory):
@@ -99,7 +104,7 @@ async def open_session(reactor: Any, target: Target, approach: Approach) -> Clie
 
     The setback's stage tells how far it came: GREETING for the connection itself, STARTTLS for TLS, LOGIN for the login.
     """
-    session = await _connect(reactor, target, approach.hostname)
+    session = await _connect(reactor, target, approach)
     if not isinstance(session, ClientSession):
         return session
     try:
@@ -116,9 +121,9 @@ async def open_session(reactor: Any, target: Target, approach: Approach) -> Clie
     return setback
 
 
-async def _connect(reactor: Any, target: Target, hostname: str) -> ClientSession | Setback:
+async def _connect(reactor: Any, target: Target, approach: Approach) -> ClientSession | Setback:
     peer = Peer(target.host, target.location)
-    session = ClientSession(reactor, hostname, peer)
+    session = ClientSession(reactor, approach.hostname, peer, lmtp=approach.lmtp)
     try:
         await _make_way(reactor, target, session)
     except ProxyError as error:
@@ -135,6 +140,9 @@ async def _connect(reactor: Any, target: Target, hostname: str) -> ClientSession
 
 
 async def _make_way(reactor: Any, target: Target, session: ClientSession) -> None:
+    if target.path:
+        await UNIXClientEndpoint(reactor, target.path, CONNECT_SECONDS).connect(_SessionFactory(session))
+        return
     way = target.way or Way()
     source = way.source(target.address)
     if way.proxy is not None:

@@ -19,6 +19,7 @@ from hermes.core.account import Account, Local, Redirected, Remote, Unknown
 from hermes.core.address import split
 from hermes.core.outcome import PASS, Result, Verdict
 from hermes.core.reply import Reply
+from hermes.core.route import RouteTable, whose
 from hermes.interfaces import IAccess, ICallAhead, IDirectory, IMailboxes, IRelayPolicy, IRouter
 
 # RFC 5321 4.5.1: the one mailbox that every server has, in any case of letters.
@@ -74,6 +75,7 @@ class RelayPolicy:
         access: IAccess,
         settings: Settings,
         call_ahead: ICallAhead | None = None,
+        routes: RouteTable | None = None,
     ) -> None:
         self._directory = directory
         self._router = router
@@ -82,6 +84,7 @@ class RelayPolicy:
         self._settings = settings
         self._call_ahead = call_ahead
         self._backups = backup_domains(settings)
+        self._routes = routes or RouteTable()
 
     async def recipient(
         self,
@@ -101,7 +104,12 @@ class RelayPolicy:
         if not domain:
             # <postmaster> is the only path without a domain (RFC 5321 4.1.1.3).
             return await self._postmaster() if is_postmaster else (_NO_DOMAIN, "")
-        match await self._directory.resolve(address):
+        resolution = await self._directory.resolve(address)
+        name = account.name if account is not None else ""
+        route = self._routes.choose(address, sender, whose(resolution))
+        match resolution:
+            case Local() | Unknown() | Redirected() if route is not None:
+                return await self._routed(address, sender, name)
             case Local(account=owner):
                 # RFC 5321 4.5.1: mail for the postmaster is taken, so a full mailbox is no obstacle.
                 # What is sent on takes no room here.
@@ -118,16 +126,14 @@ class RelayPolicy:
             case Unknown(disabled=disabled):
                 return await self._postmaster() if is_postmaster else (_unknown(disabled), "")
             case Remote(domain=elsewhere):
-                backup = self._backups.get(elsewhere.lower())
-                if backup is not None:
-                    if _ROUTED.intersection(local_part) and not await self.right(peer, account, sender):
+                backup = self._backups.get(elsewhere.lower(), "") if route is None else ""
+                is_open = bool(backup) or (route is not None and route.open_to_all)
+                if (not is_open or _ROUTED.intersection(local_part)) and not await self.right(peer, account, sender):
+                    if is_open:
                         return _NO_ROUTES, ""
-                    verdict = await self._asked(backup, address)
-                    if not verdict.accepted:
-                        return verdict, ""
-                elif not await self.right(peer, account, sender):
                     return Verdict(_NO_RELAY, "relay.denied", self._why_not(elsewhere, peer, account)), ""
-                return await self._routed(address, sender, account.name if account is not None else "")
+                verdict = await self._asked(backup, address) if backup else PASS
+                return await self._routed(address, sender, name) if verdict.accepted else (verdict, "")
 
     async def room(self, address: str, octets: int) -> Verdict:
         """Judge again whether an accepted local recipient has room for ``octets``."""
@@ -153,6 +159,8 @@ class RelayPolicy:
             # client that were told to try again would keep the message for days without telling anybody.
             refusal = Reply.of(550, "5.4.4", "There is no way to send mail to that address from here")
             return Verdict(refusal, "relay.no_route", reason), ""
+        if agent == "refuse" and (route := self._routes.named(reason)) is not None:
+            return Verdict(Reply.of(550, "5.7.1", route.argument), route.rule), ""
         return PASS, destination
 
     async def right(self, peer: str, account: Account | None, sender: str) -> str:

@@ -26,6 +26,7 @@ from hermes.queue.destinations import Concurrency, Destinations
 from hermes.queue.discard import DISCARD, Discard
 from hermes.queue.due import DueWatch
 from hermes.queue.expansion import Expander
+from hermes.queue.routed import HOLD, Hold
 from hermes.queue.router import EXPAND, KEPT, NO_WAY, UNROUTED, NoWay
 from hermes.queue.settle import Settler
 
@@ -89,7 +90,12 @@ class Dispatcher:
         self._router = router
         self._expander = expander
         self._agents = agents
-        self._own_agents = {NO_WAY: NoWay(), DISCARD: Discard(), UNROUTED.partition(":")[0]: NoWay()}
+        self._own_agents: dict[str, IDeliveryAgent] = {
+            NO_WAY: NoWay(),
+            DISCARD: Discard(),
+            HOLD: Hold(),
+            UNROUTED.partition(":")[0]: NoWay(),
+        }
         self._settler = settler
         self._most = most
         self._clock = clock
@@ -221,7 +227,9 @@ class Dispatcher:
             if self._is_routed(recipient) or recipient.pinned or (agent in KEPT and agent in self._agents):
                 continue
             try:
-                recipient.destination = await self._router.route(recipient.address, sender, account)
+                recipient.destination = await self._router.route(
+                    recipient.address, sender, account, released=recipient.released
+                )
             except CancelledError:
                 raise
             except UnavailableError as error:

@@ -14,7 +14,7 @@ import attrs
 from hermes.config.schema import QueueSettings
 from hermes.core import address
 from hermes.core.event import Event, Kind
-from hermes.core.message import Finished, Postponed, QueuedMessage, QueuedRecipient, Settlement
+from hermes.core.message import Finished, Held, Postponed, QueuedMessage, QueuedRecipient, Settlement
 from hermes.core.outcome import Outcome, Result
 from hermes.core.report import Action, Fate
 from hermes.queue.schedule import is_expired, next_attempt_at, warnings_due
@@ -66,6 +66,8 @@ class Judge:
         for recipient, outcome in zip(recipients, outcomes, strict=True):
             if outcome.result is Result.DEFERRED:
                 self._deferred(judgement, message, recipient, outcome, now)
+            elif outcome.result is Result.HELD:
+                _held(judgement, message, recipient, outcome, now)
             else:
                 judgement.settlements.append(Finished(recipient.ordinal))
                 judgement.events.append(_event(_KINDS[outcome.result], message, recipient, outcome, now))
@@ -93,6 +95,8 @@ class Judge:
             if outcome.result in {Result.DELIVERED, Result.RELAYED, Result.DISCARDED}:
                 judgement.settlements.append(Finished(recipient.ordinal))
                 judgement.events.append(_event(_KINDS[outcome.result], message, recipient, outcome, now))
+            elif outcome.result is Result.HELD:
+                _held(judgement, message, recipient, outcome, now)
             else:
                 self._postpone(judgement, message, recipient, outcome, now, recipient.delays_reported)
         return judgement
@@ -132,6 +136,13 @@ class Judge:
     def _expire(self, message: QueuedMessage, recipient: QueuedRecipient) -> float:
         """The age at which it is given up: what an administrator has said, or what is configured."""
         return self._settings.expire if recipient.expires_at is None else recipient.expires_at - message.accepted_at
+
+
+def _held(
+    judgement: Judgement, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
+) -> None:
+    judgement.settlements.append(Held(recipient.ordinal, outcome.reason))
+    judgement.events.append(_event(Kind.HELD, message, recipient, outcome, now))
 
 
 def _failed(

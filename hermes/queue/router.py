@@ -15,6 +15,7 @@ from hermes.core import address as addresses
 from hermes.core.account import Local, Redirected, Remote, Resolution, Unknown
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
+from hermes.core.route import RouteTable, whose
 from hermes.interfaces import IDeliveryAgent, IDirectory, IRouter
 from hermes.queue.smarthost_choice import SmarthostRule, choose
 
@@ -63,6 +64,7 @@ class Router:
         direct_enabled: bool = False,
         postmaster: str = "",
         backups: Collection[str] = (),
+        routes: RouteTable | None = None,
     ) -> None:
         self._directory = directory
         self._smarthost = smarthost
@@ -70,14 +72,18 @@ class Router:
         self._direct_enabled = direct_enabled
         self._postmaster = postmaster
         self._backups = frozenset(backups)
+        self.routes = routes or RouteTable()
 
-    async def route(self, address: str, sender: str = "", account: str = "") -> str:
-        """The destination for an address, of a message from this reverse-path and account."""
+    async def route(self, address: str, sender: str = "", account: str = "", *, released: bool = False) -> str:
+        """The destination for an address, of a message from this reverse-path and account; see :class:`IRouter`."""
         local_part, domain = addresses.split(address)
         is_postmaster = local_part.lower() == _POSTMASTER
         if is_postmaster and not domain:
             return await self._to_postmaster()
         resolution = await self._directory.resolve(address)
+        route = self.routes.choose(address, sender, whose(resolution), released=released)
+        if route is not None:
+            return route.destination(domain.lower())
         if isinstance(resolution, Unknown) and is_postmaster:
             # Mail for the postmaster is never refused at a domain of ours (RFC 5321 4.5.1).
             return await self._to_postmaster()

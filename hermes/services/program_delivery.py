@@ -95,7 +95,7 @@ class ProgramDelivery:
     ) -> list[Outcome]:
         """Run the command ``next_hop`` once for each recipient."""
         if next_hop not in await self._allowed():
-            gone = Outcome.deferred("the program is not in the files of aliases any more", "4.3.5")
+            gone = Outcome.deferred("the program is not in the configuration any more", "4.3.5")
             return [gone] * len(recipients)
         return [await self._run(next_hop, message, recipient) for recipient in recipients]
 

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from hermes.core.event import Event
-from hermes.core.message import Finished, QueuedMessage, QueuedRecipient, Settlement
+from hermes.core.message import Finished, Held, QueuedMessage, QueuedRecipient, Settlement
 from hermes.spool.rows import MESSAGE_COLUMNS, RECIPIENT_COLUMNS, Row, message_row, recipient_rows
 from hermes.spool.trace import event_row, key_rows
 
@@ -30,6 +30,7 @@ _POSTPONE = """
     UPDATE recipients SET attempts = ?, next_attempt_at = ?, last_reason = ?, delays_reported = ?
     WHERE queue_id = ? AND ordinal = ?
 """
+_HOLD = "UPDATE recipients SET state = 'held', last_reason = ? WHERE queue_id = ? AND ordinal = ?"
 _FINISH = "DELETE FROM recipients WHERE queue_id = ? AND ordinal = ?"
 _NOBODY_LEFT = "queue_id = ?1 AND NOT EXISTS (SELECT 1 FROM recipients WHERE queue_id = ?1)"
 _DELETE_BODY = f"DELETE FROM bodies WHERE {_NOBODY_LEFT}"  # noqa: S608
@@ -53,6 +54,7 @@ class Transaction:
         self._events: list[Row] = []
         self._keys: list[Row] = []
         self._postponed: list[Row] = []
+        self._held: list[Row] = []
         self._finished: list[Row] = []
         self._touched: list[Row] = []
 
@@ -82,6 +84,8 @@ class Transaction:
         for settlement in settlements:
             if isinstance(settlement, Finished):
                 self._finished.append((queue_id, settlement.ordinal))
+            elif isinstance(settlement, Held):
+                self._held.append((settlement.reason, queue_id, settlement.ordinal))
             else:
                 self._postponed.append(
                     (
@@ -105,6 +109,7 @@ class Transaction:
             (_INSERT_EVENT, self._events),
             (_INSERT_KEY, self._keys),
             (_POSTPONE, self._postponed),
+            (_HOLD, self._held),
             (_FINISH, self._finished),
             (_DELETE_BODY, self._touched),
             (_DELETE_SIGNATURES, self._touched),
@@ -114,5 +119,5 @@ class Transaction:
                 self.connection.executemany(statement, rows)
         for rows in (self._messages, self._recipients, self._bodies, self._events, self._keys):
             rows.clear()
-        for rows in (self._postponed, self._finished, self._touched):
+        for rows in (self._postponed, self._held, self._finished, self._touched):
             rows.clear()

@@ -59,6 +59,7 @@ class ReferenceTests(SynchronousTestCase):
                 ("pattern", "*x*"),
                 ("certificate", "c.pem"),
                 *((("domains", "r.test"),) if kind == "backup" else ()),
+                ("to", "hold"),
                 ("key", "k.pem"),
                 ("preset", "microsoft"),
                 ("client_id", "a"),

@@ -14,6 +14,7 @@ from hermes.core.event import Event, Kind
 from hermes.core.identifiers import QueueIds
 from hermes.core.message import (
     Content,
+    Held,
     NewMessage,
     Postponed,
     QueuedMessage,
@@ -160,6 +161,8 @@ class QueueSpool:
                 recipient.next_attempt_at = settlement.next_attempt_at
                 recipient.last_reason = settlement.reason
                 recipient.delays_reported = settlement.delays_reported
+            elif isinstance(settlement, Held):
+                recipient.state, recipient.last_reason = State.HELD, settlement.reason
             else:
                 message.recipients.remove(recipient)
         if message is not None and not message.recipients:
@@ -233,6 +236,7 @@ class QueueSpool:
             if each.state is State.HELD:
                 each.state = State.QUEUED
                 each.next_attempt_at = event.at
+                each.released = True
 
         return await self._change(queue_id, event, let_go)
 

@@ -10,6 +10,7 @@ from typing import Any
 from hermes.core.envelope import Envelope, Recipient
 from hermes.protocols.smtp.client import ClientEngine
 from hermes.protocols.smtp.client_events import Event, Peer
+from hermes.protocols.smtp.lmtp_client import LMTPClientEngine
 from hermes.protocols.smtp.transaction import Parcel
 
 HOSTNAME = "client.example.org"
@@ -56,8 +57,8 @@ def every_cut(test: Callable[[Any, Cut], None]) -> Callable[[Any], None]:
 class Conversation:
     """An engine, the events it gave, and the octets it sent."""
 
-    def __init__(self, cut: Cut = whole, host: str = "mx.example.com") -> None:
-        self.engine = ClientEngine(HOSTNAME, Peer(host, "192.0.2.25:25"))
+    def __init__(self, cut: Cut = whole, host: str = "mx.example.com", *, lmtp: bool = False) -> None:
+        self.engine = (LMTPClientEngine if lmtp else ClientEngine)(HOSTNAME, Peer(host, "192.0.2.25:25"))
         self.events: list[Event] = []
         self._cut = cut
         self._sent = b""

@@ -191,7 +191,7 @@ class _Connection(Protocol):
             self._answer(line)
             return
         verb = line.split(" ", maxsplit=1)[0].split(":", maxsplit=1)[0].upper()
-        if verb == "EHLO":
+        if verb in {"EHLO", "LHLO"}:
             extensions = self._peer.script.extensions
             if self._secure and self._peer.script.tls_extensions is not None:
                 extensions = self._peer.script.tls_extensions

@@ -137,6 +137,11 @@ class Transaction:
         return None not in self._outcomes
 
     @property
+    def undecided(self) -> int:
+        """How many recipients have no outcome yet."""
+        return self._outcomes.count(None)
+
+    @property
     def all_answered(self) -> bool:
         """True when every RCPT has had its reply."""
         return self.answered == len(self.rcpt_commands)
@@ -172,23 +177,27 @@ class Transaction:
 
     def final_reply(self, reply: Reply) -> None:
         """Take the answer to the message: it holds for all recipients that had been accepted (RFC 5321 4.2.5)."""
-        if not reply.is_positive:
-            self._fail_rest(self._peer.refused(Stage.FINAL, reply))
-            return
+        self._fail_rest(self._last_word(reply))
+
+    def next_final_reply(self, reply: Reply) -> None:
+        """Take the answer to the message for the next of them: by LMTP each has his own, in their order (RFC 2033 4.2)."""
+        self._outcomes[self._outcomes.index(None)] = self._last_word(reply)
+
+    def _last_word(self, reply: Reply) -> Outcome:
         peer = self._peer
+        if not reply.is_positive:
+            return peer.refused(Stage.FINAL, reply)
         # RFC 3461 5.2.1: a server that offers DSN has taken over the duty to report.
-        self._fail_rest(
-            Outcome(
-                Result.RELAYED,
-                f"{peer.host} accepted it: {reply}",
-                reply.enhanced or "2.0.0",
-                reply,
-                peer.host,
-                peer.address,
-                peer.tls,
-                self._capabilities.dsn,
-                verified=peer.verified,
-            )
+        return Outcome(
+            Result.RELAYED,
+            f"{peer.host} accepted it: {reply}",
+            reply.enhanced or "2.0.0",
+            reply,
+            peer.host,
+            peer.address,
+            peer.tls,
+            self._capabilities.dsn,
+            verified=peer.verified,
         )
 
     def interrupted(self, outcome: Outcome) -> None:
