@@ -13,6 +13,9 @@ from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.cli.profile import profile
+from hermes.cli.user_change import addresses_of, disable, enable, rename, set_, text_of
+from hermes.cli.user_data import erase, export
+from hermes.cli.user_import import import_
 from hermes.config.loader import load
 from hermes.config.places import accounts_file, recipients_file, recoverable_key_file
 from hermes.config.schema import Settings
@@ -119,7 +122,7 @@ def remove(config: str, name: str) -> None:
     try:
         _source(settings).remove(name.lower())
     except LookupError as error:
-        raise Refused(_text(error)) from None
+        raise Refused(text_of(error)) from None
     say(f"{name.lower()} is no account any more")
     mail = os.path.join(settings.mailbox.directory, name.lower())
     if os.path.isdir(mail):
@@ -143,7 +146,7 @@ def password_(config: str, password_file: str | None, generate: bool, name: str)
         secret = _password(name, password_file, generate)
         source.set_password(name, hash_password(secret), scram=_scram(settings, secret))
     except (LookupError, ValueError) as error:
-        raise Refused(_text(error)) from None
+        raise Refused(text_of(error)) from None
     say(f"{name} has a new password")
     _tell_generated(generate, secret)
 
@@ -181,7 +184,7 @@ def cram(config: str, password_file: str | None, name: str, switch: str | None) 
             say(f"{name} can log in by CRAM-MD5 and APOP with the secret, and as before with the password")
             _tell_secret(password_file is None, secret)
     except (LookupError, ValueError) as error:
-        raise Refused(_text(error)) from None
+        raise Refused(text_of(error)) from None
 
 
 def _tell_secret(generated: bool, secret: str) -> None:
@@ -214,7 +217,7 @@ def forward(config: str, deliver_also: bool, from_file: TextIO | None, name: str
             raise Refused("--deliver-also says nothing without an address: mail that is not sent on stays here")
         source.set_forward(name, addresses, deliver_also=deliver_also)
     except (LookupError, ValueError) as error:
-        raise Refused(_text(error)) from None
+        raise Refused(text_of(error)) from None
     if not addresses:
         say(f"mail for {name} stays here")
     else:
@@ -254,7 +257,8 @@ def recipients(config: str, as_json: bool, what: str | None, name: str | None) -
         )
 
 
-user.add_command(profile)
+for command in (profile, set_, disable, enable, rename, export, erase, import_):
+    user.add_command(command)
 
 
 def add_account(settings: Settings, account: Account, secret: str) -> None:
@@ -263,12 +267,7 @@ def add_account(settings: Settings, account: Account, secret: str) -> None:
     try:
         _source(settings).add(account, hash_password(secret), _scram(settings, secret))
     except ValueError as error:
-        raise Refused(_text(error)) from None
-
-
-def addresses_of(settings: Settings, account: Account) -> list[str]:
-    """The addresses of an account; one that lists none has its name at each domain."""
-    return list(account.addresses) or [f"{account.name}@{domain}" for domain in settings.hermes.domains]
+        raise Refused(text_of(error)) from None
 
 
 def _source(settings: Settings) -> FileSource:
@@ -290,8 +289,3 @@ def _tell_generated(generated: bool, secret: str) -> None:
     if generated:
         say(f"password: {secret}")
         remark("It is kept as a hash only: write it down now.")
-
-
-def _text(error: Exception) -> str:
-    # str() of a KeyError would put the text into quotes.
-    return str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -227,6 +227,28 @@ class FileSource:
         with self._edit() as edit:
             text = file_edit.with_keys(self.path, edit.text, name, keys)
             # A login may be somebody else's: then nothing is written.
+            parse(self.path, text)
+            edit.text = text
+
+    def change(self, name: str, keys: Mapping[str, str]) -> None:
+        """
+        Give keys of an account other values, as they are written in the file, an empty one taking the key out.
+
+        LookupError when there is no such account; AccountsFileError, which is a ValueError, when it could not be so: then nothing
+        is written.
+        """
+        with self._edit() as edit:
+            text = file_edit.with_keys(self.path, edit.text, name, keys)
+            parse(self.path, text)
+            edit.text = text
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Give an account another name; LookupError when there is no such account, ValueError when the name cannot be its."""
+        check_name(new_name)
+        with self._edit() as edit:
+            if new_name in parse(self.path, edit.text).by_name:
+                raise ValueError(f"there is an account {new_name!r} already")
+            text = file_edit.with_name(self.path, edit.text, name, new_name)
             parse(self.path, text)
             edit.text = text
 

@@ -124,6 +124,14 @@ def with_keys(path: str, text: str, name: str, keys: Mapping[str, str]) -> str:
     return _joined([*lines[: section.line], *body, *lines[section.last_line :]])
 
 
+def with_name(path: str, text: str, name: str, new_name: str) -> str:
+    """The text with another name for an account; LookupError when there is none."""
+    section = _section(path, text, name)
+    lines = text.split("\n")
+    lines[section.line - 1] = f"[{new_name}]"
+    return _joined(lines)
+
+
 def password_in(path: str, text: str, name: str) -> str:
     """The password hash of an account, empty when it has none; LookupError when there is no such account."""
     section = _section(path, text, name)
