@@ -95,7 +95,7 @@ def compose(asked: Asked, text: str, *, template: bool) -> Letter:
     """The answer. Its text is in ASCII; so is its header, unless an address is not."""
     own: dict[str, str] = {}
     if template:
-        own, text = _own_fields(filled(asked, text))
+        own, text = _own_fields(asked, text)
     subject = own.get("subject") or f"Re: {one_line(asked.field('subject'), 200).removeprefix('Re: ')}"
     address = one_line(asked.address, 254)
     lines = [
@@ -154,14 +154,14 @@ def filled(asked: Asked, text: str) -> str:
     return substituted(text, values)
 
 
-def _own_fields(text: str) -> tuple[dict[str, str], str]:
-    """The fields that a template begins with, as far as it may bring them, and its text."""
+def _own_fields(asked: Asked, text: str) -> tuple[dict[str, str], str]:
+    """The fields that a template begins with, as far as it may bring them, and its text; both filled in."""
+    # Taken apart first: a message that is repeated at the head of an answer must not bring fields of its own for it.
     fields, body = taken_apart(text)
     own = {}
     for name, value in fields:
-        if name in _OWN_FIELDS and value:
-            text_of = one_line(value, 200)
-            # What is in no encoded word can only be a subject: addresses are not guessed at.
-            if text_of.isascii() or name == "subject":
-                own[name] = text_of
-    return own, body
+        text_of = one_line(filled(asked, value), 200).strip()
+        # What is in no encoded word can only be a subject: addresses are not guessed at.
+        if name in _OWN_FIELDS and text_of and (text_of.isascii() or name == "subject"):
+            own[name] = text_of
+    return own, filled(asked, body)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import binascii
 import re
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 
 # encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="   (RFC 2047 2, RFC 2231 5)
 _WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]*)\?=")
@@ -12,6 +14,12 @@ _WORD = re.compile(r"=\?([^?*\s]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]*)\
 _BETWEEN = re.compile(r"\?=\s+(?==\?)")
 
 _HEXADECIMAL = re.compile(r"=([0-9A-Fa-f]{2})")
+
+#: The character sets that are read. Python is asked for no other: it looks through the disk for each name that it does not know,
+#: and remembers that name for ever, so that a stranger with names of his own would slow the server down and fill its memory.
+_CHARSETS = frozenset(
+    {*aliases, *aliases.values(), "koi8_u", "koi8_t", "cp720", "cp737", "cp856", "cp874", "utf_8_sig"}
+)
 
 
 def decoded(text: str) -> str:
@@ -23,6 +31,9 @@ def decoded(text: str) -> str:
 
 def _word(found: re.Match[str]) -> str:
     charset, encoding, coded = found.groups()
+    # The names of RFC 2047 are ASCII; in whatever case, and with hyphens where Python has underscores.
+    if not charset.isascii() or normalize_encoding(charset).lower() not in _CHARSETS:
+        return found[0]
     try:
         if encoding in "bB":
             # Some leave out the padding, and some have too much of it.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from email.utils import parseaddr
+
+from hermes.core.mailbox_list import addresses
 
 # from = "From:" mailbox-list CRLF   (RFC 5322 3.6.2), with the lines that a folded one goes on in
 _FROM = re.compile(rb"^from[ \t]*:([^\n]*\n?(?:[ \t][^\n]*\n?)*)", re.IGNORECASE | re.MULTILINE)
@@ -25,8 +26,10 @@ def with_from(header: bytes, address: str) -> bytes:
     found = list(_FROM.finditer(header))
     old = found[0][1] if found else b""
     unfolded = _FOLD.sub(b"", old).strip()
-    if len(found) == 1 and parseaddr(unfolded.decode("utf-8", "replace"))[1].lower() == address.lower():
-        return header
+    if len(found) == 1:
+        authors = addresses(unfolded.decode("utf-8", "replace"))
+        if [author.lower() for author in authors] == [address.lower()]:
+            return header
     named = _NAME_ADDR.match(unfolded)
     new = b"From: " + (named[1] + b" " if named else b"") + b"<" + address.encode() + b">" + newline
     if unfolded:

@@ -7,6 +7,7 @@ the others; those that could not be had are not kept. The same question of sever
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
@@ -46,6 +47,10 @@ MAX_WAITING = 5000
 #: RFC 1035 2.3.4
 _MAX_NAME_OCTETS = 253
 _MAX_LABEL_OCTETS = 63
+
+# What stands for itself in a name, and what does not.
+_PLAIN = re.compile(r"[!-\[\]-~]*\Z")
+_ODD = re.compile(r"[^!-\[\]-~]")
 
 HOSTS_FILE = "/etc/hosts"
 
@@ -295,7 +300,9 @@ def _ipv6(record: Any) -> str:
 
 def _text(name: Any) -> str:
     octets = name if isinstance(name, bytes) else bytes(name.name)
-    return octets.decode("ascii", "backslashreplace").rstrip(".").lower()
+    text = octets.rstrip(b".").lower().decode("latin-1")
+    # RFC 1035 5.1: any octet may be in a name, and its owner chooses them. Written like this none gets into a log or a terminal.
+    return text if _PLAIN.match(text) else _ODD.sub(lambda found: f"\\{ord(found[0]):03d}", text)
 
 
 def encode_name(host: str) -> bytes:

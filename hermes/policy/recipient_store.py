@@ -2,7 +2,8 @@
 To whom each account has written: a file of its own, read and written by a thread of its own.
 
 What is kept of a recipient is a keyed digest, so that the file by itself does not tell who writes to whom. It is no record of
-mail: an address that was refused later, or a message that was never sent, is in it as well.
+mail: an address that was refused later, or a message that was never sent, is in it as well. A file that is damaged is put aside,
+and everybody is new: it must not keep those who have logged in from sending.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import attrs
+from twisted.logger import Logger
 
 from hermes.interfaces import IGroupWorker
 
@@ -28,6 +30,9 @@ DAY_SECONDS = 86400
 
 #: How long the other process is waited for: it looks at some rows, or clears some.
 _BUSY_SECONDS = 5.0
+
+#: What the file is called by that could not be read.
+DAMAGED = ".damaged"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS recipients (
@@ -63,6 +68,8 @@ class Standing:
 class RecipientStore:
     """The memory in the file at ``path``; it is opened when it is first needed."""
 
+    _log = Logger()
+
     def __init__(self, path: str, worker: IGroupWorker) -> None:
         self._path = path
         self._worker = worker
@@ -84,11 +91,37 @@ class RecipientStore:
         """Write what waits and close."""
         if self._started:
             await self._worker.stop()
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def _perform(self, items: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+        try:
+            return self._performed(items)
+        except sqlite3.DatabaseError as error:
+            # Its subclasses say that something cannot be done now, or at all; this one, that the file is none, or torn.
+            if type(error) is not sqlite3.DatabaseError:
+                raise
+            self._put_aside(error)
+            return self._performed(items)
+
+    def _put_aside(self, error: sqlite3.DatabaseError) -> None:
+        self._log.error(
+            "The memory of recipients {path} cannot be read ({error}): it is kept as {path}{damaged}, and a new one begun",
+            path=self._path,
+            error=str(error),
+            damaged=DAMAGED,
+        )
+        self._close()
+        os.replace(self._path, self._path + DAMAGED)
+        for ending in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path + ending)
+
+    def _performed(self, items: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
         if self._connection is None:
             self._connection = _connected(self._path)
         # One transaction for all that wait.
@@ -160,10 +193,14 @@ def _connected(path: str) -> sqlite3.Connection:
     # SQLite would create it as the umask says.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    # After a power cut the last rows may be missing; the file is whole.
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.executescript(_SCHEMA)
+    try:
+        # After a power cut the last rows may be missing; the file is whole.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.executescript(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

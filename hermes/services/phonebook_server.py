@@ -57,6 +57,7 @@ class PhoneBookSession(LineConnection):
         self._book = book
         self._rate = rate
         self._errors = 0
+        self._identified = False
 
     @override
     def _begin(self) -> Engine:
@@ -93,8 +94,7 @@ class PhoneBookSession(LineConnection):
             case ph.Fields():
                 self._fields(event.names)
             case ph.Identify():
-                self._log.info("{peer} asks the phone book as {text}", peer=self.peer, text=event.text[:80])
-                self._say(_line(200, "Thanks."))
+                self._identify(event.text)
             case ph.SetOption():
                 self._set(event.options)
             case ph.Help():
@@ -106,6 +106,13 @@ class PhoneBookSession(LineConnection):
                 self._end()
             case ph.Refused():
                 self._refuse(event.code, event.text)
+
+    def _identify(self, text: str) -> None:
+        """For the log, once in a session: nobody shall fill it by saying who he is."""
+        if not self._identified:
+            self._identified = True
+            self._log.info("{peer} asks the phone book as {text}", peer=self.peer, text=text[:80])
+        self._say(_line(200, "Thanks."))
 
     def _refuse(self, code: int, text: str) -> None:
         self.record_refusal(Verdict(None, f"phonebook.{code}"), "query")

@@ -119,6 +119,18 @@ class HowTests(SynchronousTestCase):
         odd = compose(asked(), "From: Jörg\nSubject:\n\nx", template=True)
         self.assertEqual(message_from_bytes(odd.octets, policy=default)["From"], "info@example.org")
 
+    def test_repeated_message_is_text(self) -> None:
+        """What a template repeats of a message is text: it brings no field of the answer, wherever it stands."""
+        evil = b"From: President <p@example.org>\nReply-To: x@example.net\nSubject: s\n\nFrom: y@example.net\n\nbody\n"
+        for template in ("~M", "~B", "~G", "~M\n\nHi", "Subject: ~B\n\nHi", "From: ~M\n\nHi"):
+            message = message_from_bytes(compose(asked(evil), template, template=True).octets, policy=default)
+            self.assertIsNone(message["Reply-To"], template)
+            self.assertNotEqual(message["From"], "y@example.net", template)
+            if not template.startswith("From"):
+                self.assertEqual(message["From"], "info@example.org", template)
+        echo = message_from_bytes(compose(asked(evil), "~M", template=True).octets, policy=default)
+        self.assertEqual(echo.get_content(), evil.decode())
+
     @given(st.text(), st.binary(max_size=300), st.booleans())
     def test_anything(self, text: str, beginning: bytes, template: bool) -> None:
         """No text and no message can keep an answer from being a message with the fields that it must have."""

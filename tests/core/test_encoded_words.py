@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings
 from email.header import Header
 
 from hypothesis import given
@@ -33,6 +34,30 @@ class DecodedTests(SynchronousTestCase):
         self.assertEqual(decoded("=?utf-8?q?=C3=a9?="), "é")
         self.assertEqual(decoded("=?utf-8*de?Q?=C3=A9?="), "é")
         self.assertEqual(decoded("=?utf-8?b?w6k?="), "é")
+
+    def test_names(self) -> None:
+        """A character set is known by each of its names, with hyphens and underscores and in any case."""
+        for charset in (
+            "UTF-8",
+            "utf_8",
+            "ISO_8859-1",
+            "latin1",
+            "Windows-1252",
+            "koi8-u",
+            "Big5",
+            "cp874",
+            "us-ascii",
+        ):
+            self.assertEqual(decoded(f"=?{charset}?Q?a?="), "a", charset)
+
+    def test_invented_names(self) -> None:
+        """Names of character sets that a stranger invents leave no trace in the process, however many there are."""
+        before = len(encodings._cache)  # type: ignore[attr-defined]
+        for number in range(50):
+            word = f"=?invented-{number}?Q?a?="
+            self.assertEqual(decoded(word), word)
+            self.assertEqual(decoded(f"=?\u00e9{number}?Q?a?="), f"=?\u00e9{number}?Q?a?=")
+        self.assertEqual(len(encodings._cache), before)  # type: ignore[attr-defined]
 
     def test_left_as_it_is(self) -> None:
         """What cannot be read stays what it was, and bad octets are marked."""

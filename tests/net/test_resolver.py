@@ -289,6 +289,15 @@ class SenderTests(TestCase):
         answer = await self.resolver.names("192.0.2.2")
         self.assertEqual((answer.status, answer.absent), (Status.NO_NAME, True))
 
+    async def test_odd_octets(self) -> None:
+        """Any octet may be in a name (RFC 2181 11); what comes out is printable, in one word (RFC 1035 5.1)."""
+        odd = "a\r\nB c\x1b[1m\x7f\\.example.com"
+        self.server.zone[reverse("192.0.2.9")] = [ptr(odd)]
+        self.server.zone["odd.example"] = [mx(10, odd)]
+        plain = "a\\013\\010b\\032c\\027[1m\\127\\092.example.com"
+        self.assertEqual((await self.resolver.names("192.0.2.9")).values, (plain,))
+        self.assertEqual((await self.resolver.mail_exchangers("odd.example")).values, (MailExchanger(10, plain),))
+
     async def test_texts(self) -> None:
         """The strings of one TXT record belong together (RFC 7208 3.3)."""
         self.assertEqual(sorted((await self.resolver.texts("example.com")).values), [b"another", b"v=spf1 -all"])

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.policy import recipient_store
 from hermes.policy.recipient_store import (
+    DAMAGED,
     DAY_SECONDS,
     REMEMBER_DAYS,
     Judgment,
@@ -122,6 +123,19 @@ class StoreTests(SynchronousTestCase):
         self.assertEqual(standings(self.path, self.now), [])
         self.assertFalse(clear(self.path, "joe", forget=True))
         self.assertFalse(clear(self.path, "ann"))
+
+    def test_damaged(self) -> None:
+        """A file that is none, or is torn while it is used, is put aside, and whoever asked is answered."""
+        Path(self.path).write_bytes(b"no database at all\n" * 500)
+        self.assertEqual(self.judge("a"), ALLOWED)
+        self.assertTrue(Path(self.path + DAMAGED).read_bytes().startswith(b"no database"))
+        self.successResultOf(Deferred.fromCoroutine(self.store.close()))
+        octets = bytearray(Path(self.path).read_bytes())
+        octets[100:] = b"\xff" * (len(octets) - 100)
+        Path(self.path).write_bytes(octets)
+        self.open()
+        self.assertEqual([self.judge(each) for each in "abc"], [ALLOWED, ALLOWED, FIRST])
+        self.assertEqual(standings(self.path, self.now), [Standing("joe", 2, 1, 2)])
 
     def test_fault(self) -> None:
         """When the file cannot be written the transaction is taken back, and whoever asked hears of it."""

@@ -6,6 +6,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 
 from hermes.config.sections.phonebook import PhoneBookSettings
@@ -113,6 +114,13 @@ class PhoneBookServerTests(TestCase):
         self.books = [Book([JOE, ANN])]
         self.assertEqual(self.ask(session, "query smith"), ["502:Too many entries match: say more."])
         self.assertEqual(len(self.ask(self.connect(max_matches=2), "query smith")), 10)
+
+    def test_identified_once(self) -> None:
+        """However often a client says who it is, the log has it once, and the client is thanked each time."""
+        session = self.connect(FAR)
+        with capturedLogs() as told:
+            self.assertEqual(self.ask(session, *["id somebody"] * 20), ["200:Thanks."] * 20)
+        self.assertEqual([event["text"] for event in told], ["somebody"])
 
     def test_dialogue_of_ph(self) -> None:
         """The UIUC client: who it is, what the site is, a query, the end, in lines that end in LF."""
