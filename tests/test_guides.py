@@ -33,7 +33,10 @@ class ReadmeTests(SynchronousTestCase):
         """Its list has each command there is, and none besides."""
         text = (ROOT / "README.md").read_text().partition("## The command")[2].partition("\n## ")[0]
         listed = {
-            (name, word) for names, words in _LINE.findall(text) for name in names.split("|") for word in words.split("|")
+            (name, word)
+            for names, words in _LINE.findall(text)
+            for name in names.split("|")
+            for word in words.split("|")
         }
         self.assertEqual(sorted(listed), sorted(commands()))
 

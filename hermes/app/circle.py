@@ -70,7 +70,7 @@ class Circle:
         means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
         own = own_addresses(settings)
         signer = signer_of(settings, stores, lambda: self.directory, lambda: self._policy, now)
-        protection = Protection(settings.direct, settings.destination, resolver, stores.sts)
+        protection = Protection(settings.direct, settings.destination, resolver, stores.sts, stores.tls_results)
         self.direct = DirectAgent(
             reactor,
             settings.direct,
@@ -80,6 +80,7 @@ class Circle:
             own_addresses=own,
             signer=signer,
             protection=protection,
+            results=stores.tls_results,
         )
         self.backup = DirectAgent(
             reactor,
@@ -91,6 +92,7 @@ class Circle:
             named=_named(settings),
             signer=signer,
             protection=protection,
+            results=stores.tls_results,
         )
         self.call_ahead = CallAhead(reactor, self.backup)
         rulebook = Rulebook(

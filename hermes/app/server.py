@@ -39,6 +39,7 @@ from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import Module, StagedService
 from hermes.app.station import Station
 from hermes.app.stores import Stores
+from hermes.app.tls_reporting import tls_reporting
 from hermes.app.token_keeping import TokenKeeping, clients_of
 from hermes.app.transcript_orders import TranscriptOrders
 from hermes.config.errors import ConfigError
@@ -383,6 +384,7 @@ class Server:
             Closing(listening),
             housekeeping,
             *self._mail_expiring(),
+            tls_reporting(self._reactor, self._stores, lambda: self._circle, self._relay, self.now),
             *self._signals(),
         ):
             module.setServiceParent(self.service)

@@ -22,6 +22,7 @@ from hermes.config.places import (
     recoverable_key_file,
     secret_file,
     spool_directory,
+    tls_results_file,
     token_directory,
     token_key_file,
 )
@@ -52,6 +53,7 @@ from hermes.services.mta_sts import STSPolicies
 from hermes.services.mta_sts_store import PolicyStore
 from hermes.services.oauth_tokens import OAuthTokens
 from hermes.services.sending_rate import SendingRates
+from hermes.services.tls_results import TLSResults
 from hermes.services.token_store import TokenStore
 from hermes.services.transcript_files import TranscriptFiles, perform_transcripts
 from hermes.services.transcripts import Transcripts
@@ -90,9 +92,9 @@ class Stores(Module):
         self.signatures = SignatureMemory()
         self._policy_worker = worker("policies")
         self._policy_store = PolicyStore(policies_file(settings), self._policy_worker)
-        self.sts = STSPolicies(
-            lambda: self.resolvers.current, Fetcher(reactor, POLICY_SECONDS), self._policy_store, now
-        )
+        self.fetcher = Fetcher(reactor, POLICY_SECONDS)
+        self.sts = STSPolicies(lambda: self.resolvers.current, self.fetcher, self._policy_store, now)
+        self.tls_results = TLSResults(tls_results_file(settings), self._policy_worker, now)
         self.secret = b""
         self._secret_file = secret_file(settings)
         self._recoverable_key_file = recoverable_key_file(settings)
@@ -204,6 +206,7 @@ class Stores(Module):
         await self.dkim_worker.stop()
         await self._policy_worker.stop()
         self._policy_store.close()
+        self.tls_results.close()
         await self.deposit_worker.stop()
         self._transcript_files.stop()
         await self._transcript_worker.stop()

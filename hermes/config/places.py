@@ -72,3 +72,8 @@ def greylist_file(settings: Settings) -> str:
 def policies_file(settings: Settings) -> str:
     """The SQLite file of the policies (MTA-STS) that other domains have published for mail to them."""
     return os.path.join(settings.hermes.data, "mta-sts.sqlite")
+
+
+def tls_results_file(settings: Settings) -> str:
+    """The SQLite file of what came of TLS with other servers, until it has been reported."""
+    return os.path.join(settings.hermes.data, "tls-results.sqlite")

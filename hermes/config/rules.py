@@ -34,6 +34,7 @@ from hermes.config.sections.offenders import offenders_findings
 from hermes.config.sections.rates import rates_findings
 from hermes.config.sections.reports import reports_findings
 from hermes.config.sections.routes import route_findings
+from hermes.config.sections.tls_reports import tls_reports_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings, smarthosts_of
 from hermes.config.worker_rules import worker_findings
@@ -69,6 +70,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from phonebook_findings(settings)
     yield from oauth_client_findings(settings)
     yield from destination_findings(settings.destination)
+    yield from tls_reports_findings(settings.tls_reports, settings.hermes.postmaster)
     yield from dkim_findings(settings.dkim, settings.dkim_domains)
     yield from dns_findings(settings)
     yield from dnsbl_findings(settings, domain_fault)

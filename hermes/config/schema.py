@@ -45,6 +45,7 @@ from hermes.config.sections.reports import ReportsSettings
 from hermes.config.sections.routes import RouteSettings
 from hermes.config.sections.sender_checks import SenderChecksSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
+from hermes.config.sections.tls_reports import TLSReportsSettings
 from hermes.config.sections.transcripts import TranscriptsSettings
 from hermes.config.setting import Network, setting
 from hermes.core.address_range import AddressRange
@@ -409,6 +410,7 @@ class Settings:
     destination: Mapping[str, DestinationSettings] = attrs.field(
         factory=dict, hash=False, metadata={"repeated": DestinationSettings}
     )
+    tls_reports: TLSReportsSettings = attrs.field(factory=TLSReportsSettings)
     dkim: DKIMSettings = attrs.field(factory=DKIMSettings)
     dkim_domains: Mapping[str, NamedDKIMSettings] = attrs.field(
         factory=dict, hash=False, metadata={"repeated": NamedDKIMSettings, "kind": "dkim"}

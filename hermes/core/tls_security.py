@@ -62,6 +62,7 @@ class Security:
     ``by`` says in a word for the trace who vouches for it: ``dane``, ``sts`` or ``pkix``. ``names`` are those for which its
     certificate may be beside the host's own, ``records`` the usable TLSA records. ``requires_tls`` says that it has to promise
     REQUIRETLS. ``watched`` says that failures are only to be reported (a policy that is being tested).
+    ``domain`` and ``lines`` are the domain and its policy, for reports.
     """
 
     level: Level = Level.OPPORTUNISTIC
@@ -70,6 +71,8 @@ class Security:
     records: tuple[TLSA, ...] = ()
     requires_tls: bool = False
     watched: bool = False
+    domain: str = attrs.field(default="", eq=False)
+    lines: tuple[str, ...] = attrs.field(default=(), eq=False)
 
 
 @attrs.frozen

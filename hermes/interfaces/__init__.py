@@ -14,7 +14,7 @@ from hermes.interfaces.delivery import IDeliveryAgent, IPolicyStore, IRelayManag
 from hermes.interfaces.directory import IDirectory, IExpander, IPasswordChange, IScramKeys
 from hermes.interfaces.faults import TooBusyError, UnavailableError
 from hermes.interfaces.mailbox import IMailboxes, IStreamingMailbox, MailboxInUseError
-from hermes.interfaces.network import IFetcher, IResolver, IServerTLS
+from hermes.interfaces.network import IFetcher, IResolver, IServerTLS, ITLSResults
 from hermes.interfaces.peers import IAccess, IGate, IOffenders, IOffenderStore
 from hermes.interfaces.policy import ICallAhead, ICheck, IPolicy, IRelayPolicy
 from hermes.interfaces.reception import IIncomingMessage, IReception
@@ -56,6 +56,7 @@ __all__ = [
     "ISpool",
     "ISpoolWriter",
     "IStreamingMailbox",
+    "ITLSResults",
     "MailboxInUseError",
     "SpoolFullError",
     "TokenDeniedError",

@@ -9,6 +9,7 @@ from zope.interface import Interface
 
 from hermes.core.dns_answer import Answer, Budget, MailExchanger
 from hermes.core.fetched import Fetched
+from hermes.core.tls_report import Result
 
 
 class IResolver(Interface):
@@ -54,3 +55,10 @@ class IServerTLS(Interface):
 
     def context_factory() -> IOpenSSLServerConnectionCreator:
         """What ``transport.startTLS`` and ``TLSMemoryBIOFactory`` take."""
+
+
+class ITLSResults(Interface):
+    """Where it is counted what came of TLS with other servers."""
+
+    def record(result: Result) -> None:
+        """Count a result; nothing is waited for."""

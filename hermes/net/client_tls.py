@@ -41,6 +41,10 @@ _PROBLEMS = {
 }
 
 
+#: The same in the words of reports (RFC 8460 4.3.2).
+_FAILURE_TYPES = {_CODES.ERR_CERT_HAS_EXPIRED: "certificate-expired"}
+
+
 def verifying_context(authority: str = "") -> SSL.Context:
     """
     What trusts the system's authorities, or only those in the PEM file ``authority``.
@@ -70,7 +74,7 @@ class TLSAttempt:
     ``name`` is who the server must be, and goes along as SNI unless it is an address. With ``pins`` it must have one of these
     public keys (SHA-256 of its SubjectPublicKeyInfo), and nothing else of the certificate matters. With ``records`` of the DNS
     it must be what they say (DANE), where a certificate of an authority may also be for one of ``names``. ``by`` is the word for
-    who wants it verified. Afterwards :attr:`problem`
+    who wants it verified. With ``watch`` the certificate is looked at, and nothing fails. Afterwards :attr:`problem`
     says in words what was wrong with the certificate, when it was that.
     """
 
@@ -84,6 +88,7 @@ class TLSAttempt:
         records: tuple[TLSA, ...] = (),
         names: tuple[str, ...] = (),
         by: str = "pkix",
+        watch: bool = False,
     ) -> None:
         self._context = context
         self._name = name
@@ -91,6 +96,9 @@ class TLSAttempt:
         self._records = records
         self._names = names
         self._by = by
+        self._watch = watch and not self._verify and not records and not pins
+        #: What was wrong with the certificate, as RFC 8460 4.3.2 calls it; also when it was only watched.
+        self.failure_type = ""
         self._pins = pins
         self._connection: SSL.Connection | None = None
         self.problem: str | None = None
@@ -103,14 +111,22 @@ class TLSAttempt:
             connection.set_tlsext_host_name(encode_name(self._name))
         if self._verify:
             connection.set_verify(SSL.VERIFY_PEER, self._chain_verified)
+        elif self._watch:
+            connection.set_verify(SSL.VERIFY_PEER, self._chain_watched)
         else:
             connection.set_verify(SSL.VERIFY_NONE, _anything_goes)
         return connection
 
     def _chain_verified(self, connection: SSL.Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:
         if not ok and self.problem is None:
+            self.failure_type = _FAILURE_TYPES.get(code, "certificate-not-trusted")
             self.problem = _PROBLEMS.get(code, f"OpenSSL reports error {code}")
         return bool(ok)
+
+    def _chain_watched(self, connection: SSL.Connection, certificate: X509, code: int, depth: int, ok: int) -> bool:
+        if not ok:
+            self.failure_type = self.failure_type or _FAILURE_TYPES.get(code, "certificate-not-trusted")
+        return True
 
     def check_name(self) -> bool:
         """After the handshake: whether the certificate is for the name (RFC 6125) or has the key, when that has to be."""
@@ -123,8 +139,9 @@ class TLSAttempt:
         if self._records and connection is not None:
             names = [encode_name(name).decode("ascii") for name in (self._name, *self._names)]
             self.problem = dane_problem(connection, self._records, names) or None
+            self.failure_type = "validation-failure" if self.problem else ""
             return self.problem is None
-        if not self._verify or connection is None:
+        if connection is None or not (self._verify or self._watch):
             return True
         try:
             if _is_address(self._name):
@@ -132,7 +149,9 @@ class TLSAttempt:
             else:
                 verify_hostname(connection, encode_name(self._name).decode("ascii"))
         except (VerificationError, CertificateError):
-            self.problem = f"it is for {_names(connection)}"
+            self.failure_type = self.failure_type or "certificate-host-mismatch"
+            if self._verify:
+                self.problem = f"it is for {_names(connection)}"
         return self.problem is None
 
     def binding(self) -> tuple[str, bytes]:

@@ -74,7 +74,7 @@ class Approach:
 
     ``verify`` wants the certificate to be valid for the host's name; ``pins`` are the public keys of which it must have one
     instead; ``nonce`` makes one for SCRAM. ``security`` has what else is asked of the server; ``lmtp`` says that it speaks LMTP
-    (RFC 2033).
+    (RFC 2033); ``observe`` is shown each attempt at TLS.
     """
 
     hostname: str
@@ -86,6 +86,7 @@ class Approach:
     pins: frozenset[bytes] = frozenset()
     security: Security | None = None
     lmtp: bool = False
+    observe: Callable[[TLSAttempt], None] | None = None
 
 
 class _SessionFactory(Factory):
@@ -179,7 +180,7 @@ async def _prepare(session: ClientSession, target: Target, approach: Approach) -
 
 def _attempt(context: SSL.Context, target: Target, approach: Approach) -> TLSAttempt:
     security = approach.security or Security()
-    return TLSAttempt(
+    attempt = TLSAttempt(
         context,
         target.host,
         verify=approach.verify,
@@ -187,7 +188,11 @@ def _attempt(context: SSL.Context, target: Target, approach: Approach) -> TLSAtt
         records=security.records,
         names=security.names,
         by=security.by,
+        watch=security.watched,
     )
+    if approach.observe is not None:
+        approach.observe(attempt)
+    return attempt
 
 
 async def _start_tls(

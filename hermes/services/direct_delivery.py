@@ -8,7 +8,7 @@ RFC 5321 5.1 says which servers and in what order, :mod:`hermes.services.mail_ex
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -20,10 +20,11 @@ from hermes.config.schema import DirectSettings
 from hermes.core.envelope import Envelope
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
+from hermes.core.tls_report import Result as TLSResult
 from hermes.core.tls_security import Level, Security
-from hermes.interfaces import IContentReader, IDeliveryAgent, ISigner
+from hermes.interfaces import IContentReader, IDeliveryAgent, ISigner, ITLSResults
 from hermes.net.client_session import ClientSession, Setback
-from hermes.net.client_tls import opportunistic_context, verifying_context
+from hermes.net.client_tls import TLSAttempt, opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
 from hermes.net.resolver import Resolver
 from hermes.protocols.smtp.client_events import Ended, Refused, Stage
@@ -70,10 +71,12 @@ class DirectAgent:
         named: Mapping[str, tuple[str, int]] | None = None,
         signer: ISigner | None = None,
         protection: Protection | None = None,
+        results: ITLSResults | None = None,
     ) -> None:
         self._reactor = reactor
         self._port = settings.port
         self._hostname = hostname
+        self._results = results
         self._protection = protection or Protection(settings, {}, resolver)
         self._any_certificate = opportunistic_context()
         self._verifying: SSL.Context | None = None
@@ -137,11 +140,13 @@ class DirectAgent:
     async def open(self, target: Target) -> ClientSession | Setback:
         """Open a session with one of them; the setback when that is not possible."""
         security = target.security or Security()
-        approach = self._approach(security)
+        attempts: list[TLSAttempt] = []
+        approach = self._approach(security, attempts.append)
         opportunistic = approach.tls is TLSMode.OPPORTUNISTIC
         if opportunistic and target.address in self._without_tls:
             approach = attrs.evolve(approach, tls=TLSMode.NONE)
         session = await open_session(self._reactor, target, approach)
+        self._record(target, session, attempts)
         if opportunistic and isinstance(session, Ended) and session.stage is Stage.STARTTLS:
             # RFC 7435 4.3: TLS that does not work is no worse than none. The handshake has cost the connection.
             self._without_tls.remember(target.address)
@@ -163,14 +168,35 @@ class DirectAgent:
             return Refused(Stage.HELLO, outcome)
         return session
 
-    def _approach(self, security: Security) -> Approach:
+    def _record(self, target: Target, session: ClientSession | Setback, attempts: list[TLSAttempt]) -> None:
+        security = target.security
+        if self._results is None or security is None or not security.domain or security.level is Level.NONE:
+            return
+        kind = _failure_type(session, attempts[-1].failure_type if attempts else "")
+        if kind is not None:
+            policy = {"dane": "tlsa", "sts": "sts"}.get(security.by, "sts" if security.watched else "no-policy-found")
+            address = target.address if kind else ""
+            self._results.record(TLSResult(security.domain, policy, target.host, kind, address, security.lines))
+
+    def _approach(self, security: Security, observe: Callable[[TLSAttempt], None]) -> Approach:
         mode = _MODES[security.level]
         verify = security.level is Level.VERIFIED or (security.level is Level.DANE and not security.records)
-        if verify and self._verifying is None:
+        if (verify or security.watched) and self._verifying is None:
             # The system's authorities take time to read, and megabytes to keep.
             self._verifying = verifying_context()
-        context = self._verifying if verify else self._any_certificate
-        return Approach(self._hostname, mode, None if mode is TLSMode.NONE else context, verify, security=security)
+        context = self._verifying if verify or security.watched else self._any_certificate
+        return Approach(
+            self._hostname, mode, None if mode is TLSMode.NONE else context, verify, security=security, observe=observe
+        )
+
+
+def _failure_type(session: ClientSession | Setback, certificate: str) -> str | None:
+    """What RFC 8460 4.3 calls what came of it; empty for success, None where TLS had no part in it."""
+    if isinstance(session, ClientSession):
+        return certificate if session.tls is not None else "starttls-not-supported"
+    if session.stage is not Stage.STARTTLS:
+        return None
+    return certificate or ("starttls-not-supported" if isinstance(session, Refused) else "validation-failure")
 
 
 def _without_promise(session: ClientSession, security: Security) -> Setback | None:

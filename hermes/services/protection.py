@@ -20,7 +20,9 @@ from hermes.core.dns_answer import Status
 from hermes.core.envelope import Envelope, TLSNeed
 from hermes.core.mta_sts import Mode
 from hermes.core.outcome import Outcome
+from hermes.core.tls_report import Result
 from hermes.core.tls_security import TLSA, Level, Proxy, Security, Way
+from hermes.interfaces import ITLSResults
 from hermes.net.resolver import Resolver
 from hermes.services.mail_exchangers import Stop
 from hermes.services.mta_sts import Finding, STSPolicies
@@ -108,6 +110,7 @@ class Protection:
         destinations: Mapping[str, DestinationSettings],
         resolver: Resolver,
         sts: STSPolicies | None = None,
+        results: ITLSResults | None = None,
     ) -> None:
         self._floor = _LEVELS[settings.tls]
         self._dane = settings.dane
@@ -115,6 +118,7 @@ class Protection:
         self._table = Table(destinations)
         self._resolver = resolver
         self._sts = sts if settings.mta_sts else None
+        self._results = results
 
     async def guard(self, domain: str, stops: Sequence[Stop], envelope: Envelope) -> list[Guarded] | Outcome:
         """The places that may be tried, with what they must show; or why there are none."""
@@ -154,6 +158,8 @@ class Protection:
             rule.level not in (Level.NONE, Level.OPPORTUNISTIC) and self._floor is not Level.NONE
         )
         finding = await self.finding(domain) if policies else Finding()
+        if finding.problem:
+            self._record(domain, "sts", kind=finding.problem)
         return _Demand(domain, floor, rule, policies, finding, requires_tls)
 
     async def _of_host(self, demand: _Demand, host: str, certain: bool, secure: bool) -> Security | Outcome:
@@ -166,6 +172,7 @@ class Protection:
         if demand.policies and self._dane and secure:
             records = await self._records(host)
             if isinstance(records, Outcome):
+                self._record(demand.domain, "tlsa", host, "dnssec-invalid")
                 return records
             if records is not None:
                 usable = tuple(record for record in records if record.usable)[:MAX_RECORDS]
@@ -178,6 +185,7 @@ class Protection:
         if security is None:
             if policy is not None and policy.mode is Mode.ENFORCE:
                 if not named:
+                    self._record(demand.domain, "sts", host, "validation-failure", policy.lines)
                     return _deferred(
                         f"{host} is not one of the servers in the policy (MTA-STS) of {demand.domain}", host
                     )
@@ -186,6 +194,10 @@ class Protection:
                 security = Security(floor, watched=policy is not None and floor <= Level.ENCRYPTED)
         if security.level < floor:
             security = attrs.evolve(security, level=floor)
+        lines = policy.lines if policy is not None and (security.by == "sts" or security.watched) else ()
+        if security.records:
+            lines = tuple(map(_presented, security.records))
+        security = attrs.evolve(security, domain=demand.domain.lower(), lines=lines)
         if not demand.requires_tls:
             return security
         if not (certain or named or rule.hosts or host == demand.domain.lower().rstrip(".")):
@@ -194,6 +206,10 @@ class Protection:
             return Outcome.failed(reason, "5.7.10", host=host)
         return attrs.evolve(security, level=max(security.level, Level.VERIFIED), requires_tls=True)
 
+    def _record(self, domain: str, policy: str, host: str = "", kind: str = "", lines: tuple[str, ...] = ()) -> None:
+        if self._results is not None:
+            self._results.record(Result(domain.lower(), policy, host, kind, "", lines))
+
     async def _records(self, host: str) -> tuple[TLSA, ...] | Outcome | None:
         """The TLSA records; None when there are certainly none, or when they are not secured."""
         answer = await self._resolver.tlsa(host, self._port)
@@ -201,6 +217,11 @@ class Protection:
             # RFC 7672 2.1.2: somebody may be keeping them from us.
             return _deferred(f"whether {host} has TLSA records cannot be found out: {answer.reason}", host, "4.4.3")
         return answer.values if answer.status is Status.FOUND and answer.secure else None
+
+
+def _presented(record: TLSA) -> str:
+    """As zone files have it (RFC 6698 2.2)."""
+    return f"{record.usage} {record.selector} {record.matching} {record.data.hex()}"
 
 
 def _deferred(reason: str, host: str, status: str = "4.7.5") -> Outcome:
