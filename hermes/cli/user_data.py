@@ -116,7 +116,8 @@ def erase(config: str, yes: bool, name: str) -> None:
     """
     Remove NAME, its mail and all that is only its own.
 
-    It is for good. Nobody may be reading the mailbox. Facts in the trace and the mail log, which are about others too, go when their time comes.
+    It is for good. Nobody may be reading the mailbox. Facts in the trace and the mail log, which are about others too, go when
+    their time comes.
     """
     settings = load(config)
     source, name = FileSource(accounts_file(settings)), name.lower()
