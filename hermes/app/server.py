@@ -119,6 +119,7 @@ class Server:
         try:
             make_data_directory(settings)
             self._tls = certificates_of(settings)
+            self._stores.open_sources(settings)
             self._circle = self._make_circle(settings)
             self.offenders.reconfigure(settings, self._circle.access)
             self._relay = self._make_relay(self._stores.spool, self._circle.agents)
@@ -203,6 +204,7 @@ class Server:
     def prepare(self, settings: Settings) -> Change:
         """Make what follows from other settings; raise ValueError when they cannot be used, and then nothing has changed."""
         tls = certificates_of(settings)
+        self._stores.prepare_sources(settings)
         circle = self._make_circle(settings)
         wanted = self._entrances(settings, circle, tls)
         self._refuse_other_uses(wanted)
@@ -223,6 +225,7 @@ class Server:
         for each in self._adopted:
             self._reconfigure(each.relay, each.spool, circle.agents_of_adopted(each.adopted_at))
         self._stores.redirects.use(files_of(settings))
+        await self._stores.use_sources(settings)
         for place in before.keys() & wanted.keys():
             self._listening[wanted[place].module].switch(place, wanted[place].factory)
         self._open(doors)

@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedLoginTimes, SharedRates
+from hermes.app.ldap import ldap_source
 from hermes.app.redirects import files_of
 from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
@@ -27,12 +28,15 @@ from hermes.config.places import (
     token_key_file,
 )
 from hermes.config.schema import Settings
+from hermes.config.sections.ldap import LDAPSettings
 from hermes.core.event import Event
+from hermes.directory.ldap.source import LDAPSource
 from hermes.directory.passwords import Passwords
 from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.file import FileSource
 from hermes.directory.sources.several import SeveralSources
+from hermes.interfaces import IGroupWorker
 from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
 from hermes.net.fetch import Fetcher
@@ -104,6 +108,9 @@ class Stores(Module):
         self.mailbox_worker = worker("mailboxes", 1)
         self.deposit_worker = worker("deliver")
         self.accounts_file = FileSource(accounts_file(settings), self.mailbox_worker)
+        self._make_worker = worker
+        self._ldap: dict[tuple[str, LDAPSettings], LDAPSource] = {}
+        self._new_ldap: dict[str, LDAPSource] = {}
         self.source = SeveralSources([self.accounts_file])
         self.redirects = AliasFiles(files_of(settings), self.mailbox_worker)
         tell = station.tell
@@ -156,6 +163,35 @@ class Stores(Module):
             if isinstance(store, SharedAnswers | SharedRates | SharedGreylist | SharedLoginTimes):
                 echoes.expect(about, store.hear)
 
+    def prepare_sources(self, settings: Settings) -> None:
+        """Make the directory services of these settings, where they are new; ValueError when one cannot be."""
+        self._new_ldap = {
+            name: self._ldap.get((name, section))
+            or ldap_source(name, section, self._ldap_workers, self._reactor.seconds, self._now)
+            for name, section in settings.ldap.items()
+        }
+
+    def open_sources(self, settings: Settings) -> None:
+        """The same for the first settings, before anybody asks."""
+        self.prepare_sources(settings)
+        self._take_sources(settings)
+
+    async def use_sources(self, settings: Settings) -> None:
+        """Ask those that were prepared from now on, and end the others."""
+        before = self._take_sources(settings)
+        for key, source in before.items():
+            if self._ldap.get(key) is not source:
+                await source.stop()
+
+    def _take_sources(self, settings: Settings) -> dict[tuple[str, LDAPSettings], LDAPSource]:
+        before = self._ldap
+        self._ldap = {(name, settings.ldap[name]): source for name, source in self._new_ldap.items()}
+        self.source.use([self.accounts_file, *self._ldap.values()])
+        return before
+
+    def _ldap_workers(self, name: str, count: int) -> list[IGroupWorker]:
+        return [self._make_worker(f"ldap-{name}-{number}", 1) for number in range(count)]
+
     @override
     async def start(self) -> None:
         self._read_worker.start(perform_reads)
@@ -203,6 +239,8 @@ class Stores(Module):
         await self.greylist.close()
         await self.recipients.close()
         await self.passwords.stop()
+        for source in self._ldap.values():
+            await source.stop()
         await self.dkim_worker.stop()
         await self._policy_worker.stop()
         self._policy_store.close()

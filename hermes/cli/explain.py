@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from hermes.app.at_once import AtOnce
 from hermes.app.checks import Means
 from hermes.app.explain import FLAVORS, SERVERS, Explanation, Question, Step, accepted
+from hermes.app.ldap import ldap_source
 from hermes.app.reasons import Reasons
 from hermes.app.redirects import files_of
 from hermes.app.rulebook import Rulebook
@@ -32,7 +33,8 @@ from hermes.core.units import parse_size
 from hermes.directory.passwords import Passwords
 from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.file import FileSource
-from hermes.interfaces import IResolver
+from hermes.directory.sources.several import SeveralSources
+from hermes.interfaces import IResolver, UnavailableError
 from hermes.net.content import ContentReader
 from hermes.net.peer import normal
 from hermes.policy.dnsbl_record import Records
@@ -91,9 +93,11 @@ def explain(
             raise click.UsageError(f"{text!r} has control characters in it, which no command can have.")
     loaded = read(config)
     question = Question(_peer(peer), server, hello, reverse_path, tuple(recipients), _size(size))
-    steps = (
-        asked(loaded.settings, partial(answer, loaded, question)) if dns else at_once(answer(loaded, question, None))
-    )
+    try:
+        wanted = partial(answer, loaded, question)
+        steps = asked(loaded.settings, wanted) if dns else at_once(wanted(None))
+    except UnavailableError as error:
+        raise click.ClickException(f"the directory cannot be asked: {error}") from None
     if as_json:
         say_json([attrs.asdict(step) for step in steps])
     else:
@@ -105,8 +109,13 @@ def explain(
 
 async def answer(loaded: Loaded, question: Question, resolver: IResolver | None) -> list[Step]:
     """All stages of what would happen, by the configuration and the accounts as they are on disk now, and by the DNS."""
-    source = FileSource(accounts_file(loaded.settings))
-    source.load()
+    accounts = FileSource(accounts_file(loaded.settings))
+    accounts.load()
+    ldap = [
+        ldap_source(name, section, lambda _, count: [AtOnce()] * count, time.monotonic, time.time)
+        for name, section in loaded.settings.ldap.items()
+    ]
+    source = SeveralSources([accounts, *ldap])
     redirects = AliasFiles(files_of(loaded.settings))
     redirects.load()
     passwords, now = Passwords((), time.monotonic), AtOnce()

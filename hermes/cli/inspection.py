@@ -21,6 +21,7 @@ import attrs
 from hermes.app.file_checks import rule_files
 from hermes.app.tokens import token_verifier
 from hermes.cli.directory_inspection import inspect_directory, leads_somewhere
+from hermes.cli.ldap_inspection import inspect_ldap
 from hermes.config.catalog import SECTIONS
 from hermes.config.errors import ConfigError
 from hermes.config.greeting import greeting_lines
@@ -70,6 +71,7 @@ def inspect(settings: Settings) -> Iterator[Finding]:
     yield from _certificates(settings)
     yield from _accounts(settings)
     yield from (Finding(Level(level), about, text) for level, about, text in inspect_directory(settings))
+    yield from (Finding(Level(level), about, text) for level, about, text in inspect_ldap(settings))
     yield from _mailboxes(settings)
     for shard in shards(settings):
         yield from _spool(spool_directory(settings, shard))
@@ -183,6 +185,8 @@ def _postmaster(settings: Settings, table: AccountTable) -> Finding:
         name = record.account.name if record is not None and not record.account.addresses else None
     if name is None and leads_somewhere(settings, postmaster):
         return _ok(about, f"{postmaster} stands for others")
+    if name is None and settings.ldap:
+        return _warn(about, f"{postmaster} is in no file: mail for it waits whenever the directory is down")
     if name is None:
         return _fail(about, f"no account has the address {postmaster}: hermes user add -c {settings.file} {local_part}")
     if table.by_name[name].account.disabled:

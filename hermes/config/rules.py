@@ -19,6 +19,7 @@ from hermes.config.dns_rules import dns_findings
 from hermes.config.dnsbl_rules import dnsbl_findings
 from hermes.config.finding import Finding
 from hermes.config.host_names import domain_fault
+from hermes.config.ldap_rules import ldap_findings
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.oauth_client_rules import oauth_client_findings
 from hermes.config.oauth_rules import oauth_findings
@@ -82,6 +83,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from oauth_findings(settings)
     yield from directory_findings(settings)
     yield from worker_findings(settings)
+    yield from ldap_findings(settings)
 
 
 #: Numbers that are not 0 by default, and where 0 means that there is no limit.

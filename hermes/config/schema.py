@@ -35,6 +35,7 @@ from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.config.sections.filters import FilterSettings, FiltersSettings
 from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.greylist import GreylistSettings
+from hermes.config.sections.ldap import LDAPSettings
 from hermes.config.sections.oauth import OAuthSettings
 from hermes.config.sections.oauth_client import OAuthClientSettings
 from hermes.config.sections.offenders import OffendersSettings
@@ -425,6 +426,7 @@ class Settings:
     reports: ReportsSettings = attrs.field(factory=ReportsSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)
+    ldap: Mapping[str, LDAPSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": LDAPSettings})
     oauth: OAuthSettings = attrs.field(factory=OAuthSettings)
     directory: DirectorySettings = attrs.field(factory=DirectorySettings)
     domain: Mapping[str, DomainSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": DomainSettings})

@@ -3,8 +3,8 @@ What one address is, looked up once: Mercury's order of processing, one step of 
 
 For an address at one of our domains, in this order: an alias; a synonym for the whole address; the mailbox of its domain,
 where it has one; a synonym for the local part; a group; an account, by its address, by a form of its owner's name, or by
-the address without ``+detail``; a group that a directory service has; postmaster; an address that a sender was rewritten to; the
-domain's catch-all. A detail is taken off only when nothing has the longer name.
+the address without ``+detail``; postmaster; a group that a directory service has; an address that a sender was rewritten to;
+the domain's catch-all. A detail is taken off only when nothing has the longer name.
 """
 
 from __future__ import annotations

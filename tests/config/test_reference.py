@@ -63,6 +63,8 @@ class ReferenceTests(SynchronousTestCase):
                 ("key", "k.pem"),
                 ("preset", "microsoft"),
                 ("client_id", "a"),
+                ("servers", "ldaps://ldap.example.org" if kind == "ldap" else "smtp"),
+                ("base", "o=acme"),
             ):
                 copied = re.sub(f"^ *{key} =(?: none)?$", f" {key} = {value}", copied, flags=re.MULTILINE)
             settings = load(

@@ -56,7 +56,12 @@ class InOrder:
 
     def named(self, name: str) -> Record | None:
         """The account of that name in the first source that has one."""
-        return next((record for view in self._views if (record := view.named(name)) is not None), None)
+        for number, view in enumerate(self._views):
+            record = view.named(name)
+            if record is not None:
+                # It may have been found by another of its names.
+                return None if record.account.name != name and self._before(number, record) else record
+        return None
 
     def listed(self, local_part: str, domain: str) -> Record | None:
         """Who has the address in the first source that knows it."""

@@ -1,0 +1,1 @@
+"""Accounts in a directory service, asked by LDAP."""

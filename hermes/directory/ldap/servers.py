@@ -1,0 +1,297 @@
+"""
+Connections to directory servers, for the threads that ask them: verified TLS, time-outs, and fail-over.
+
+Everything here waits, and is called in threads of its own. A :class:`Line` belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from hermes.directory.ldap.library import LDAPException, ldap3
+from hermes.directory.ldap.profiles import Values
+from hermes.interfaces import UnavailableError
+
+#: How long a server is passed over after it has failed: whoever waits shall not wait for its time-out each time. When all have
+#: failed, nothing is tried for so long either.
+AVOID_SECONDS = 10.0
+
+#: Entries of one answer. One is enough to find somebody and two to see that it could be several; the rest are groups.
+MAX_ENTRIES = 20
+
+_SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT, _INVALID_CREDENTIALS = 0, 4, 32, 49
+
+#: A bind with these results (RFC 4511 A.1) is a wrong password or an account that is closed: constraintViolation,
+#: noSuchObject, inappropriateAuthentication, invalidCredentials, insufficientAccessRights, unwillingToPerform. Everything else is
+#: the server's own trouble.
+_REFUSED = frozenset({19, _NO_SUCH_OBJECT, 48, _INVALID_CREDENTIALS, 50, 53})
+
+#: A change of a password with these results is refused for good: the directory has rules of its own.
+_NOT_CHANGED = frozenset({16, 17, 19, 20, 50, 53})
+
+
+@attrs.frozen
+class Found:
+    """An entry; the names of its attributes are in lower case."""
+
+    dn: str
+    values: Values
+
+
+@attrs.frozen
+class Access:
+    """How the servers are reached. ``servers`` are ``ldap://HOST:PORT`` or ``ldaps://HOST:PORT``, the first being preferred."""
+
+    servers: tuple[str, ...]
+    starttls: bool
+    authority: str
+    bind_dn: str
+    bind_password: str = attrs.field(repr=False)
+    timeout_seconds: int
+
+
+class Servers:
+    """Which servers are thought to be well, for all lines."""
+
+    def __init__(self, access: Access, now: Callable[[], float] = time.monotonic) -> None:
+        self.access = access
+        self._now = now
+        self._avoided_until: dict[str, float] = {}
+        self.context = ssl.create_default_context(cafile=access.authority or None)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    def usable(self) -> list[str]:
+        """The servers to try, in order; UnavailableError when all have failed just now."""
+        usable = [each for each in self.access.servers if self._avoided_until.get(each, 0.0) <= self._now()]
+        if not usable:
+            raise UnavailableError("no directory server answers")
+        return usable
+
+    def failed(self, server: str) -> None:
+        """Try others first for a while."""
+        self._avoided_until[server] = self._now() + AVOID_SECONDS
+
+
+class _Tls(ldap3.Tls):
+    """TLS by Python's own rules: the authority and the host's name are verified, or there is no connection."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__()
+        self._context = context
+
+    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
+        """Begin TLS on the connection's socket, whose time-out is set."""
+        connection.socket = self._context.wrap_socket(connection.socket, server_hostname=connection.server.host)
+
+
+class Line:
+    """What one thread has open: a connection for questions, and one on which passwords are proved."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._asking: Any = None
+        self._proving: Any = None
+        self._server = ""
+
+    def search(self, base: str, scope: str, filter_: str, attributes: Sequence[str]) -> list[Found]:
+        """
+        The entries, :data:`MAX_ENTRIES` at most; ``scope`` is BASE, LEVEL or SUBTREE.
+
+        LookupError when there is no ``base``, UnavailableError when no server answers.
+        """
+
+        def ask(connection: Any) -> tuple[int, list[Found]]:
+            connection.search(
+                base, filter_, scope, attributes=list(attributes), size_limit=MAX_ENTRIES, time_limit=self._seconds
+            )
+            return _code(connection), [_found(each) for each in connection.response or () if "raw_attributes" in each]
+
+        code, found = self._asked(ask)
+        if code == _NO_SUCH_OBJECT:
+            raise LookupError(f"there is no {base!r} in the directory")
+        if code not in {_SUCCESS, _SIZE_LIMIT}:
+            raise UnavailableError(f"the directory cannot answer a question: result {code} of RFC 4511")
+        return found
+
+    def proves(self, dn: str, password: bytes) -> bool:
+        """Whether the password opens that entry. An empty one would prove nothing (RFC 4513 5.1.2) and is not tried."""
+        if not dn or not password:
+            return False
+        code, _ = self._bound(dn, password)
+        return code == _SUCCESS
+
+    def change(self, dn: str, old: bytes, new: bytes, *, unicode_password: bool) -> bool:
+        """Have the owner of an entry change its password; False when the directory does not take the new one."""
+        code, connection = self._bound(dn, old)
+        if code != _SUCCESS:
+            return False
+        try:
+            if unicode_password:
+                # MS-ADTS 3.1.1.3.1.5: in quotes, UTF-16; to take away the old value and add the new one is to change it.
+                quoted = [f'"{each.decode()}"'.encode("utf-16-le") for each in (old, new)]
+                changes = [(ldap3.MODIFY_DELETE, [quoted[0]]), (ldap3.MODIFY_ADD, [quoted[1]])]
+                connection.modify(dn, {"unicodePwd": changes})
+            else:
+                # RFC 3062 2: as oneself, with the old password.
+                connection.extend.standard.modify_password(None, old, new)
+            code = _code(connection)
+        except (LDAPException, OSError) as error:
+            # It may have been done or not: another server would only say that the old password is wrong.
+            raise UnavailableError(
+                f"{self._server} has not said whether it changed a password: {_words(error)}"
+            ) from None
+        finally:
+            self._close_proving()
+        if code == _SUCCESS or code in _NOT_CHANGED:
+            return code == _SUCCESS
+        raise UnavailableError(f"the directory cannot change a password: result {code} of RFC 4511")
+
+    def close(self) -> None:
+        """Take leave."""
+        self._close_proving()
+        if self._asking is not None:
+            _close(self._asking)
+            self._asking = None
+
+    @property
+    def _seconds(self) -> int:
+        return self._servers.access.timeout_seconds
+
+    def _asked(self, ask: Callable[[Any], tuple[int, list[Found]]]) -> tuple[int, list[Found]]:
+        """Ask on the connection that is open, or on a new one, to the first server that answers."""
+        if self._asking is not None:
+            try:
+                code, found = ask(self._asking)
+                if code not in {51, 52}:
+                    return code, found
+            except (LDAPException, OSError):
+                # A connection that was idle for long, most likely: the same question is asked on a new one.
+                pass
+            self.close()
+        trouble = ""
+        for server in self._servers.usable():
+            try:
+                self._asking = self._opened(server)
+                self._server = server
+                code, found = ask(self._asking)
+            except (LDAPException, OSError) as error:
+                trouble = f"{server}: {_words(error)}"
+            else:
+                # busy and unavailable (RFC 4511 A.2) are for the next server.
+                if code not in {51, 52}:
+                    return code, found
+                trouble = f"{server} is busy: result {code} of RFC 4511"
+            self._servers.failed(server)
+            self.close()
+        raise UnavailableError(f"no directory server answers; the last was {trouble}")
+
+    def _bound(self, dn: str, password: bytes) -> tuple[int, Any]:
+        """Bind on the second connection; the result, which is success or a refusal, and the connection."""
+        trouble = ""
+        for server in [self._server, *self._servers.usable()] if self._proving is not None else self._servers.usable():
+            fresh = self._proving is None
+            try:
+                if self._proving is None:
+                    self._proving = self._connected(server, dn, password)
+                    self._server = server
+                connection = self._proving
+                connection.user, connection.password = dn, password
+                connection.bind()
+                code = _code(connection)
+            except (LDAPException, OSError) as error:
+                trouble = f"{server}: {_words(error)}"
+            else:
+                if code == _SUCCESS or code in _REFUSED:
+                    return code, connection
+                trouble = f"{server} cannot say: result {code} of RFC 4511"
+            self._close_proving()
+            if fresh:
+                self._servers.failed(server)
+        raise UnavailableError(f"no directory server checks passwords; the last was {trouble}")
+
+    def _opened(self, server: str) -> Any:
+        """A connection for questions, logged in as the service account or anonymous."""
+        access = self._servers.access
+        connection = self._connected(server, access.bind_dn, access.bind_password.encode("utf-8"))
+        try:
+            connection.bind()
+        except BaseException:
+            _close(connection)
+            raise
+        if (code := _code(connection)) != _SUCCESS:
+            _close(connection)
+            raise OSError(f"it refuses the service account: result {code} of RFC 4511; see bind_dn and bind_password")
+        return connection
+
+    def _connected(self, server: str, dn: str, password: bytes) -> Any:
+        access, url = self._servers.access, urlsplit(server)
+        implicit = url.scheme == "ldaps"
+        made = ldap3.Server(
+            url.hostname or "",
+            port=url.port or (636 if implicit else 389),
+            use_ssl=implicit,
+            tls=_Tls(self._servers.context),
+            get_info=ldap3.NONE,
+            connect_timeout=self._seconds,
+        )
+        connection = ldap3.Connection(
+            made,
+            dn or None,
+            # Octets, which go as they are: they have been prepared already, and the library's types do not know of it.
+            (password or None),  # type: ignore[arg-type]
+            authentication=ldap3.SIMPLE if dn else ldap3.ANONYMOUS,
+            # What a server would have us ask elsewhere must not get anybody's password.
+            auto_referrals=False,
+            auto_escape=False,
+            check_names=False,
+            receive_timeout=self._seconds,
+        )
+        try:
+            connection.open(read_server_info=False)
+            if access.starttls and not implicit and not connection.start_tls(read_server_info=False):
+                raise OSError("it does not begin TLS")
+        except BaseException:
+            _close(connection)
+            raise
+        return connection
+
+    def _close_proving(self) -> None:
+        connection, self._proving = self._proving, None
+        if connection is not None:
+            _close(connection)
+
+
+def _code(connection: Any) -> int:
+    result = connection.result or {}
+    return int(result.get("result", 80))
+
+
+def _found(response: Any) -> Found:
+    values = {
+        str(name).lower(): tuple(value.decode("utf-8", "replace") for value in octets)
+        for name, octets in response["raw_attributes"].items()
+    }
+    return Found(str(response["dn"]), values)
+
+
+def _close(connection: Any) -> None:
+    opened = connection.socket
+    try:
+        connection.strategy.close()
+    except (LDAPException, OSError):
+        # It is gone already.
+        return
+    finally:
+        # The library forgets about one that never became a connection.
+        if opened is not None:
+            opened.close()
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,245 @@
+"""
+Accounts in a directory service: what it was asked is remembered for a short time, and a little longer when it is down.
+
+Only what was found is remembered longer: while no server answers, an address that nobody has is one that nobody knows about.
+Passwords are never remembered. Each is proved by a bind, so that what the directory says of an account holds at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from hermes.core.address import split
+from hermes.directory.accounts import AccountTable, Group, Record
+from hermes.directory.ldap.questions import NOTHING, Answer, Asking, Kind, Question, Terms
+from hermes.directory.ldap.servers import Line, Servers
+from hermes.directory.passwords import encode_password
+from hermes.interfaces import IGroupWorker, TooBusyError, UnavailableError
+
+#: Answers that are remembered, at a kilobyte or so each: more addresses than are written to within a minute.
+MAX_REMEMBERED = 10_000
+
+#: Questions that may wait: with four connections and a few milliseconds each the last is answered within a second, and
+#: when the servers hang, those who wait are told to come back before they are too many.
+MAX_WAITING = 512
+
+#: An entry that is nobody's, for passwords of names that do not exist.
+_NOBODY = "cn=nobody"
+
+
+@attrs.frozen
+class _Remembered:
+    answer: Answer
+    at: float
+
+
+class LDAPSource:
+    """
+    One ``[ldap:NAME]``. Each of ``workers`` is a thread with one line to the servers; they are started when the first question
+    comes, and stopped here. ``now`` gives seconds that only increase, ``wall`` those since the epoch.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        terms: Terms,
+        servers: Servers,
+        workers: Sequence[IGroupWorker],
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        *,
+        remember_seconds: float,
+        grace_seconds: float,
+    ) -> None:
+        self._terms = terms
+        self._asking = Asking(terms, self, wall)
+        self._workers = workers
+        self._lines = [Line(servers) for _ in workers]
+        self._waiting = [0] * len(workers)
+        self._now = now
+        self._remember_seconds = remember_seconds
+        self._grace_seconds = grace_seconds
+        self._remembered: OrderedDict[Question, _Remembered] = OrderedDict()
+        self._asked: dict[Question, list[Deferred[None]]] = {}
+        self._down = False
+        self._started = False
+
+    async def stop(self) -> None:
+        """Take leave of the servers and end the threads."""
+        for worker, line in zip(self._workers, self._lines, strict=True) if self._started else ():
+            await worker.submit(line.close)
+            await worker.stop()
+
+    async def current(self) -> LDAPView:
+        """What is known of it, to be asked one question."""
+        return LDAPView(self)
+
+    def known(self) -> AccountTable:
+        """Nothing, without asking."""
+        return AccountTable({}, {})
+
+    def keepers(self) -> Sequence[LDAPSource]:
+        """It checks the passwords of its accounts."""
+        return (self,)
+
+    async def change_password(
+        self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
+    ) -> bool:
+        """Hashes are the directory's own business."""
+        return False
+
+    async def proves(self, record: Record, password: str) -> bool:
+        """Whether that password opens the account's entry."""
+        octets = encode_password(password)
+        proved: bool = await self._in_thread(lambda line: line.proves(record.key, octets))
+        return proved
+
+    async def pretend(self, password: str) -> None:
+        """Try the password on an entry that does not exist."""
+        octets = encode_password(password)
+        await self._in_thread(lambda line: line.proves(_NOBODY, octets))
+
+    async def change(self, record: Record, old: str, new: str) -> str:
+        """Have somebody change the own password."""
+        octets = encode_password(old), encode_password(new)
+        unicode_password = self._terms.profile.unicode_password
+        changed = await self._in_thread(
+            lambda line: line.change(record.key, *octets, unicode_password=unicode_password)
+        )
+        return "" if changed else "The directory does not accept this password"
+
+    async def answer(self, question: Question) -> Answer:
+        """What the directory says, now or a moment ago; UnavailableError when it says nothing."""
+        remembered = self._remembered.get(question)
+        if remembered is not None and self._now() < remembered.at + self._remember_seconds:
+            return remembered.answer
+        if (others := self._asked.get(question)) is not None:
+            # Somebody has just asked the same: one question is enough, and each then looks at what came of it.
+            waiting: Deferred[None] = Deferred()
+            others.append(waiting)
+            await waiting
+            if (fresh := self._remembered.get(question)) is not None and fresh is not remembered:
+                return fresh.answer
+            return self._in_grace(question, UnavailableError("no directory server answers"))
+        self._asked[question] = []
+        try:
+            answer: Answer = await self._in_thread(lambda line: self._asking.answer(line, question))
+        except CancelledError:
+            raise
+        except TooBusyError:
+            raise UnavailableError("too many questions to the directory wait already") from None
+        except UnavailableError as error:
+            return self._in_grace(question, error)
+        else:
+            self._remember(question, answer)
+            return answer
+        finally:
+            for waiting in self._asked.pop(question):
+                if not waiting.called:
+                    waiting.callback(None)
+
+    def _remember(self, question: Question, answer: Answer) -> None:
+        if self._down:
+            self._down = False
+            self._log.info("[ldap:{name}] answers again", name=self._terms.name)
+        self._remembered[question] = _Remembered(answer, self._now())
+        self._remembered.move_to_end(question)
+        while len(self._remembered) > MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def _in_grace(self, question: Question, error: UnavailableError) -> Answer:
+        """What was found a while ago, as long as the grace lasts."""
+        if not self._down:
+            self._down = True
+            self._log.error("[ldap:{name}] {error}", name=self._terms.name, error=error)
+        remembered = self._remembered.get(question)
+        limit = self._remember_seconds + self._grace_seconds
+        if remembered is None or not remembered.answer.found or self._now() >= remembered.at + limit:
+            raise UnavailableError(str(error))
+        return remembered.answer
+
+    async def _in_thread(self, job: Callable[[Line], Any]) -> Any:
+        if sum(self._waiting) >= MAX_WAITING:
+            raise TooBusyError("too many questions to the directory wait already")
+        if not self._started:
+            self._started = True
+            for worker in self._workers:
+                worker.start(_perform)
+        which = self._waiting.index(min(self._waiting))
+        line = self._lines[which]
+        self._waiting[which] += 1
+        abandoned = False
+
+        def perform() -> Any:
+            # When the peer has gone, the thread need not begin.
+            return None if abandoned else job(line)
+
+        try:
+            return await self._workers[which].submit(perform)
+        finally:
+            abandoned = True
+            self._waiting[which] -= 1
+
+
+def _perform(jobs: list[Callable[[], Any]]) -> list[Any]:
+    results: list[Any] = []
+    for job in jobs:
+        try:
+            results.append(job())
+        except Exception as error:
+            results.append(error)
+    return results
+
+
+class LDAPView:
+    """What has been found out; see :class:`hermes.directory.accounts.Accounts`."""
+
+    def __init__(self, source: LDAPSource) -> None:
+        self._source = source
+        self._known: dict[Question, Answer] = {}
+        self._missing: dict[Question, None] = {}
+
+    def _told(self, kind: Kind, key: str) -> Answer:
+        question = Question(kind, key)
+        if question not in self._known:
+            self._missing[question] = None
+        return self._known.get(question, NOTHING)
+
+    def named(self, name: str) -> Record | None:
+        """The account of that name."""
+        return self._told(Kind.NAME, name).record
+
+    def listed(self, local_part: str, domain: str) -> Record | None:
+        """Who has the address, listed or by the name alone."""
+        answer = self._told(Kind.ADDRESS, f"{local_part}@{domain}")
+        if answer.found:
+            return answer.record
+        record = self.named(local_part)
+        return record if record is not None and not record.account.addresses else None
+
+    def of_form(self, form: str) -> tuple[Record, ...]:
+        """Nobody is looked for by forms of the name: the directory has addresses for them."""
+        return ()
+
+    def taken_from(self, name: str, address: str) -> bool:
+        """Whether another account lists that address."""
+        local_part, domain = split(address)
+        return self._told(Kind.ADDRESS, f"{local_part}@{domain}").record is not None
+
+    def group(self, local_part: str, domain: str) -> Group | None:
+        """The group that has the address."""
+        return self._told(Kind.ADDRESS, f"{local_part}@{domain}").group
+
+    async def learn(self) -> bool:
+        """Ask what was not known, one after the other."""
+        missing, self._missing = self._missing, {}
+        for question in missing:
+            self._known[question] = await self._source.answer(question)
+        return bool(missing)
