@@ -7,28 +7,24 @@ put aside, and everybody is new.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from hermes.disk.small_database import SmallDatabase, beside
 from hermes.interfaces import IGroupWorker
 
-_BUSY_SECONDS = 5.0
-
-#: What the file is called by that did not open.
-DAMAGED = ".damaged"
-
+#: After a power cut the last rows may be missing; the file is whole.
 _SCHEMA = """
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS greylist (
     network TEXT NOT NULL, sender TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (network, sender)
-) WITHOUT ROWID
+) WITHOUT ROWID;
 """
 
 _SELECT = "SELECT network, sender, at FROM greylist ORDER BY at"
@@ -49,32 +45,20 @@ class GreylistStore:
     _log = Logger()
 
     def __init__(self, path: str, worker: IGroupWorker) -> None:
-        self._path = path
+        self._database = SmallDatabase(path, _SCHEMA)
         self._worker = worker
-        self._connection: sqlite3.Connection | None = None
 
     def open(self) -> list[Row]:
         """Open the file, which is made when it is missing, and start the thread; all rows. Raises OSError."""
-        try:
-            rows = self._open()
-        except sqlite3.DatabaseError as error:
-            self._log.error(
-                "The greylist {path} cannot be read ({error}): it is kept as {path}{damaged}, and a new one begun",
-                path=self._path,
-                error=str(error),
-                damaged=DAMAGED,
-            )
-            self._close()
-            os.replace(self._path, self._path + DAMAGED)
-            rows = self._open()
+        rows = self._database.load(_rows)
         self._worker.start(self._perform)
         return rows
 
     async def close(self) -> None:
         """Write what waits and close."""
-        if self._connection is not None:
+        if self._database.is_open:
             await self._worker.stop()
-            self._close()
+            self._database.close()
 
     def put(self, row: Row) -> None:
         """Keep a row in place of what there is."""
@@ -98,36 +82,19 @@ class GreylistStore:
         _ = done.addErrback(lambda failure: self._log.failure("The greylist could not be written", failure))
 
     def _perform(self, items: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        connection = self._connection
-        assert connection is not None
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with self._database.transaction() as connection:
             for statement, values in items:
                 connection.execute(statement, values)
         return [None] * len(items)
-
-    def _open(self) -> list[Row]:
-        # SQLite would create it as the umask says. It tells who writes to whom.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._connection = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        # After a power cut the last rows may be missing; the file is whole.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute(_SCHEMA)
-        return [Row(*row) for row in self._connection.execute(_SELECT)]
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 def read_greylist(path: str) -> list[Row]:
     """All rows, read beside a running server or without one; raises sqlite3.Error."""
     if not os.path.exists(path):
         return []
-    with contextlib.closing(
-        sqlite3.connect(f"file:{quote(path)}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
-    ) as connection:
-        return [Row(*row) for row in connection.execute(_SELECT)]
+    with beside(path) as connection:
+        return _rows(connection)
+
+
+def _rows(connection: sqlite3.Connection) -> list[Row]:
+    return [Row(*row) for row in connection.execute(_SELECT)]

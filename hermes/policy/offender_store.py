@@ -8,13 +8,11 @@ start because of a list of strangers would be the greater harm.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any
-from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -22,27 +20,21 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.core.offender import Network, Offender
+from hermes.disk.small_database import SmallDatabase, beside
 from hermes.interfaces import IGroupWorker, IOffenderStore
 
-#: How long another process may hold the file: it writes a row or two.
-_BUSY_SECONDS = 5.0
-
-#: What the file is called by that did not open.
-DAMAGED = ".damaged"
-
+#: After a power cut the last entries may be missing; the file is whole. What has been counted of mail
+#: (:mod:`hermes.policy.rates`) is in ``rates``: ``at`` is the number of the window in which ``current`` came.
 _SCHEMA = """
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS offenders (
     network TEXT PRIMARY KEY, since REAL NOT NULL, until REAL, rule TEXT NOT NULL, reason TEXT NOT NULL,
     by_administrator INTEGER NOT NULL, times INTEGER NOT NULL
-) WITHOUT ROWID
-"""
-
-#: What has been counted of mail (:mod:`hermes.policy.rates`): ``at`` is the number of the window in which ``current`` came.
-_RATES_SCHEMA = """
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rates (
     scope TEXT, subject TEXT, kind TEXT, seconds INTEGER, at INTEGER NOT NULL, previous INTEGER NOT NULL,
     current INTEGER NOT NULL, PRIMARY KEY (scope, subject, kind, seconds)
-) WITHOUT ROWID
+) WITHOUT ROWID;
 """
 
 #: Scope, subject and kind of a count, its seconds, the number of its window, and what came in the one before and in this.
@@ -58,34 +50,20 @@ class OffenderStore:
     _log = Logger()
 
     def __init__(self, path: str, worker: IGroupWorker) -> None:
-        self._path = path
+        self._database = SmallDatabase(path, _SCHEMA)
         self._worker = worker
-        self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
 
     def open(self, now: float) -> list[Offender]:
         """Open the file, which is made when it is missing, and start the thread; what is in force. Raises OSError."""
-        try:
-            rows = self._open(now)
-        except (sqlite3.DatabaseError, ValueError) as error:
-            self._log.error(
-                "The list of offenders {path} cannot be read ({error}): it is kept as {path}{damaged}, and a new one begun",
-                path=self._path,
-                error=str(error),
-                damaged=DAMAGED,
-            )
-            self._close()
-            os.replace(self._path, self._path + DAMAGED)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{self._path}-journal")
-            rows = self._open(now)
+        rows = self._database.load(lambda connection: self._begin(connection, now))
         self._worker.start(self.perform)
         return rows
 
     async def close(self) -> None:
         """Write what waits and close."""
         await self._worker.stop()
-        self._close()
+        self._database.close()
 
     def put(self, one: Offender) -> Deferred[None]:
         """Keep an entry in place of what there is of that network."""
@@ -107,8 +85,8 @@ class OffenderStore:
 
     def saved_rates(self) -> list[RateRow]:
         """What was counted before the process began; the store is open."""
-        assert self._connection is not None
-        return list(self._connection.execute("SELECT scope, subject, kind, seconds, at, previous, current FROM rates"))
+        select = "SELECT scope, subject, kind, seconds, at, previous, current FROM rates"
+        return list(self._database.connection().execute(select))
 
     def keep_rates(self, rows: Sequence[RateRow], gone: Sequence[tuple[str, str]], now: float) -> Deferred[None]:
         """Keep these counts, and forget those of the subjects that are gone, and what is over."""
@@ -125,9 +103,8 @@ class OffenderStore:
 
     def perform(self, items: Sequence[tuple[str, Any]]) -> list[Any]:
         """What the thread does: all changes that wait in one transaction, which is committed before something is read."""
-        connection = self._connection
+        connection = self._database.connection()
         results: list[Any] = []
-        assert connection is not None
         try:
             for what, values in items:
                 if values is not None:
@@ -141,7 +118,7 @@ class OffenderStore:
                     continue
                 if connection.in_transaction:
                     connection.execute("COMMIT")
-                results.append(self._rows() if what == "read" or self._changed_by_others() else None)
+                results.append(_rows(connection) if what == "read" or self._changed_by_others() else None)
             if connection.in_transaction:
                 connection.execute("COMMIT")
         except sqlite3.Error:
@@ -150,34 +127,14 @@ class OffenderStore:
             raise
         return results
 
-    def _open(self, now: float) -> list[Offender]:
-        # SQLite would create it as the umask says. It tells whose mail was refused.
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self._connection = sqlite3.connect(
-            self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        # After a power cut the last entries may be missing; the file is whole.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute(_SCHEMA)
-        self._connection.execute(_RATES_SCHEMA)
-        self._connection.execute("DELETE FROM offenders WHERE until <= ?", (now,))
-        self._changed_by_others()
-        return self._rows()
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _begin(self, connection: sqlite3.Connection, now: float) -> list[Offender]:
+        connection.execute("DELETE FROM offenders WHERE until <= ?", (now,))
+        self._version = _version(connection)
+        return _rows(connection)
 
     def _changed_by_others(self) -> bool:
-        assert self._connection is not None
-        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-        before, self._version = self._version, version
-        return bool(version != before)
-
-    def _rows(self) -> list[Offender]:
-        assert self._connection is not None
-        return [_offender(row) for row in self._connection.execute(_SELECT)]
+        before, self._version = self._version, _version(self._database.connection())
+        return self._version != before
 
 
 @implementer(IOffenderStore)
@@ -205,18 +162,27 @@ def read_offenders(path: str, now: float) -> list[Offender]:
     """Those in force, read beside a running server or without one; raises sqlite3.Error."""
     if not os.path.exists(path):
         return []
-    location = f"file:{quote(path)}"
     try:
-        rows = _read(f"{location}?mode=ro")
+        rows = _read(path, "ro")
     except sqlite3.OperationalError:
         # What a killed server left half written has to be taken back first.
-        rows = _read(f"{location}?mode=rw")
+        rows = _read(path, "rw")
     return [one for one in rows if one.active(now)]
 
 
-def _read(uri: str) -> list[Offender]:
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as connection:
-        return [_offender(row) for row in connection.execute(_SELECT)]
+def _read(path: str, mode: str) -> list[Offender]:
+    with beside(path, mode) as connection:
+        return _rows(connection)
+
+
+def _rows(connection: sqlite3.Connection) -> list[Offender]:
+    return [_offender(row) for row in connection.execute(_SELECT)]
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Another number after each change by another process."""
+    (version,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)
 
 
 def _row(one: Offender) -> tuple[Any, ...]:

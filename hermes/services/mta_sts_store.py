@@ -7,16 +7,13 @@ mail sent in the clear (RFC 8461 10.2). A file that is damaged is put aside, and
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sqlite3
-from typing import Any
 
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.core.mta_sts import Mode, Policy
+from hermes.disk.small_database import SmallDatabase, transaction
 from hermes.interfaces import IGroupWorker, IPolicyStore
 from hermes.services.mta_sts import Kept
 
@@ -27,7 +24,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS policies (
     domain TEXT PRIMARY KEY, policy_id TEXT NOT NULL, mode TEXT NOT NULL, max_age INTEGER NOT NULL, hosts TEXT NOT NULL,
     lines TEXT NOT NULL, fetched_at REAL NOT NULL
-) WITHOUT ROWID
+) WITHOUT ROWID;
 """
 _SELECT = "SELECT policy_id, mode, max_age, hosts, lines, fetched_at FROM policies WHERE domain = ?"
 _BOUND = """
@@ -39,62 +36,35 @@ _BOUND = """
 class PolicyStore:
     """``worker`` is a thread that calls each item."""
 
-    _log = Logger()
-
     def __init__(self, path: str, worker: IGroupWorker, most: int = MAX_POLICIES) -> None:
-        self._path = path
+        self._database = SmallDatabase(path, _SCHEMA)
         self._worker = worker
         self._most = most
-        self._connection: sqlite3.Connection | None = None
 
     async def policy(self, domain: str) -> Kept | None:
         """What is kept of a domain, in force or not."""
-        kept: Kept | None = await self._worker.submit(lambda: self._guarded(lambda database: _read(database, domain)))
+        kept: Kept | None = await self._worker.submit(
+            lambda: self._database.guarded(lambda database: _read(database, domain))
+        )
         return kept
 
     async def keep(self, kept: Kept) -> None:
         """Keep a policy, durably."""
-        await self._worker.submit(lambda: self._guarded(lambda database: self._write(database, kept)))
+        await self._worker.submit(lambda: self._database.guarded(lambda database: self._write(database, kept)))
 
     def close(self) -> None:
         """In the thread, or after it has ended."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._database.close()
 
     def _write(self, database: sqlite3.Connection, kept: Kept) -> None:
         policy = kept.policy
         row = (kept.domain, kept.policy_id, policy.mode.value, policy.max_age_seconds, json.dumps(policy.hosts))
-        with database:
+        with transaction(database):
             database.execute(
                 "INSERT OR REPLACE INTO policies VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*row, json.dumps(policy.lines), kept.fetched_at),
             )
             database.execute(_BOUND, (self._most,))
-
-    def _guarded(self, work: Any) -> Any:
-        try:
-            return work(self._opened())
-        except (sqlite3.DatabaseError, ValueError) as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            self._log.error("{path} is damaged and put aside: {error}", path=self._path, error=str(error))
-            self.close()
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(self._path, f"{self._path}.damaged")
-            return work(self._opened())
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
-            try:
-                connection.execute(_SCHEMA)
-            except sqlite3.DatabaseError:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
 
 
 def _read(database: sqlite3.Connection, domain: str) -> Kept | None:

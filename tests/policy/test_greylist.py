@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,10 +17,11 @@ from hermes.core.outcome import PASS
 from hermes.core.policy import Case, Stage
 from hermes.core.transaction import Transaction
 from hermes.core.visit import Visit
+from hermes.disk.small_database import DAMAGED
 from hermes.interfaces import ICheck
 from hermes.policy import greylist as greylist_module
 from hermes.policy.greylist import EXPIRY_SECONDS, WORTH_WRITING_SECONDS, Greylist, GreylistCheck, network_of
-from hermes.policy.greylist_store import DAMAGED, GreylistStore, read_greylist
+from hermes.policy.greylist_store import GreylistStore, read_greylist
 from tests.support.worker import ImmediateWorker
 
 DAY = 86400
@@ -159,8 +162,8 @@ class MemoryTests(GreylistTestCase):
     def test_disk_fault(self) -> None:
         """A disk that fails is logged, and memory goes on."""
         self.wait()
-        assert self.greylist._store._connection is not None
-        self.greylist._store._connection.execute("DROP TABLE greylist")
+        with closing(sqlite3.connect(self.path)) as other:
+            other.execute("DROP TABLE greylist")
         self.wait("192.0.3.0/24")
         self.assertEqual(len(self.flushLoggedErrors()), 1)
         self.now += 300

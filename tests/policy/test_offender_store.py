@@ -13,8 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.core.offender import Offender
+from hermes.disk.small_database import DAMAGED
 from hermes.interfaces import IOffenderStore
-from hermes.policy.offender_store import DAMAGED, NoStore, OffenderStore, read_offenders
+from hermes.policy.offender_store import NoStore, OffenderStore, read_offenders
 from tests.support.worker import ImmediateWorker
 
 NOW = 1_800_000_000.0

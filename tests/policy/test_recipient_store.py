@@ -12,9 +12,9 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.disk.small_database import DAMAGED
 from hermes.policy import recipient_store
 from hermes.policy.recipient_store import (
-    DAMAGED,
     DAY_SECONDS,
     REMEMBER_DAYS,
     Judgment,

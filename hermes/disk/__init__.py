@@ -1,0 +1,1 @@
+"""What several parts of Hermes do with files, and none of them alone."""
