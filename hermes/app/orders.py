@@ -9,6 +9,7 @@ from hermes.config.schema import Settings
 from hermes.config.sections.routes import lmtp_place
 from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.order import Action, Order
+from hermes.core.pause import fault_of
 from hermes.core.selection import Selection, selection_of
 
 #: Ways as an administrator writes them.
@@ -29,6 +30,8 @@ def order_of(arguments: Mapping[str, Any], settings: Settings) -> Order:
     if not isinstance(chosen, Mapping):
         raise ValueError("'selection' is an object: see 'hermes queue --help'")
     selection: Selection = selection_of(chosen)
+    if action in {Action.PAUSE, Action.RESUME, Action.DRAIN} and (fault := fault_of(selection.what)):
+        raise ValueError(fault)
     if action is Action.REROUTE:
         return Order(action, selection, destination=destination_of(str(arguments.get("way", "")), settings))
     if action is Action.EXPIRE:

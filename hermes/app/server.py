@@ -341,6 +341,7 @@ class Server:
             limits=circle.limits,
             expander=circle.expander(spool),
             reporting=circle.reporting,
+            pauses=self._stores.pauses,
         )
 
     def _entrances(self, settings: Settings, circle: Circle, tls: Certificates | None) -> dict[str, Entrance]:

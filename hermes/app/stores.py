@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from typing_extensions import override
@@ -14,10 +15,12 @@ from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
 from hermes.app.staged import Module
 from hermes.app.station import Station, share
+from hermes.config.durable import write_durably
 from hermes.config.places import (
     accounts_file,
     greylist_file,
     offenders_file,
+    pauses_file,
     policies_file,
     recipients_file,
     recoverable_key_file,
@@ -51,6 +54,7 @@ from hermes.policy.offenders import Offenders
 from hermes.policy.rates import Rates
 from hermes.policy.recipient_store import RecipientStore
 from hermes.queue.expansion import AnsweredLately
+from hermes.queue.pauses import Pauses
 from hermes.services.login_times import LoginTimes
 from hermes.services.mail_log import MailLog
 from hermes.services.mta_sts import STSPolicies
@@ -61,6 +65,7 @@ from hermes.services.tls_results import TLSResults
 from hermes.services.token_store import TokenStore
 from hermes.services.transcript_files import TranscriptFiles, perform_transcripts
 from hermes.services.transcripts import Transcripts
+from hermes.spool.errors import SpoolError
 from hermes.spool.store import Spool
 
 #: How long mail to a domain whose policy (MTA-STS) is not known yet waits for it; RFC 8461 3.3 suggests a minute.
@@ -122,6 +127,10 @@ class Stores(Module):
         self.login_times = LoginTimes() if tell is None else SharedLoginTimes(tell)
         self.recoverable = RecoverableSecrets()
         self.reader = ContentReader(self._read_worker)
+        self._pauses_file = pauses_file(settings)
+        self.pauses = Pauses(
+            lambda octets: self._read_worker.submit(partial(write_durably, self._pauses_file, octets, 0o600))
+        )
         self.tokens = OAuthTokens(
             reactor,
             TokenStore(token_directory(settings), token_key_file(settings)),
@@ -204,6 +213,7 @@ class Stores(Module):
         try:
             self.accounts_file.load()
             self.redirects.load()
+            self._load_pauses()
             self.secret = self.passwords.secret = kept_secret(self._secret_file)
             self.recoverable.key = kept_secret(self._recoverable_key_file)
             if self._log_settings.file:
@@ -214,6 +224,15 @@ class Stores(Module):
         except BaseException:
             await self._stop_threads()
             raise
+
+    def _load_pauses(self) -> None:
+        try:
+            with open(self._pauses_file, "rb") as file:
+                self.pauses.load(file.read())
+        except FileNotFoundError:
+            pass
+        except ValueError as error:
+            raise SpoolError(f"{self._pauses_file}: {error}; when nothing is to be paused, remove it") from None
 
     @override
     async def stop(self) -> None:

@@ -18,6 +18,7 @@ from hermes.cli.output import (
     say_json_list,
     say_table,
 )
+from hermes.cli.pauses import paused
 from hermes.cli.selecting import checked, selecting, selection_from
 from hermes.config.loader import load
 from hermes.config.places import shards, spool_directory
@@ -58,14 +59,17 @@ def queue() -> None:
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 def list_(config: str, as_json: bool, limit: int | None, ids: Sequence[str], **criteria: str | None) -> None:
     """List the messages that wait, with the last reason."""
-    selection = selection_from(ids, criteria)
+    settings, selection = load(config), selection_from(ids, criteria)
     most = (None if as_json else TABLE_MESSAGES) if limit is None else limit or None
-    with reader(load(config)) as spool:
+    with reader(settings) as spool:
         if as_json:
             say_json_list(described(message) for message in spool.listed(selection, most))
             return
         messages = list(spool.listed(selection, most))
         counted = spool.counted(selection) if most is not None and len(messages) == most else None
+    if not as_json:
+        for what, since in paused(settings).items():
+            remark(f"paused: {what}, since {local_time(since)}")
     if not messages:
         say("The queue is empty." if selection.is_everything else "Nothing in the queue is like that.")
         return
@@ -226,8 +230,8 @@ def _row(message: QueuedMessage, recipient: QueuedRecipient, now: float) -> tupl
 
 
 def _next(recipient: QueuedRecipient, now: float) -> str:
-    if recipient.state is State.HELD:
-        return "when released"
+    if recipient.state is not State.QUEUED:
+        return "when released" if recipient.state is State.HELD else "when resumed"
     seconds = recipient.next_attempt_at - now
     return f"in {_about(seconds)}" if seconds >= 1 else "now"
 
@@ -267,8 +271,8 @@ def _show(message: QueuedMessage) -> None:
         say(f"    {key + ':':<12}{text}")
     for recipient in message.recipients:
         say(f"    {'to:':<12}{path(recipient.address)} by {recipient.destination}, {recipient.state.value}")
-        if recipient.state is State.HELD:
-            next_attempt = "waits to be released"
+        if recipient.state is not State.QUEUED:
+            next_attempt = f"waits to be {'released' if recipient.state is State.HELD else 'resumed'}"
         else:
             next_attempt = f"next one at {local_time(recipient.next_attempt_at)}"
         say(f"                {_count(recipient.attempts, 'attempt')}, {next_attempt}")

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 import click
 
 from hermes.cli.control_client import ask
-from hermes.cli.output import Refused, config_option, say
+from hermes.cli.output import Refused, config_option, json_option, local_time, say, say_json, say_table
+from hermes.cli.pauses import paused
 from hermes.cli.selecting import checked, seconds, selecting, selection_from
 from hermes.config.loader import load
 from hermes.config.schema import Settings
 from hermes.core.selection import MAX_IDS
+from hermes.core.units import format_instant
 
 #: A report for each of 100,000 messages takes some minutes; the server goes on in any case.
 ORDER_SECONDS = 3600.0
@@ -118,8 +120,61 @@ def expire(
     _order(load(config), "expire", _named(everything, ids, criteria), done, expires_at=expires_at)
 
 
+_WHAT = click.argument("what", metavar="WHAT")
+
+
+@click.command()
+@config_option
+@json_option
+@click.argument("what", metavar="[WHAT]", default="")
+def pause(config: str, as_json: bool, what: str) -> None:
+    """
+    Try no mail for something until it is resumed.
+
+    WHAT is a domain (example.net, *.example.net), an address, a destination (direct:example.net, smarthost:office) or an agent
+    (smarthost, direct, lmtp). Mail is taken all the same, and waits; meanwhile it does not expire. This outlives a restart.
+    Without WHAT, what is paused is listed.
+    """
+    settings = load(config)
+    if what:
+        done = _given(settings, "pause", {"what": what})
+        say(f"{what} is paused until it is resumed: {done}")
+        return
+    known = paused(settings)
+    if as_json:
+        say_json([{"what": each, "since": format_instant(since)} for each, since in known.items()])
+    elif known:
+        say_table(("what", "since"), [(each, local_time(since)) for each, since in known.items()])
+    else:
+        say("Nothing is paused.")
+
+
+@click.command()
+@config_option
+@_WHAT
+def resume(config: str, what: str) -> None:
+    """Let what was paused be tried again, and try it now."""
+    settings = load(config)
+    if what not in paused(settings):
+        raise Refused(f"{what} is not paused; 'hermes queue pause' lists what is.")
+    say(f"{what} goes on: {_given(settings, 'resume', {'what': what})}")
+
+
+@click.command()
+@config_option
+@_WHAT
+def drain(config: str, what: str) -> None:
+    """
+    Try all that waits for something now, even if it is paused.
+
+    Mail that comes later stays paused.
+    """
+    settings = load(config)
+    say(f"{_given(settings, 'drain', {'what': what})} for {what} will be tried now")
+
+
 #: In the order in which they are needed.
-orders = (retry, hold, release, remove, return_, reroute, expire)
+orders = (retry, hold, release, remove, return_, reroute, expire, pause, resume, drain)
 
 
 def _one_or_many(
@@ -152,8 +207,17 @@ def _order(settings: Settings, action: str, selections: Sequence[dict[str, objec
         recipients += int(answer["recipients"])
     if not messages:
         raise Refused("Nothing in the queue is like that.")
-    said = f"{messages} message{'' if messages == 1 else 's'}, {recipients} recipient{'' if recipients == 1 else 's'}"
-    say(f"{said}: {done}")
+    say(f"{_number(messages, recipients)}: {done}")
+
+
+def _given(settings: Settings, action: str, selection: dict[str, object]) -> str:
+    """Give an order that may be about nothing yet; how much it was about."""
+    answer = ask(settings, "queue.order", {"action": action, "selection": selection}, ORDER_SECONDS)
+    return _number(int(answer["messages"]), int(answer["recipients"]))
+
+
+def _number(messages: int, recipients: int) -> str:
+    return f"{messages} message{'' if messages == 1 else 's'}, {recipients} recipient{'' if recipients == 1 else 's'}"
 
 
 def _carry_out(settings: Settings, command: str, ids: Sequence[str | None]) -> None:

@@ -27,7 +27,7 @@ _OPTIONS = (
     click.option("--younger", metavar="TIME", help="Accepted since then."),
     click.option("--reply", metavar="TEXT", help="What stands in the last reply, like 'mailbox full'."),
     click.option(
-        "--state", type=click.Choice(STATES), help="queued: waits; deferred: waits, and has been tried; held."
+        "--state", type=click.Choice(STATES), help="queued: waits; deferred: waits, and has been tried; held; paused."
     ),
     click.option("--account", metavar="NAME", help="Whose login sent them."),
 )

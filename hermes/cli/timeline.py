@@ -32,6 +32,8 @@ _WORDS = {
     Kind.RETRIED: "an attempt was asked for",
     Kind.REROUTED: "sent by another way",
     Kind.EXPIRY: "is tried until another time",
+    Kind.PAUSED: "waits until its way is resumed",
+    Kind.RESUMED: "its way is resumed",
     Kind.PASSWORD: "password",
     Kind.EXPANDED: "stands for others",
     Kind.FORWARDED: "sent on as a message of its own",

@@ -59,6 +59,11 @@ def recipients_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "recipients.sqlite")
 
 
+def pauses_file(settings: Settings) -> str:
+    """What is paused: a table of times."""
+    return os.path.join(settings.hermes.data, "pauses.json")
+
+
 def control_socket(settings: Settings) -> str:
     """Where the command line reaches a running server."""
     return os.path.join(settings.hermes.data, "control.sock")

@@ -29,6 +29,8 @@ class Kind(enum.Enum):
     RETRIED = "retried"  #: an administrator asked for an attempt now
     REROUTED = "rerouted"  #: an administrator said by which way it goes
     EXPIRY = "expiry"  #: an administrator said until when it is tried
+    PAUSED = "paused"  #: its way was paused
+    RESUMED = "resumed"  #: its way was resumed, or drained
     PASSWORD = "password"  # noqa: S105 #: somebody changed a password, or tried to
     EXPANDED = "expanded"  #: an address was replaced by those that it stands for
     FORWARDED = "forwarded"  #: sent on to another server, as a message of its own

@@ -36,6 +36,7 @@ class State(enum.Enum):
 
     QUEUED = "queued"
     HELD = "held"
+    PAUSED = "paused"
 
 
 @attrs.define
@@ -45,7 +46,8 @@ class QueuedRecipient:
 
     ``destination`` is ``agent:next-hop`` as the router wrote it; ``next_attempt_at`` is in seconds since the epoch;
     ``delays_reported`` counts the delay warnings sent. An administrator may have said by which way it goes (``pinned``), that no
-    rule holds it any more (``released``), and until when it is tried (``expires_at``, else None).
+    rule holds it any more (``released``), that no pause does (``drained``), and until when it is tried (``expires_at``, else
+    None).
     """
 
     ordinal: int
@@ -60,6 +62,7 @@ class QueuedRecipient:
     delays_reported: int = 0
     pinned: bool = False
     released: bool = False
+    drained: bool = False
     expires_at: float | None = None
 
 
@@ -96,10 +99,11 @@ class Postponed:
 
 @attrs.frozen
 class Held:
-    """A recipient that waits until somebody releases it."""
+    """A recipient that waits until somebody releases it, or resumes its way."""
 
     ordinal: int
     reason: str
+    state: State = State.HELD
 
 
 Settlement = Finished | Postponed | Held

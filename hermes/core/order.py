@@ -18,6 +18,9 @@ class Action(enum.Enum):
     RELEASE = "release"  #: let held ones go on, now, whatever rule would hold them
     REMOVE = "remove"  #: delete them and tell nobody
     RETURN = "return"  #: give them up and tell their senders
+    PAUSE = "pause"  #: keep all mail for something from being tried, also what comes later
+    RESUME = "resume"  #: let it be tried again
+    DRAIN = "drain"  #: try all that waits for something now, although it is paused
     REROUTE = "reroute"  #: send them another way, now
     EXPIRE = "expire"  #: let them be given up at another time
 
@@ -28,6 +31,9 @@ KINDS = {
     Action.HOLD: Kind.HELD,
     Action.RELEASE: Kind.RELEASED,
     Action.REMOVE: Kind.REMOVED,
+    Action.PAUSE: Kind.PAUSED,
+    Action.RESUME: Kind.RESUMED,
+    Action.DRAIN: Kind.RESUMED,
     Action.REROUTE: Kind.REROUTED,
     Action.EXPIRE: Kind.EXPIRY,
 }

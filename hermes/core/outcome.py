@@ -18,6 +18,7 @@ class Result(enum.Enum):
     FAILED = "failed"  #: it will not work
     DISCARDED = "discarded"  #: a rule of ours lets nobody have it
     HELD = "held"  #: a rule of ours keeps it in the queue
+    PAUSED = "paused"  #: it waits until its way is resumed
 
 
 @attrs.frozen

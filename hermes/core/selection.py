@@ -8,17 +8,17 @@ What is not asked for matches everybody, so an empty selection is the whole queu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import attrs
 
 from hermes.core import address_pattern
+from hermes.core.destination_pattern import destination_matches, what_matches
 from hermes.core.identifiers import is_queue_id
 from hermes.core.message import QueuedMessage, QueuedRecipient, State
 
 #: What may be asked of a recipient's state: ``deferred`` are those who wait and have been tried.
-STATES = ("queued", "deferred", "held")
+STATES = ("queued", "deferred", "held", "paused")
 
 #: Ids named at once: they travel in one line to the server (16 KiB), where an id takes 16 octets.
 MAX_IDS = 500
@@ -31,7 +31,8 @@ class Selection:
 
     ``to`` and ``sender`` are patterns (:mod:`hermes.core.address_pattern`). ``destination`` is ``agent:next-hop`` with ``*`` and
     ``?`` for what does not matter, or one of the two alone. ``accepted_before`` and ``accepted_after`` are seconds since the
-    epoch, the first one included. ``reply`` stands somewhere in the last reason. Case never matters.
+    epoch, the first one included. ``reply`` stands somewhere in the last reason. ``what`` is a destination or a recipient, as it
+    can be paused (:mod:`hermes.core.pause`). Case never matters.
     """
 
     ids: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Selection:
     reply: str = ""
     state: str = ""
     account: str = ""
+    what: str = ""
 
     @property
     def is_everything(self) -> bool:
@@ -60,6 +62,7 @@ class Selection:
             and (self.accepted_after is None or message.accepted_at > self.accepted_after)
             and _lower(self.reply) in _lower(recipient.last_reason)
             and (not self.state or _is_in(self.state, recipient))
+            and (not self.what or what_matches(self.what, recipient.destination, recipient.address))
             and (not self.account or _lower(message.origin.account or "") == _lower(self.account))
         )
 
@@ -83,7 +86,7 @@ def selection_of(asked: Mapping[str, Any]) -> Selection:
     for key in ("accepted_before", "accepted_after"):
         if not isinstance(asked.get(key), int | float | None) or isinstance(asked.get(key), bool):
             raise ValueError(f"{key!r} is a time in seconds since 1970")
-    for key in ("to", "sender", "destination", "reply", "state", "account"):
+    for key in ("to", "sender", "destination", "reply", "state", "account", "what"):
         if not isinstance(asked.get(key, ""), str):
             raise ValueError(f"{key!r} is a text")
     selection = Selection(**{**asked, "ids": tuple(map(str, ids))})
@@ -102,16 +105,9 @@ def fault_of(selection: Selection) -> str:
     return ""
 
 
-def destination_matches(pattern: str, destination: str) -> bool:
-    """Whether a pattern names a destination: as a whole, or its agent, or its next hop."""
-    pattern, destination = pattern.lower(), destination.lower()
-    agent, _, next_hop = destination.partition(":")
-    return any(fnmatchcase(part, pattern) for part in (destination, agent, next_hop))
-
-
 def _is_in(state: str, recipient: QueuedRecipient) -> bool:
-    if state == "held":
-        return recipient.state is State.HELD
+    if state in {"held", "paused"}:
+        return recipient.state is State(state)
     return recipient.state is State.QUEUED and (state == "queued" or recipient.attempts > 0)
 
 

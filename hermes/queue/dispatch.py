@@ -26,6 +26,7 @@ from hermes.queue.destinations import Concurrency, Destinations
 from hermes.queue.discard import DISCARD, Discard
 from hermes.queue.due import DueWatch
 from hermes.queue.expansion import Expander
+from hermes.queue.pauses import PAUSE, Pauses, Pausing
 from hermes.queue.routed import HOLD, Hold
 from hermes.queue.router import EXPAND, KEPT, NO_WAY, UNROUTED, NoWay
 from hermes.queue.settle import Settler
@@ -85,8 +86,10 @@ class Dispatcher:
         clock: IReactorTime,
         now: Callable[[], float],
         expander: Expander | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self._spool = spool
+        self._pauses = pauses or Pauses()
         self._router = router
         self._expander = expander
         self._agents = agents
@@ -94,6 +97,7 @@ class Dispatcher:
             NO_WAY: NoWay(),
             DISCARD: Discard(),
             HOLD: Hold(),
+            PAUSE: Pausing(),
             UNROUTED.partition(":")[0]: NoWay(),
         }
         self._settler = settler
@@ -273,7 +277,8 @@ class Dispatcher:
         """Make the deliveries; ``stored`` holds the destinations under which the spool knows recipients routed anew."""
         groups: dict[str, list[QueuedRecipient]] = {}
         for recipient in active.message.recipients:
-            groups.setdefault(recipient.destination, []).append(recipient)
+            paused = self._pauses.matching(recipient) if self._pauses.any else ""
+            groups.setdefault(f"{PAUSE}:{paused}" if paused else recipient.destination, []).append(recipient)
         free = self.active.free
         ready = []
         refused = 0

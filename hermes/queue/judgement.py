@@ -14,7 +14,7 @@ import attrs
 from hermes.config.schema import QueueSettings
 from hermes.core import address
 from hermes.core.event import Event, Kind
-from hermes.core.message import Finished, Held, Postponed, QueuedMessage, QueuedRecipient, Settlement
+from hermes.core.message import Finished, Held, Postponed, QueuedMessage, QueuedRecipient, Settlement, State
 from hermes.core.outcome import Outcome, Result
 from hermes.core.report import Action, Fate
 from hermes.queue.schedule import is_expired, next_attempt_at, warnings_due
@@ -26,6 +26,10 @@ _KINDS = {
     Result.FAILED: Kind.FAILED,
     Result.DISCARDED: Kind.DISCARDED,
 }
+
+
+#: What waits for somebody's word: the state that it waits in, and the fact.
+_WAITING = {Result.HELD: (State.HELD, Kind.HELD), Result.PAUSED: (State.PAUSED, Kind.PAUSED)}
 
 
 @attrs.define
@@ -66,7 +70,7 @@ class Judge:
         for recipient, outcome in zip(recipients, outcomes, strict=True):
             if outcome.result is Result.DEFERRED:
                 self._deferred(judgement, message, recipient, outcome, now)
-            elif outcome.result is Result.HELD:
+            elif outcome.result in _WAITING:
                 _held(judgement, message, recipient, outcome, now)
             else:
                 judgement.settlements.append(Finished(recipient.ordinal))
@@ -95,7 +99,7 @@ class Judge:
             if outcome.result in {Result.DELIVERED, Result.RELAYED, Result.DISCARDED}:
                 judgement.settlements.append(Finished(recipient.ordinal))
                 judgement.events.append(_event(_KINDS[outcome.result], message, recipient, outcome, now))
-            elif outcome.result is Result.HELD:
+            elif outcome.result in _WAITING:
                 _held(judgement, message, recipient, outcome, now)
             else:
                 self._postpone(judgement, message, recipient, outcome, now, recipient.delays_reported)
@@ -141,8 +145,9 @@ class Judge:
 def _held(
     judgement: Judgement, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
 ) -> None:
-    judgement.settlements.append(Held(recipient.ordinal, outcome.reason))
-    judgement.events.append(_event(Kind.HELD, message, recipient, outcome, now))
+    state, kind = _WAITING[outcome.result]
+    judgement.settlements.append(Held(recipient.ordinal, outcome.reason, state))
+    judgement.events.append(_event(kind, message, recipient, outcome, now))
 
 
 def _failed(

@@ -23,12 +23,14 @@ from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
 from hermes.core.order import KINDS, Action, Chosen, Done, Order
 from hermes.core.outcome import Outcome
+from hermes.core.selection import Selection
 from hermes.core.units import format_instant
 from hermes.interfaces import IContentReader, IDeliveryAgent, IRelayManager, IRouter, ISpool
 from hermes.queue.destinations import Concurrency
 from hermes.queue.dispatch import Dispatcher
 from hermes.queue.expansion import Expander
 from hermes.queue.judgement import Judge
+from hermes.queue.pauses import Pauses
 from hermes.queue.reporting import Allowance, Reporting
 from hermes.queue.reports import Reporter
 from hermes.queue.router import UNROUTED
@@ -51,7 +53,7 @@ class RelayManager:
 
     ``agents`` are known by the word before the colon of a destination, and ``limits`` says how many deliveries each may run;
     ``now`` is the time of day, and ``random`` lets pauses stray; ``expander`` puts recipients into the place of addresses that
-    stand for them.
+    stand for them, and ``pauses`` says what is not tried.
     """
 
     def __init__(
@@ -70,8 +72,10 @@ class RelayManager:
         limits: Mapping[str, Concurrency],
         expander: Expander | None = None,
         reporting: Reporting | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self._spool = spool
+        self._pauses = pauses or Pauses()
         self._now = now
         self._random = random
         self._reader = reader
@@ -80,7 +84,7 @@ class RelayManager:
         reporter = self._reporter(settings, router, hostname, postmaster, reporting)
         self._settler = Settler(spool, self._judge(settings), reporter, clock, now)
         self._dispatcher = Dispatcher(
-            spool, router, agents, self._settler, limits, settings.active, clock, now, expander
+            spool, router, agents, self._settler, limits, settings.active, clock, now, expander, self._pauses
         )
         self._dispatcher.abandoned = self.return_now
 
@@ -191,6 +195,14 @@ class RelayManager:
         done, after, event = Done(), "", self._event(order)
         if order.action is Action.REROUTE and not order.destination:
             order = attrs.evolve(order, destination=UNROUTED, pinned=False)
+        if order.action is Action.PAUSE:
+            # First: what comes in from now on is paused when its turn comes.
+            await self._pauses.add(order.selection.what, self._now())
+        elif order.action is Action.RESUME:
+            await self._pauses.remove(order.selection.what)
+            if not self._pauses.any:
+                # What was paused under another destination than it has now, too.
+                order = attrs.evolve(order, selection=Selection())
         while True:
             if order.action is Action.RETURN:
                 chosen = await self._spool.choose(order.selection, after)
@@ -213,13 +225,15 @@ class RelayManager:
         facts: dict[str, str | int | float | bool | None] = {"by": "administrator"}
         if order.action is Action.REROUTE:
             facts["destination"] = order.destination or "as configured"
+        if order.selection.what:
+            facts["what"] = order.selection.what
         if order.action is Action.EXPIRE:
             facts["expires_at"] = "as configured" if order.expires_at is None else format_instant(order.expires_at)
         return Event(self._now(), KINDS.get(order.action, Kind.RETURNED), facts=facts)
 
     def _take_back(self, order: Order, chosen: Chosen) -> None:
         """What has not begun goes by the order; what is under way ends as it will."""
-        if order.action is Action.RETRY:
+        if order.action in {Action.RETRY, Action.RESUME, Action.DRAIN}:
             return
         for queue_id in chosen.recipients:
             active = self._dispatcher.active.get(queue_id)

@@ -29,9 +29,10 @@ _EXISTS = "SELECT 1 FROM messages WHERE queue_id = ?"
 _CONTENT = f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE queue_id = ?"  # noqa: S608 - constants only
 _BODY = "SELECT octets FROM bodies WHERE queue_id = ?"
 _IDS_AFTER = "SELECT queue_id FROM recipients WHERE queue_id > ? ORDER BY queue_id LIMIT ?"
-_HOLD = "UPDATE recipients SET state = 'held' WHERE queue_id = ? AND +state = 'queued'"
+_HOLD = "UPDATE recipients SET state = 'held' WHERE queue_id = ? AND +state <> 'held'"
 _RELEASE = (
-    "UPDATE recipients SET state = 'queued', next_attempt_at = ?, released = 1 WHERE queue_id = ? AND +state = 'held'"
+    "UPDATE recipients SET state = 'queued', next_attempt_at = ?, released = released | 1"
+    " WHERE queue_id = ? AND +state = 'held'"
 )
 _RETRY = "UPDATE recipients SET next_attempt_at = ? WHERE queue_id = ? AND +state = 'queued'"
 _WAITING_AFTER = "SELECT queue_id FROM recipients WHERE queue_id > ? AND +state = 'queued' ORDER BY queue_id LIMIT ?"

@@ -23,10 +23,14 @@ from hermes.spool.transaction import Transaction
 _THIS = "WHERE queue_id = ? AND ordinal = ?"
 _STATEMENTS = {
     Action.HOLD: f"UPDATE recipients SET state = 'held' {_THIS}",  # noqa: S608
-    Action.RELEASE: f"UPDATE recipients SET state = 'queued', next_attempt_at = ?, released = 1 {_THIS}",  # noqa: S608
+    Action.RELEASE: f"UPDATE recipients SET state = 'queued', next_attempt_at = ?, released = released | 1 {_THIS}",  # noqa: S608
+    Action.PAUSE: f"UPDATE recipients SET state = 'paused' {_THIS}",  # noqa: S608
+    Action.RESUME: f"UPDATE recipients SET state = 'queued', next_attempt_at = ? {_THIS}",  # noqa: S608
+    Action.DRAIN: f"UPDATE recipients SET state = 'queued', next_attempt_at = ?, released = released | 2 {_THIS}",  # noqa: S608
     Action.RETRY: f"UPDATE recipients SET next_attempt_at = ? {_THIS}",  # noqa: S608
     Action.REROUTE: """
         UPDATE recipients SET next_attempt_at = ?3, pinned = ?2,
+            state = CASE state WHEN 'paused' THEN 'queued' ELSE state END,
             destination = CASE ?1 WHEN 'direct' THEN 'direct:' || domain_of(address) ELSE ?1 END
         WHERE queue_id = ?4 AND ordinal = ?5
     """,
@@ -39,8 +43,15 @@ _STATEMENTS = {
 }
 
 #: Of those that are chosen, whom an action is about.
-_IS_STATE = "SELECT ordinal FROM recipients WHERE queue_id = ? AND +state = ?"
-_ABOUT = {Action.HOLD: "queued", Action.RETRY: "queued", Action.RELEASE: "held"}
+_STATES_OF = "SELECT ordinal, state FROM recipients WHERE queue_id = ?"
+_ABOUT = {
+    Action.HOLD: {"queued", "paused"},
+    Action.RELEASE: {"held"},
+    Action.RETRY: {"queued"},
+    Action.PAUSE: {"queued"},
+    Action.RESUME: {"paused"},
+    Action.DRAIN: {"queued", "paused"},
+}
 
 _NOBODY_LEFT = "queue_id = ?1 AND NOT EXISTS (SELECT 1 FROM recipients WHERE queue_id = ?1)"
 _DELETE = tuple(f"DELETE FROM {table} WHERE {_NOBODY_LEFT}" for table in ("bodies", "signatures", "messages"))  # noqa: S608 - constants
@@ -88,19 +99,19 @@ class Change(Write):
         return attrs.evolve(self.event, queue_id=queue_id, facts={**self.event.facts, "recipients": len(ordinals)})
 
     def _about(self, connection: sqlite3.Connection, found: Chosen) -> Iterable[tuple[str, list[int]]]:
-        state = _ABOUT.get(self.order.action)
+        states = _ABOUT.get(self.order.action)
         for queue_id, ordinals in found.recipients.items():
-            if state is None:
+            if states is None:
                 yield queue_id, ordinals
                 continue
-            right = {ordinal for (ordinal,) in connection.execute(_IS_STATE, (queue_id, state))}
+            right = {ordinal for ordinal, state in connection.execute(_STATES_OF, (queue_id,)) if state in states}
             if some := [ordinal for ordinal in ordinals if ordinal in right]:
                 yield queue_id, some
 
     def _values(self) -> tuple[object, ...]:
         order, now = self.order, self.event.at
         match order.action:
-            case Action.RELEASE | Action.RETRY:
+            case Action.RELEASE | Action.RETRY | Action.RESUME | Action.DRAIN:
                 return (now,)
             case Action.REROUTE:
                 return (order.destination, order.pinned, now)

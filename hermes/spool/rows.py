@@ -71,7 +71,7 @@ def recipient_rows(queue_id: str, recipients: Iterable[QueuedRecipient]) -> list
             recipient.last_reason,
             recipient.delays_reported,
             recipient.pinned,
-            recipient.released,
+            recipient.released + 2 * recipient.drained,
             recipient.expires_at,
         )
         for recipient in recipients
@@ -144,6 +144,7 @@ def _recipient(row: Row) -> QueuedRecipient:
         last_reason=last_reason,
         delays_reported=delays_reported,
         pinned=bool(pinned),
-        released=bool(released),
+        released=bool(released & 1),
+        drained=bool(released & 2),
         expires_at=expires_at,
     )

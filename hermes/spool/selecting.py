@@ -14,9 +14,10 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from hermes.core import address, address_pattern
+from hermes.core.destination_pattern import destination_matches, what_matches
 from hermes.core.message import QueuedMessage
 from hermes.core.order import Chosen
-from hermes.core.selection import Selection, destination_matches
+from hermes.core.selection import Selection
 from hermes.core.shape import AGES, By, Counted, Shape
 from hermes.spool.rows import MESSAGE_COLUMNS, RECIPIENT_COLUMNS, Row, message_of
 
@@ -31,6 +32,7 @@ _STATES = {
     "queued": "+r.state = 'queued'",
     "deferred": "+r.state = 'queued' AND r.attempts > 0",
     "held": "+r.state = 'held'",
+    "paused": "+r.state = 'paused'",
 }
 
 #: The order of the two is fixed: the planner would like to begin with the messages.
@@ -63,6 +65,8 @@ class Asked:
             self._add("instr(lower(r.last_reason), lower(?)) > 0", s.reply)
         if s.destination:
             self._add("destination_matches(?, r.destination)", s.destination)
+        if s.what:
+            self._add("what_matches(?, r.destination, r.address)", s.what)
         if s.sender:
             self._add("address_matches(?, m.reverse_path)", s.sender)
         if s.to:
@@ -83,6 +87,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.create_function(
         "destination_matches", 2, lru_cache(_REMEMBERED)(destination_matches), deterministic=True
     )
+    connection.create_function("what_matches", 3, what_matches, deterministic=True)
     connection.create_function("domain_of", 1, address.domain_of, deterministic=True)
 
 

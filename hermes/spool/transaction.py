@@ -30,7 +30,7 @@ _POSTPONE = """
     UPDATE recipients SET attempts = ?, next_attempt_at = ?, last_reason = ?, delays_reported = ?
     WHERE queue_id = ? AND ordinal = ?
 """
-_HOLD = "UPDATE recipients SET state = 'held', last_reason = ? WHERE queue_id = ? AND ordinal = ?"
+_HOLD = "UPDATE recipients SET state = ?, last_reason = ? WHERE queue_id = ? AND ordinal = ?"
 _FINISH = "DELETE FROM recipients WHERE queue_id = ? AND ordinal = ?"
 _NOBODY_LEFT = "queue_id = ?1 AND NOT EXISTS (SELECT 1 FROM recipients WHERE queue_id = ?1)"
 _DELETE_BODY = f"DELETE FROM bodies WHERE {_NOBODY_LEFT}"  # noqa: S608
@@ -85,7 +85,7 @@ class Transaction:
             if isinstance(settlement, Finished):
                 self._finished.append((queue_id, settlement.ordinal))
             elif isinstance(settlement, Held):
-                self._held.append((settlement.reason, queue_id, settlement.ordinal))
+                self._held.append((settlement.state.value, settlement.reason, queue_id, settlement.ordinal))
             else:
                 self._postponed.append(
                     (

@@ -25,6 +25,10 @@ class OrderTests(SynchronousTestCase):
         held = Selection(state="held")
         for action in Action:
             more: dict[str, Any] = {"way": "direct"} if action is Action.REROUTE else {}
+            if action in {Action.PAUSE, Action.RESUME, Action.DRAIN}:
+                order = order_of({"action": action.value, "selection": {"what": "example.net"}}, SETTINGS)
+                self.assertEqual(order, Order(action, Selection(what="example.net")))
+                continue
             order = order_of({"action": action.value, "selection": {"state": "held"}, **more}, SETTINGS)
             self.assertEqual((order.action, order.selection), (action, held))
         order = order_of({"action": "expire", "expires_at": 5}, SETTINGS)
@@ -37,6 +41,7 @@ class OrderTests(SynchronousTestCase):
             ({"action": "explode"}, "'action' is one of retry, hold,"),
             ({"action": "hold", "selection": 5}, "'selection' is an object"),
             ({"action": "hold", "selection": {"state": "x"}}, "is not a state"),
+            ({"action": "pause"}, "names nothing to be paused"),
             ({"action": "reroute"}, "'' is not a way"),
             ({"action": "expire", "expires_at": "soon"}, "'expires_at' is a time"),
             ({"action": "expire", "expires_at": True}, "'expires_at' is a time"),

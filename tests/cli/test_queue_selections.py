@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from unittest import mock
 
 from twisted.internet.defer import Deferred
@@ -172,6 +173,30 @@ class OrderTests(CommandTestCase):
             self.assertIn("not both", self.run_hermes("queue", *words, "-c", config, exit_code=2).stderr)
         for words in (("expire", "--all"), ("expire", "--all", "--in", "1h", "--as-configured")):
             self.assertIn("Say --in TIME", self.run_hermes("queue", *words, "-c", config, exit_code=2).stderr)
+
+    def test_pauses(self) -> None:
+        """What is paused is listed from the disk, and shown with the queue; only that can be resumed."""
+        (asked,) = self.asked("pause", "example.net")
+        self.assertEqual(asked, {"action": "pause", "selection": {"what": "example.net"}})
+        self.assertEqual(self.said, "example.net is paused until it is resumed: 2 messages, 3 recipients\n")
+        (asked,) = self.asked("drain", "example.net")
+        self.assertEqual(asked, {"action": "drain", "selection": {"what": "example.net"}})
+        self.assertEqual(self.said, "2 messages, 3 recipients for example.net will be tried now\n")
+        config = self.site()
+        self.assertEqual(self.run_hermes("queue", "pause", "-c", config).stdout, "Nothing is paused.\n")
+        result = self.run_hermes("queue", "resume", "-c", config, "example.net", exit_code=1)
+        self.assertIn("is not paused", result.stderr)
+        path = Path(config).parent / "data" / "pauses.json"
+        path.write_text('{"example.net": 1800000000.0}')
+        self.assertIn("example.net", self.run_hermes("queue", "pause", "-c", config).stdout)
+        (known,) = self.run_json("queue", "pause", "-c", config)
+        self.assertEqual(known, {"what": "example.net", "since": "2027-01-15T08:00:00.000Z"})
+        self.assertIn("paused: example.net, since ", self.run_hermes("queue", "list", "-c", config).stderr)
+        FakeServer(self, config, {"ok": True, "result": {"messages": 1, "recipients": 1}})
+        said = self.run_hermes("queue", "resume", "-c", config, "example.net").stdout
+        self.assertEqual(said, "example.net goes on: 1 message, 1 recipient\n")
+        path.write_text("{")
+        self.assertIn("damaged", self.run_hermes("queue", "pause", "-c", config, exit_code=1).stderr)
 
     def test_many_ids(self) -> None:
         """More ids than fit into one line go in several, each with the other criteria."""

@@ -8,10 +8,11 @@ from typing import Any
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.core.destination_pattern import destination_matches
 from hermes.core.envelope import Envelope, Origin
 from hermes.core.identifiers import encode
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient, State
-from hermes.core.selection import MAX_IDS, Selection, destination_matches, fault_of, selection_of
+from hermes.core.selection import MAX_IDS, Selection, fault_of, selection_of
 
 RECIPIENT = QueuedRecipient(
     0, "Bob@Example.net", None, None, "direct:example.net", 2, 0.0, last_reason="452 Mailbox FULL"
@@ -42,6 +43,9 @@ class TakesTests(SynchronousTestCase):
             ("state", "queued", "held"),
             ("state", "deferred", "held"),
             ("account", "anna", "bob"),
+            ("what", "direct", "smarthost"),
+            ("what", "*.net", "*.org"),
+            ("what", "BOB@example.net", "joe@example.net"),
         ):
             self.check({key: right}, True)
             self.check({key: wrong}, False)
@@ -52,7 +56,12 @@ class TakesTests(SynchronousTestCase):
         """Who has not been tried is not deferred; who is held is neither queued nor deferred."""
         fresh = attrs.evolve(RECIPIENT, attempts=0)
         held = attrs.evolve(RECIPIENT, state=State.HELD)
-        for state, expected in (("queued", (True, False)), ("deferred", (False, False)), ("held", (False, True))):
+        for state, expected in (
+            ("queued", (True, False)),
+            ("deferred", (False, False)),
+            ("held", (False, True)),
+            ("paused", (False, False)),
+        ):
             selection = Selection(state=state)
             self.assertEqual((selection.takes(MESSAGE, fresh), selection.takes(MESSAGE, held)), expected, state)
 
@@ -96,7 +105,7 @@ class TravelTests(SynchronousTestCase):
             ({"to": 5}, "'to' is a text"),
             ({"to": "*@*"}, "names no addresses"),
             ({"sender": "@"}, "names no addresses"),
-            ({"state": "lost"}, "'lost' is not a state: there are queued, deferred, held"),
+            ({"state": "lost"}, "'lost' is not a state: there are queued, deferred, held, paused"),
         ):
             self.assertIn(words, str(self.assertRaises(ValueError, selection_of, asked)))
         self.assertEqual(fault_of(Selection(to="example.org", sender="<>", state="held")), "")

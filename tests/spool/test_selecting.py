@@ -38,6 +38,7 @@ criteria = st.builds(
     reply=st.sampled_from(("", "mailbox", "SPÄTER", "später", "%")),
     state=st.sampled_from(("", *STATES)),
     account=st.sampled_from(("", "anna", "ANNA", "bob")),
+    what=st.sampled_from(("", "smarthost", "example.net", "*.example.net", "bob@example.net", "*")),
 )
 recipients = st.lists(
     st.tuples(
@@ -229,6 +230,34 @@ class ChangeTests(SelectingTestCase):
         self.assertEqual(self.done(self.spool.select(self.second)), [])
         self.assertEqual(self.body_files(), [])
         self.assertEqual(self.faults(), [])
+
+    def test_pause(self) -> None:
+        """Who is paused is not due, until that is resumed; held ones stay held; a drain takes those that wait, paused or not."""
+        self.changed(Action.HOLD, Selection(to="y.example"))
+        what = Selection(what="x.example")
+        self.assertEqual(self.changed(Action.PAUSE, what).recipients, {self.first: [0], self.second: [0]})
+        self.assertEqual(self.states(self.first), [State.PAUSED, State.HELD])
+        self.reopen()
+        self.assertEqual(self.due_ids(), [])
+        self.assertEqual(self.walked(Selection(state="paused")), {self.first: [0], self.second: [0]})
+        self.assertEqual(self.changed(Action.RETRY, Selection()).recipients, {})
+        self.assertEqual(self.changed(Action.RESUME, Selection(ids=(self.second,))).recipients, {self.second: [0]})
+        self.assertEqual(self.due_ids(), [self.second])
+        self.assertEqual(self.changed(Action.DRAIN, what).recipients, {self.first: [0], self.second: [0]})
+        (message,) = self.done(self.spool.select(self.first))
+        self.assertEqual([each.drained for each in message.recipients], [True, False])
+        self.assertFalse(message.recipients[0].released)
+        self.changed(Action.HOLD, Selection())
+        self.changed(Action.RELEASE, Selection())
+        (message,) = self.done(self.spool.select(self.first))
+        self.assertEqual([(each.released, each.drained) for each in message.recipients], [(True, True), (True, False)])
+
+    def test_reroute_of_the_paused(self) -> None:
+        """Another way need not be paused: it is looked at anew."""
+        self.changed(Action.PAUSE, Selection())
+        self.changed(Action.HOLD, Selection(to="y.example"))
+        self.changed(Action.REROUTE, Selection(), destination="smarthost:o")
+        self.assertEqual(self.states(self.first), [State.QUEUED, State.HELD])
 
     def test_reroute(self) -> None:
         """A way for all, or each recipient's own; due at once."""

@@ -162,7 +162,7 @@ class QueueSpool:
                 recipient.last_reason = settlement.reason
                 recipient.delays_reported = settlement.delays_reported
             elif isinstance(settlement, Held):
-                recipient.state, recipient.last_reason = State.HELD, settlement.reason
+                recipient.state, recipient.last_reason = settlement.state, settlement.reason
             else:
                 message.recipients.remove(recipient)
         if message is not None and not message.recipients:
@@ -282,12 +282,19 @@ class QueueSpool:
     async def change(self, order: Order, event: Event, after: str = "") -> Chosen:
         """Change them."""
         found = await self.choose(order.selection, after)
-        about = {Action.HOLD: State.QUEUED, Action.RETRY: State.QUEUED, Action.RELEASE: State.HELD}.get(order.action)
+        about = {
+            Action.HOLD: {State.QUEUED, State.PAUSED},
+            Action.RELEASE: {State.HELD},
+            Action.RETRY: {State.QUEUED},
+            Action.PAUSE: {State.QUEUED},
+            Action.RESUME: {State.PAUSED},
+            Action.DRAIN: {State.QUEUED, State.PAUSED},
+        }.get(order.action, set(State))
         chosen: dict[str, list[int]] = {}
         gone = []
         for name, ordinals in found.recipients.items():
             message = self.messages[name]
-            meant = [e for e in message.recipients if e.ordinal in ordinals and about in {None, e.state}]
+            meant = [e for e in message.recipients if e.ordinal in ordinals and e.state in about]
             for each in meant:
                 self._obey(order, event.at, message, each)
             if meant:
@@ -306,6 +313,12 @@ class QueueSpool:
                 each.state = State.HELD
             case Action.RELEASE:
                 each.state, each.next_attempt_at, each.released = State.QUEUED, now, True
+            case Action.PAUSE:
+                each.state = State.PAUSED
+            case Action.RESUME:
+                each.state, each.next_attempt_at = State.QUEUED, now
+            case Action.DRAIN:
+                each.state, each.next_attempt_at, each.drained = State.QUEUED, now, True
             case Action.RETRY:
                 each.next_attempt_at = now
             case Action.REMOVE:
@@ -314,6 +327,7 @@ class QueueSpool:
                 domain = each.address.rpartition("@")[2]
                 each.destination = f"direct:{domain}" if order.destination == "direct" else order.destination
                 each.next_attempt_at, each.pinned = now, order.pinned
+                each.state = State.QUEUED if each.state is State.PAUSED else each.state
             case Action.EXPIRE:
                 each.expires_at = order.expires_at
                 each.next_attempt_at = min(each.next_attempt_at, order.expires_at or each.next_attempt_at)

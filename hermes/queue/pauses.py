@@ -1,0 +1,85 @@
+"""
+What is paused, and the agent for ``pause:WHAT``.
+
+Mail for it is not tried: it waits in a state of its own, in which it neither expires nor is looked at, until somebody resumes.
+The list is a file beside the spool, so that a pause outlives a restart, and is seen when the server is down.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+
+from zope.interface import implementer
+
+from hermes.core.destination_pattern import what_matches
+from hermes.core.message import QueuedMessage, QueuedRecipient
+from hermes.core.outcome import Outcome, Result
+from hermes.core.pause import MAX_PAUSES
+from hermes.interfaces import IDeliveryAgent
+
+#: The agent's name in destinations.
+PAUSE = "pause"
+
+
+class Pauses:
+    """``write`` makes the whole list durable, and returns when it is."""
+
+    def __init__(self, write: Callable[[bytes], Awaitable[object]] | None = None) -> None:
+        self._write = write
+        self._since: dict[str, float] = {}
+
+    def load(self, octets: bytes) -> None:
+        """Take the list from what was written; raise ValueError when it is none."""
+        self._since = read_pauses(octets)
+
+    @property
+    def any(self) -> bool:
+        """Whether something is paused."""
+        return bool(self._since)
+
+    async def add(self, what: str, now: float) -> None:
+        """Pause something, durably; raise ValueError when there are too many already."""
+        if what not in self._since and len(self._since) >= MAX_PAUSES:
+            raise ValueError(f"{MAX_PAUSES} are paused already: resume one of them, or pause several with *")
+        self._since.setdefault(what, now)
+        await self._keep()
+
+    async def remove(self, what: str) -> None:
+        """Resume it, durably."""
+        self._since.pop(what, None)
+        await self._keep()
+
+    async def _keep(self) -> None:
+        if self._write is not None:
+            await self._write(json.dumps(self._since, indent=1).encode("ascii") + b"\n")
+
+    def matching(self, recipient: QueuedRecipient) -> str:
+        """What keeps a recipient from being tried; empty when nothing does."""
+        if recipient.drained:
+            return ""
+        return next((what for what in self._since if what_matches(what, recipient.destination, recipient.address)), "")
+
+
+def read_pauses(octets: bytes) -> dict[str, float]:
+    """What is paused, and since when; raise ValueError when that is not what was written."""
+    try:
+        found = json.loads(octets)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the list of pauses is damaged: {error}") from None
+    if not isinstance(found, dict) or not all(isinstance(since, int | float) for since in found.values()):
+        raise ValueError("the list of pauses is damaged: it is not a table of times")
+    return found
+
+
+@implementer(IDeliveryAgent)
+class Pausing:
+    """Delivers to nobody while something is paused."""
+
+    async def deliver(
+        self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
+    ) -> list[Outcome]:
+        """Paused, all of them; the next hop is what was paused."""
+        # RFC 3463 3.4: 4.3.2, system not accepting network messages.
+        paused = Outcome(Result.PAUSED, f"{next_hop} is paused until it is resumed", "4.3.2")
+        return [paused] * len(recipients)

@@ -1,0 +1,42 @@
+"""What can be paused."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.core.destination_pattern import what_matches
+from hermes.core.pause import MAX_WHAT, fault_of
+
+
+class PauseTests(SynchronousTestCase):
+    """fault_of() and what_matches()."""
+
+    def test_names(self) -> None:
+        """A text of some length, in one line."""
+        for what in (
+            "example.net",
+            "smarthost:office",
+            "*",
+            "lmtp:unix:/run/lmtp",
+            "x" * (MAX_WHAT - 1),
+            "x" * MAX_WHAT,
+        ):
+            self.assertEqual(fault_of(what), "")
+        for what in ("", " ", "a\nb", " x", "x" * (MAX_WHAT + 1)):
+            self.assertIn("names nothing to be paused", fault_of(what))
+
+    def test_matches(self) -> None:
+        """A destination, its agent, its next hop, the recipient or the recipient's domain; nothing else."""
+        for what, expected in (
+            ("smarthost", True),
+            ("office", True),
+            ("SMARTHOST:office", True),
+            ("example.net", True),
+            ("joe@Example.net", True),
+            ("*.net", True),
+            ("*.org", False),
+            ("*.example.net", False),
+            ("direct", False),
+            ("joe", False),
+        ):
+            self.assertIs(what_matches(what, "smarthost:office", "joe@example.net"), expected, what)

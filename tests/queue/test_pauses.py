@@ -1,0 +1,147 @@
+"""Pauses: what is not tried, for how long, and what is written down of it."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from hermes.core.event import Kind
+from hermes.core.message import QueuedRecipient, State
+from hermes.core.order import Action, Done, Order
+from hermes.core.outcome import Outcome
+from hermes.core.pause import MAX_PAUSES
+from hermes.core.selection import Selection
+from hermes.interfaces import IDeliveryAgent
+from hermes.queue.pauses import Pauses, Pausing, read_pauses
+from tests.support.queue_site import Site
+
+
+class ListTests(SynchronousTestCase):
+    """The list itself."""
+
+    def test_kept(self) -> None:
+        """What is written is read by the next one; a pause keeps the time when it began."""
+        written: list[bytes] = []
+
+        async def write(octets: bytes) -> None:
+            written.append(octets)
+
+        pauses = Pauses(write)
+        for what, now in (("example.net", 5.0), ("smarthost", 6.0), ("example.net", 7.0)):
+            self.successResultOf(Deferred.fromCoroutine(pauses.add(what, now)))
+        self.assertEqual(read_pauses(written[-1]), {"example.net": 5.0, "smarthost": 6.0})
+        other = Pauses()
+        other.load(written[-1])
+        self.assertTrue(other.any)
+        recipient = QueuedRecipient(0, "a@example.net", None, None, "direct:example.net", 0, 0.0)
+        self.assertEqual(other.matching(recipient), "example.net")
+        for what in ("example.net", "smarthost", "nothing"):
+            self.successResultOf(Deferred.fromCoroutine(pauses.remove(what)))
+        self.assertEqual((read_pauses(written[-1]), pauses.any), ({}, False))
+
+    def test_damaged(self) -> None:
+        """What is no list is told apart."""
+        for octets in (b"", b"[]", b'{"a": "b"}', b"\xff", b"[" * 100_000):
+            self.assertRaises(ValueError, read_pauses, octets)
+
+    def test_how_many(self) -> None:
+        """As many as are asked about in no time; one that is there may be said again."""
+        pauses = Pauses()
+        for number in range(MAX_PAUSES):
+            self.successResultOf(Deferred.fromCoroutine(pauses.add(f"d{number}.test", 0.0)))
+        self.successResultOf(Deferred.fromCoroutine(pauses.add("d0.test", 0.0)))
+        self.failureResultOf(Deferred.fromCoroutine(pauses.add("other.test", 0.0)), ValueError)
+
+    def test_interface(self) -> None:
+        """The agent is what it says."""
+        verifyObject(IDeliveryAgent, Pausing())
+
+
+class PauseTests(SynchronousTestCase):
+    """In the queue."""
+
+    def setUp(self) -> None:
+        """A site in which mail for others cannot be delivered now."""
+        self.site = Site()
+        self.site.direct.default = Outcome.deferred("busy", "4.3.2")
+        self.site.manager.start()
+
+    def order(self, action: Action, what: str) -> Done:
+        """Give an order."""
+        order = Order(action, Selection(what=what))
+        return self.successResultOf(Deferred.fromCoroutine(self.site.manager.carry_out(order)))
+
+    def tried(self) -> list[str]:
+        """Who has been tried since the last call."""
+        tried = [address for attempt in self.site.direct.attempts for address in attempt.addresses]
+        self.site.direct.attempts.clear()
+        return tried
+
+    def test_pause(self) -> None:
+        """Mail that waits and mail that comes is not tried, and does not expire; other mail goes on."""
+        before = self.site.accept("a@paused.test", "b@free.test")
+        self.tried()
+        self.assertEqual(self.order(Action.PAUSE, "paused.test"), Done(1, 1))
+        after = self.site.accept("c@paused.test", "d@free.test")
+        self.assertEqual(self.tried(), ["d@free.test"])
+        self.site.advance(3600, 20)
+        self.assertEqual(set(self.tried()), {"b@free.test", "d@free.test"})
+        self.assertEqual(self.site.spool.recipient(after).state, State.PAUSED)
+        self.assertEqual(self.site.spool.recipient(after).last_reason, "paused.test is paused until it is resumed")
+        self.assertIn(Kind.PAUSED, self.site.spool.kinds(before))
+        self.assertIn(Kind.PAUSED, self.site.spool.kinds(after))
+        self.site.advance(self.site.settings.expire, 100)
+        self.assertEqual(self.site.spool.recipient(before).state, State.PAUSED)
+        self.tried()
+        self.site.direct.default = self.site.local.default
+        self.assertEqual(self.order(Action.RESUME, "paused.test"), Done(2, 2))
+        self.assertEqual(sorted(self.tried()), ["a@paused.test", "c@paused.test"])
+        self.assertEqual(self.site.spool.messages, {})
+
+    def test_agent(self) -> None:
+        """A whole agent can be paused; what else is paused stays so when it is resumed."""
+        self.order(Action.PAUSE, "direct")
+        self.order(Action.PAUSE, "one.test")
+        queue_ids = [
+            self.site.accept("a@one.test"),
+            self.site.accept("b@two.test"),
+            self.site.accept("bob@example.org"),
+        ]
+        self.assertEqual(self.tried(), [])
+        self.assertNotIn(queue_ids[2], self.site.spool.messages)
+        self.order(Action.RESUME, "direct")
+        self.assertEqual(self.tried(), ["b@two.test"])
+        self.assertEqual(self.site.spool.recipient(queue_ids[0]).state, State.PAUSED)
+
+    def test_last_one(self) -> None:
+        """With the last pause everything goes on, under whatever name it was paused."""
+        queue_id = self.site.accept("a@one.test")
+        self.order(Action.PAUSE, "direct:one.test")
+        self.site.spool.recipient(queue_id).destination = "direct:elsewhere"
+        self.tried()
+        self.assertEqual(self.order(Action.RESUME, "direct:one.test"), Done(1, 1))
+        self.assertEqual(self.tried(), ["a@one.test"])
+
+    def test_waiting_is_taken_back(self) -> None:
+        """What has not begun is not begun any more; what is under way ends."""
+        self.site.direct.hangs = lambda _: True
+        ids = [self.site.accept(f"u{number}@paused.test") for number in range(6)]
+        self.assertEqual(len(self.site.direct.running), 4)
+        self.assertEqual(self.order(Action.PAUSE, "paused.test"), Done(6, 6))
+        running = list(self.site.direct.running)
+        for attempt in running:
+            attempt.answer(Outcome.deferred("busy", "4.3.2"))
+        self.assertEqual(self.site.direct.running, [])
+        self.assertEqual({self.site.spool.recipient(each).state for each in ids}, {State.PAUSED})
+
+    def test_drain(self) -> None:
+        """A drain tries what waits, paused or not, and what has been drained goes on being tried; later mail stays paused."""
+        self.order(Action.PAUSE, "one.test")
+        self.site.accept("a@one.test")
+        self.assertEqual(self.tried(), [])
+        self.assertEqual(self.order(Action.DRAIN, "one.test"), Done(1, 1))
+        self.assertEqual(self.tried(), ["a@one.test"])
+        self.site.accept("b@one.test")
+        self.site.advance(400)
+        self.assertEqual(self.tried(), ["a@one.test"])
