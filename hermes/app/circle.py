@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import attrs
 from twisted.mail.smtp import IMessageDelivery
 
 from hermes.app.checks import Means, own_addresses
@@ -36,6 +37,7 @@ from hermes.queue.destinations import Concurrency
 from hermes.queue.expansion import Expander
 from hermes.queue.reporting import Reporting
 from hermes.services.call_ahead import CallAhead
+from hermes.services.collected_message import ContentChecks
 from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
 from hermes.services.lmtp_delivery import CONNECTIONS, CONNECTIONS_TO_ONE, LMTPDelivery
@@ -123,6 +125,8 @@ class Circle:
         # What counts recipients comes last: a recipient that another check refuses has not been reached.
         first = [*standing_checks(settings, stores), authorship]
         self.checks = Pipeline([*first, *rulebook.checks.checks(), new_recipients])
+        #: For mail that is fetched from other servers: no peer of ours has sent it.
+        self._content_checks = ContentChecks(rulebook.checks)
         self.visit_of = rulebook.visit_of
         self._policy = rulebook.policy
         rule = PasswordRule(settings.poppass.min_length, settings.poppass.min_different)
@@ -233,6 +237,10 @@ class Circle:
 
     def _reception(self, account: Account | None) -> IMessageDelivery:
         return Reception(account, self._premises)
+
+    def collecting_premises(self) -> Premises:
+        """The same for mail that is fetched from other servers."""
+        return attrs.evolve(self._premises, checks=self._content_checks)
 
     @cached_property
     def _premises(self) -> Premises:

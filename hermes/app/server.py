@@ -25,6 +25,7 @@ from hermes import __version__
 from hermes.app.adoption import Adopted, AdoptedShards, EveryRelay, EverySpool
 from hermes.app.changed_settings import load_again
 from hermes.app.circle import Circle
+from hermes.app.collecting import Boxes, CollectingModule
 from hermes.app.commands import Commands
 from hermes.app.echoes import Echoes, SharedLogins
 from hermes.app.entrances import Entrance, entrances
@@ -73,6 +74,7 @@ class Change:
     tls: Certificates | None
     circle: Circle
     places: dict[str, Entrance]
+    boxes: Boxes
 
 
 class Server:
@@ -115,6 +117,7 @@ class Server:
         self._listening = {
             name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger", "phonebook")
         }
+        self._collecting = CollectingModule(reactor, self.now, self._stores, here=station.number == 0)
         self.service = StagedService(reactor, failed)
         try:
             make_data_directory(settings)
@@ -123,6 +126,7 @@ class Server:
             self._circle = self._make_circle(settings)
             self.offenders.reconfigure(settings, self._circle.access)
             self._relay = self._make_relay(self._stores.spool, self._circle.agents)
+            self._collecting.use(self._collecting.prepare(settings, self._circle))
             for shard in station.orphans(settings):
                 self._adopted.append(self._make_adopted(shard))
             self._places = self._entrances(settings, self._circle, self._tls)
@@ -208,7 +212,7 @@ class Server:
         circle = self._make_circle(settings)
         wanted = self._entrances(settings, circle, tls)
         self._refuse_other_uses(wanted)
-        return Change(settings, tls, circle, wanted)
+        return Change(settings, tls, circle, wanted, self._collecting.prepare(settings, circle))
 
     async def change(self, change: Change) -> None:
         """Go by other settings. The sockets may fail, with a ValueError, and come first; after them nothing can."""
@@ -226,6 +230,7 @@ class Server:
             self._reconfigure(each.relay, each.spool, circle.agents_of_adopted(each.adopted_at))
         self._stores.redirects.use(files_of(settings))
         await self._stores.use_sources(settings)
+        self._collecting.use(change.boxes)
         for place in before.keys() & wanted.keys():
             self._listening[wanted[place].module].switch(place, wanted[place].factory)
         self._open(doors)
@@ -295,9 +300,6 @@ class Server:
     def _mail_expiry(self) -> MailExpiry:
         circle = self._circle
         return MailExpiry(circle.directory.account, circle.mailboxes, self._stores.spool.journal, self.now)
-
-    async def _leave(self) -> None:
-        await self._circle.stop()
 
     # Making the parts
 
@@ -381,7 +383,8 @@ class Server:
             self._stores,
             AdoptedShards(self._adopted),
             *self._token_keeping(),
-            Delivery(self._relay, self._leave),
+            Delivery(self._relay, lambda: self._circle.stop()),  # noqa: PLW0108 - after a reload it is another one
+            self._collecting,
             *doors,
             *self._admission(),
             *listening,
@@ -399,7 +402,7 @@ class Server:
     def commands(self) -> Commands:
         """What can be asked."""
         transcripts = TranscriptOrders(self._stores.transcripts).commands()
-        return Commands(self, {**transcripts, **greylist_commands(self.greylist)})
+        return Commands(self, {**transcripts, **greylist_commands(self.greylist), **self._collecting.commands()})
 
     def _token_keeping(self) -> list[Module]:
         # One worker refreshes tokens ahead: a refresh token may be good for one use only. The others read what it has got.

@@ -18,6 +18,7 @@ from hermes.app.station import Station, share
 from hermes.config.durable import write_durably
 from hermes.config.places import (
     accounts_file,
+    collected_file,
     greylist_file,
     offenders_file,
     pauses_file,
@@ -65,6 +66,7 @@ from hermes.services.tls_results import TLSResults
 from hermes.services.token_store import TokenStore
 from hermes.services.transcript_files import TranscriptFiles, perform_transcripts
 from hermes.services.transcripts import Transcripts
+from hermes.services.uid_memory import UidMemory
 from hermes.spool.errors import SpoolError
 from hermes.spool.store import Spool
 
@@ -145,6 +147,7 @@ class Stores(Module):
         greylist = GreylistStore(greylist_file(settings), worker("greylist"))
         self.greylist = Greylist(greylist, now) if tell is None else SharedGreylist(greylist, now, tell)
         self.recipients = RecipientStore(recipients_file(settings), worker("recipients"))
+        self.collected = UidMemory(collected_file(settings), worker("collected"), now)
         self._transcript_worker = worker("transcripts")
         self._transcript_files = TranscriptFiles(self._transcript_worker, now)
         self.transcripts = Transcripts(reactor, now, self._transcript_files)
@@ -257,6 +260,7 @@ class Stores(Module):
         await self._offender_store.close()
         await self.greylist.close()
         await self.recipients.close()
+        await self.collected.close()
         await self.passwords.stop()
         for source in self._ldap.values():
             await source.stop()

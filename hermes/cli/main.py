@@ -12,6 +12,7 @@ import hermes
 from hermes.cli.alias import alias
 from hermes.cli.block import block
 from hermes.cli.check import check
+from hermes.cli.collect import collect
 from hermes.cli.config import config
 from hermes.cli.dkim import dkim
 from hermes.cli.dnsbl import dnsbl
@@ -102,6 +103,7 @@ for command in (
     block,
     dkim,
     dnsbl,
+    collect,
     greylist,
     user,
     alias,

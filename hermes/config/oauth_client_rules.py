@@ -81,7 +81,8 @@ def missing(facts: ClientFacts) -> str:
 
 def accounts_of(settings: Settings, name: str) -> list[str]:
     """The user names that log in with a client's tokens."""
-    return [each.username for each in smarthosts_of(settings).values() if each.oauth == name]
+    smarthosts = [each.username for each in smarthosts_of(settings).values() if each.oauth == name]
+    return smarthosts + [each.username for each in settings.collector.values() if each.oauth == name]
 
 
 def oauth_client_findings(settings: Settings) -> Iterator[Finding]:

@@ -82,3 +82,8 @@ def policies_file(settings: Settings) -> str:
 def tls_results_file(settings: Settings) -> str:
     """The SQLite file of what came of TLS with other servers, until it has been reported."""
     return os.path.join(settings.hermes.data, "tls-results.sqlite")
+
+
+def collected_file(settings: Settings) -> str:
+    """What the collectors remember of the messages at other servers."""
+    return os.path.join(settings.hermes.data, "collected.sqlite")

@@ -14,6 +14,7 @@ import attrs
 
 from hermes.config.access_rules import access_findings
 from hermes.config.catalog import SECTIONS, sections_of, value_of
+from hermes.config.collector_rules import collector_findings
 from hermes.config.directory_rules import directory_findings
 from hermes.config.dns_rules import dns_findings
 from hermes.config.dnsbl_rules import dnsbl_findings
@@ -68,6 +69,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from filters_findings(settings)
     yield from _front_ends(settings)
     yield from smarthost_findings(settings)
+    yield from collector_findings(settings)
     yield from phonebook_findings(settings)
     yield from oauth_client_findings(settings)
     yield from destination_findings(settings.destination)

@@ -26,6 +26,7 @@ import attrs
 
 from hermes.config.sections.backup import BackupSettings
 from hermes.config.sections.certificate import CertificateSettings
+from hermes.config.sections.collector import CollectorSettings
 from hermes.config.sections.compliance import ComplianceSettings
 from hermes.config.sections.destination import DestinationSettings
 from hermes.config.sections.directory import DirectorySettings, DomainSettings
@@ -406,6 +407,9 @@ class Settings:
     )
     oauth_clients: Mapping[str, OAuthClientSettings] = attrs.field(
         factory=dict, hash=False, metadata={"repeated": OAuthClientSettings, "kind": "oauth_client"}
+    )
+    collector: Mapping[str, CollectorSettings] = attrs.field(
+        factory=dict, hash=False, metadata={"repeated": CollectorSettings}
     )
     direct: DirectSettings = attrs.field(factory=DirectSettings)
     destination: Mapping[str, DestinationSettings] = attrs.field(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from hermes.core import address
@@ -24,7 +26,7 @@ class Transaction:
     ``tls`` what the message asks of its further way.
     ``visit`` is the session, ``findings`` what the checks have found out about the message, ``measures`` what is to be done
     with it; ``memory`` is what checks have to remember of it, by names of their own; ``budget`` is what may be asked of the DNS
-    for it.
+    for it. ``facts`` are further ones for its first event in the trace.
     """
 
     origin: Origin
@@ -46,6 +48,7 @@ class Transaction:
     findings: Findings = attrs.field(default=attrs.Factory(lambda self: Findings(self.visit.findings), takes_self=True))
     measures: Measures = attrs.field(factory=Measures)
     memory: dict[str, object] = attrs.field(factory=dict)
+    facts: Mapping[str, str] = attrs.field(factory=dict)
     budget: Budget = attrs.field(default=attrs.Factory(lambda self: self.visit.budget.anew(), takes_self=True))
 
     def envelope(self) -> Envelope:

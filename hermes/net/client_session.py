@@ -350,7 +350,7 @@ class ClientSession(Protocol):
         self._connected = False
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
-        self._lost_because = self._lost_because or _why(reason)
+        self._lost_because = self._lost_because or why_lost(reason)
         self._engine.connection_lost(self._lost_because)
         self._advance()
         if self._handshake is not None:
@@ -377,7 +377,7 @@ class ClientSession(Protocol):
         """The connection is gone; ``connectionLost`` follows."""
 
 
-def _why(reason: Failure) -> str:
+def why_lost(reason: Failure) -> str:
     """Why a connection was lost, in words."""
     error = reason.value
     if isinstance(error, ConnectionDone):

@@ -132,7 +132,7 @@ async def _connect(reactor: Any, target: Target, approach: Approach) -> ClientSe
     except TimeoutError:
         why = f"no answer within {CONNECT_SECONDS:g} seconds"
     except (ConnectError, OSError) as error:
-        why = _words(error)
+        why = system_words(error)
     else:
         return session
     # RFC 3463 3.5: 4.4.1, no answer from host.
@@ -157,7 +157,7 @@ async def _make_way(reactor: Any, target: Target, session: ClientSession) -> Non
     await endpoint.connect(_SessionFactory(session))
 
 
-def _words(error: Exception) -> str:
+def system_words(error: Exception) -> str:
     """The system's own words, without those that say no more."""
     cause = getattr(error, "osError", None)
     return str(getattr(cause, "strerror", None) or getattr(error, "strerror", None) or error).rstrip(".")

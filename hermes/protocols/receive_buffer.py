@@ -26,6 +26,11 @@ class ReceiveBuffer:
     def __len__(self) -> int:
         return len(self._data)
 
+    @property
+    def overlong(self) -> bool:
+        """True while a line is being thrown away that was longer than the limit."""
+        return self._skipping
+
     def feed(self, data: bytes) -> None:
         """Append what has come in."""
         self._data += data

@@ -341,6 +341,7 @@ class SpooledMessage:
                 "tls": origin.tls,
                 "account": origin.account,
                 "listener": transaction.listener,
+                **transaction.facts,
                 "size_octets": wire_octets,
                 "recipients": len(self._envelope.recipients),
                 **({"checks": checks} if checks else {}),

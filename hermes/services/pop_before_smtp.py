@@ -7,17 +7,19 @@ from typing import Any
 from twisted.internet.defer import DeferredLock
 
 from hermes.core.dns_answer import Status
-from hermes.net import pop_login
 from hermes.net.outgoing import Approach, Target
-from hermes.net.pop_login import PopAccount
+from hermes.net.pop3_opening import Problem, open_session
 from hermes.net.resolver import Resolver
 
 #: After a refusal nobody asks again for so long: each wrong password counts towards a lock of the account.
 PAUSE_SECONDS = 300.0
 
+#: Silence of the server; nobody waits longer for a mail program either.
+SECONDS = 60.0
+
 
 class PopBeforeSMTP:
-    """Logs in at a POP3 server, no more often than it has to; ``valid_seconds`` is how long a login is good."""
+    """Logs in at a POP3 server as ``approach`` says, no more often than it has to: a login is good for ``valid_seconds``."""
 
     def __init__(
         self,
@@ -26,7 +28,6 @@ class PopBeforeSMTP:
         host: str,
         port: int,
         approach: Approach,
-        account: PopAccount,
         valid_seconds: float,
     ) -> None:
         self._reactor = reactor
@@ -34,7 +35,6 @@ class PopBeforeSMTP:
         self._host = host
         self._port = port
         self._approach = approach
-        self._account = account
         self._valid_seconds = valid_seconds
         self._lock = DeferredLock()
         self._good_until = 0.0
@@ -53,8 +53,6 @@ class PopBeforeSMTP:
             problem = await self._log_in()
             if not problem:
                 self._good_until = now + self._valid_seconds
-            elif problem.upper().startswith("-ERR"):
-                self._refused, self._refused_until = problem, now + PAUSE_SECONDS
             return problem
         finally:
             self._lock.release()
@@ -64,4 +62,10 @@ class PopBeforeSMTP:
         if answer.status is not Status.FOUND:
             return f"it cannot be found: {answer.reason}"
         target = Target(self._host, answer.values[0], self._port)
-        return await pop_login.log_in(self._reactor, target, self._approach, self._account)
+        opened = await open_session(self._reactor, target, self._approach, SECONDS)
+        if not isinstance(opened, Problem):
+            await opened.quit()
+            return ""
+        if opened.refused:
+            self._refused, self._refused_until = opened.reason, self._reactor.seconds() + PAUSE_SECONDS
+        return opened.reason

@@ -25,7 +25,6 @@ from hermes.interfaces import IContentReader, IDeliveryAgent, ISigner
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, Target, TLSMode, open_session
-from hermes.net.pop_login import PopAccount
 from hermes.net.resolver import Resolver
 from hermes.protocols.sasl_login import Login
 from hermes.protocols.smtp.client_events import Refused, Stage
@@ -97,10 +96,10 @@ class SmarthostAgent:
             return None
         pop_mode = TLSMode(settings.pop_tls)
         context = self._approach.context if mode is not TLSMode.NONE else self._context(pop_mode)
-        approach = attrs.evolve(self._approach, tls=pop_mode, context=context)
-        account = PopAccount(settings.username, settings.password)
+        login = Login(settings.username, settings.password)
+        approach = attrs.evolve(self._approach, tls=pop_mode, context=context, login=login)
         return PopBeforeSMTP(
-            self._reactor, self._resolver, settings.pop_host, settings.pop_port, approach, account, settings.pop_valid
+            self._reactor, self._resolver, settings.pop_host, settings.pop_port, approach, settings.pop_valid
         )
 
     def _context(self, mode: TLSMode) -> SSL.Context | None:

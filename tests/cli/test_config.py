@@ -147,7 +147,7 @@ class GetSetTests(CommandTestCase):
             ("show", "max_size"),
         ):
             result = self.run_hermes("config", words[0], "-c", config, *words[1:], exit_code=1)
-            self.assertIn("did you mean smtp.max_size?", result.stderr)
+            self.assertIn("did you mean smtp.max_size", result.stderr)
         self.assertIn("config show", self.run_hermes("config", "get", "-c", config, "zzz.zzz", exit_code=1).stderr)
 
 

@@ -60,6 +60,7 @@ class ReferenceTests(SynchronousTestCase):
                 ("certificate", "c.pem"),
                 *((("domains", "r.test"),) if kind == "backup" else ()),
                 ("to", "hold"),
+                *((("username", "u"), ("password", "p"), ("account", "a")) if kind == "collector" else ()),
                 ("key", "k.pem"),
                 ("preset", "microsoft"),
                 ("client_id", "a"),
@@ -67,9 +68,11 @@ class ReferenceTests(SynchronousTestCase):
                 ("base", "o=acme"),
             ):
                 copied = re.sub(f"^ *{key} =(?: none)?$", f" {key} = {value}", copied, flags=re.MULTILINE)
+            # One box is collected once.
+            second = copied.replace("port = 995", "port = 996")
             settings = load(
                 write_config(
-                    self, f"[tls]\ncertificate = c.pem\nkey = k.pem\n[{kind}:one]\n{copied}\n[{kind}:two]\n{copied}\n"
+                    self, f"[tls]\ncertificate = c.pem\nkey = k.pem\n[{kind}:one]\n{copied}\n[{kind}:two]\n{second}\n"
                 )
             )
             self.assertEqual(list(getattr(settings, FIELD_OF[kind])), ["one", "two"])

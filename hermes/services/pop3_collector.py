@@ -1,0 +1,367 @@
+"""
+Fetching mail from boxes at other servers (Mercury's module D): who is looked at when, and one login after the other.
+
+Every box has a timer of its own and a session of its own, so that a server that hangs delays no other. What is remembered of a
+box outlives a reload; a session that is going on then ends as it began.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from hermes.config.sections.collector import CollectorSettings
+from hermes.core.dns_answer import Status
+from hermes.interfaces import IDirectory, IJournal, IMailboxes, ISpool
+from hermes.net.outgoing import Approach, Target
+from hermes.net.pop3_opening import Problem, Stage, open_session
+from hermes.net.pop3_session import POP3Session
+from hermes.net.resolver import Resolver
+from hermes.protocols.sasl_login import Login
+from hermes.services.collected_message import Addressing, Distribution, Source
+from hermes.services.collecting_plan import Survey
+from hermes.services.collecting_report import Box, Limits, Report
+from hermes.services.oauth_tokens import NoToken, OAuthTokens
+from hermes.services.pop3_collecting import Collecting
+from hermes.services.reception import Premises
+from hermes.services.uid_memory import UidMemory
+
+#: The first look after a start: when everything else is up.
+FIRST_SECONDS = 1.0
+
+#: When more waits than one session fetches, the next one follows at once.
+MORE_SECONDS = 1.0
+
+#: Each refused login counts towards a lock of the account, so the pause doubles; what is mended is noticed within the hour.
+MAX_LOGIN_PAUSE_SECONDS = 3600.0
+
+
+@attrs.frozen
+class Means:
+    """What collectors work with; ``premises`` are asked for when the first message comes."""
+
+    reactor: Any
+    now: Callable[[], float]
+    resolver: Resolver
+    tokens: OAuthTokens
+    memory: UidMemory
+    directory: IDirectory
+    mailboxes: IMailboxes
+    spool: ISpool
+    journal: IJournal
+    premises: Callable[[], Premises]
+
+
+class Collector:
+    """One box, by one set of settings; ``approach`` says how its server is approached."""
+
+    def __init__(
+        self, name: str, settings: CollectorSettings, approach: Approach, postmaster: str, max_octets: int, means: Means
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        #: The key of the box in the memory: it has nothing of the section's name, which may be changed.
+        self.box = f"{settings.username}@{settings.host.lower()}:{settings.port}"
+        self._means = means
+        self._approach = approach
+        self._addressing = Addressing(
+            Distribution(settings.account, settings.recipient_headers, settings.default, postmaster), means.directory
+        )
+        self._limits = Limits(
+            settings.max_size or max_octets,
+            settings.max_messages,
+            settings.leave,
+            settings.leave_time,
+            copies=not settings.account and not settings.duplicates,
+        )
+
+    async def collect(self, box: Box, report: Report, *, dry: bool = False) -> Problem | None:
+        """Have one session; why there was none, or None."""
+        opened = await self._open()
+        if isinstance(opened, Problem):
+            report.problem = f"{self.settings.host}: {opened.reason}"
+            report.refused = opened.refused
+            return opened
+        session, target = opened
+        report.pause_seconds = session.engine.offer.delay_seconds
+        tls = session.tls.description if session.tls is not None else None
+        source = Source(f"collector:{self.name}", self.settings.host, target.address, tls, self.settings.trusted)
+        means = self._means
+        survey = Survey(
+            session, box, self._limits, report, spool=means.spool, now=means.now, deleted_here=self._deleted_here
+        )
+        collecting = Collecting(
+            session,
+            box,
+            self._limits,
+            source,
+            self._addressing,
+            means.premises(),
+            journal=means.journal,
+            now=means.now,
+            survey=survey,
+        )
+        try:
+            await collecting.run(dry=dry)
+        finally:
+            session.abort()
+        return None
+
+    async def _open(self) -> tuple[POP3Session, Target] | Problem:
+        settings, means = self.settings, self._means
+        login = self._approach.login
+        assert login is not None
+        if settings.oauth:
+            token = await means.tokens.token(settings.oauth)
+            if isinstance(token, NoToken):
+                return Problem(Stage.LOGIN, token.reason)
+            login = attrs.evolve(login, token=token)
+        answer = await means.resolver.host_addresses(settings.host)
+        if answer.status is not Status.FOUND:
+            return Problem(Stage.CONNECT, f"it cannot be found: {answer.reason}")
+        problem = Problem(Stage.CONNECT, "it has no address")
+        for address in answer.values:
+            target = Target(settings.host, address, settings.port)
+            opened = await self._try(target, login)
+            if isinstance(opened, Problem) and opened.refused and login.token:
+                fresh = await means.tokens.refused(settings.oauth, login.token, opened.reason)
+                if fresh is not None:
+                    opened = await self._try(target, attrs.evolve(login, token=fresh))
+            if not isinstance(opened, Problem):
+                return opened, target
+            problem = opened
+            if opened.stage is not Stage.CONNECT:
+                break
+        return problem
+
+    async def _try(self, target: Target, login: Login) -> POP3Session | Problem:
+        settings = self.settings
+        approach = attrs.evolve(self._approach, login=login)
+        return await open_session(
+            self._means.reactor,
+            target,
+            approach,
+            settings.timeout,
+            in_clear=settings.tls == "none" and bool(settings.auth),
+        )
+
+    async def _deleted_here(self, queue_ids: set[str]) -> set[str]:
+        """Of these messages those that the account has had, and has no longer."""
+        gone = await self._absent(queue_ids) if queue_ids else set()
+        delivered = {queue_id for queue_id in gone if not await self._means.spool.select(queue_id)}
+        # One that was still in the queue at first may have been delivered since.
+        return await self._absent(delivered) if delivered else set()
+
+    async def _absent(self, queue_ids: set[str]) -> set[str]:
+        account = await self._means.directory.account(self.settings.account)
+        if account is None:
+            return set()
+        mailbox = self._means.mailboxes.mailbox(account)
+        if not await mailbox.open():
+            return set()  # somebody reads it now: the next time
+        try:
+            return queue_ids - {mailbox.queue_id(number) for number in range(mailbox.count())}
+        finally:
+            await mailbox.close()
+
+
+@attrs.define
+class _State:
+    """What is remembered of a box while the server runs."""
+
+    box: Box
+    counts: Counter[str] = attrs.field(factory=Counter)
+    refusals: int = 0
+    running: Deferred[None] | None = None
+    report: Report | None = None
+    ended_at: float = 0.0
+    due_at: float = 0.0
+
+
+class Named(Protocol):
+    """What the service needs of a collector, whatever protocol it speaks."""
+
+    name: str
+    box: str
+
+    @property
+    def settings(self) -> Any:
+        """With ``enabled`` and ``poll``."""
+
+    async def collect(self, box: Box, report: Report, *, dry: bool = False) -> Problem | None:
+        """Have one session."""
+
+
+class Collectors:
+    """All boxes; ``clock`` has the timers, ``now`` is the time of day."""
+
+    _log = Logger()
+
+    def __init__(self, clock: Any, now: Callable[[], float], memory: UidMemory) -> None:
+        self._clock = clock
+        self._now = now
+        self._memory = memory
+        self._collectors: Mapping[str, Named] = {}
+        self._states: dict[str, _State] = {}
+        self._timers: dict[str, IDelayedCall] = {}
+        self._started = False
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._started = True
+        self._schedule_all()
+
+    async def stop(self) -> None:
+        """Begin nothing more, and end what goes on: what is being made durable is finished."""
+        self._started = False
+        self._cancel_timers()
+        running = [state.running for state in self._states.values() if state.running is not None]
+        for one in running:
+            one.cancel()
+        for one in running:
+            await one
+
+    def reconfigure(self, collectors: Mapping[str, Named]) -> None:
+        """Go by other settings from now on."""
+        self._collectors = collectors
+        self._cancel_timers()
+        if self._started:
+            self._schedule_all()
+
+    def begin(self, name: str, *, dry: bool) -> None:
+        """Look at a box now; raises LookupError for one that there is not, ValueError when that goes on already."""
+        collector = self._collectors.get(name)
+        if collector is None:
+            there = ", ".join(self._collectors) or "none"
+            raise LookupError(f"there is no [collector:{name}]; there are {there}")
+        if self._state(collector).running is not None:
+            raise ValueError(f"{name} is being looked at just now: try again in a moment")
+        self._run(collector, dry=dry)
+
+    def progress(self, name: str) -> dict[str, Any]:
+        """What a session has done so far; ``running`` says whether it goes on."""
+        collector = self._collectors.get(name)
+        if collector is None:
+            raise LookupError(f"there is no [collector:{name}]")
+        state = self._state(collector)
+        report = state.report or Report()
+        return report.as_json() | {"running": state.running is not None}
+
+    def describe(self) -> list[dict[str, Any]]:
+        """One row for each box."""
+        return [self._row(collector) for collector in self._collectors.values()]
+
+    def _row(self, collector: Named) -> dict[str, Any]:
+        state = self._state(collector)
+        problem = state.report.problem if state.report is not None else ""
+        waits = f"looks again in {max(0, int(state.due_at - self._clock.seconds()))} s"
+        idle = waits if collector.name in self._timers else "looks only when asked"
+        return {
+            "name": collector.name,
+            "box": collector.box,
+            "state": "at work" if state.running is not None else idle,
+            "problem": problem,
+            **{
+                word: state.counts[word]
+                for word in ("sessions", "messages", "deleted", "connect", "tls", "login", "broken")
+            },
+        }
+
+    def _state(self, collector: Named) -> _State:
+        return self._states.setdefault(collector.box, _State(Box(collector.box, self._memory)))
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers.values():
+            if timer.active():
+                timer.cancel()
+        self._timers.clear()
+
+    def _schedule_all(self) -> None:
+        for collector in self._collectors.values():
+            if collector.settings.enabled and self._state(collector).running is None:
+                self._schedule(collector, self._due(collector))
+
+    def _due(self, collector: Named) -> float:
+        """In how many seconds a box is to be looked at. A box that has not been looked at is due."""
+        state = self._state(collector)
+        if state.report is None:
+            return FIRST_SECONDS
+        due_at: float = state.ended_at + self._pause(collector, state, state.report)
+        return max(FIRST_SECONDS, due_at - float(self._clock.seconds()))
+
+    @staticmethod
+    def _pause(collector: Named, state: _State, report: Report) -> float:
+        pause: float = collector.settings.poll
+        if report.refused:
+            doubled = pause * float(2 ** min(state.refusals - 1, 10))
+            pause = max(pause, min(doubled, MAX_LOGIN_PAUSE_SECONDS))
+        elif report.more and not report.problem:
+            pause = MORE_SECONDS
+        return max(pause, float(report.pause_seconds))
+
+    def _schedule(self, collector: Named, seconds: float) -> None:
+        self._state(collector).due_at = self._clock.seconds() + seconds
+        self._timers[collector.name] = self._clock.callLater(seconds, self._look, collector)
+
+    def _look(self, collector: Named) -> None:
+        del self._timers[collector.name]
+        # A session that goes on sees to the next one when it ends.
+        if self._state(collector).running is None:
+            self._run(collector, dry=False)
+
+    def _run(self, collector: Named, *, dry: bool) -> None:
+        timer = self._timers.pop(collector.name, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+        state = self._state(collector)
+        state.report = Report()
+        # Held before it runs: what ends at once must find it.
+        state.running = Deferred()
+        state.running = Deferred.fromCoroutine(self._collect(collector, state, state.report, dry=dry))
+        if state.running.called:
+            state.running = None
+
+    async def _collect(self, collector: Named, state: _State, report: Report, *, dry: bool) -> None:
+        problem: Problem | None = None
+        try:
+            problem = await collector.collect(state.box, report, dry=dry)
+        except CancelledError:
+            report.problem = "the server stops"
+        except Exception:
+            report.problem = "something went wrong here; the log says what"
+            self._log.failure("The box {name} could not be collected", name=collector.name)
+        self._count(state, report, problem)
+        self._tell(collector, report, dry=dry)
+        state.running = None
+        state.ended_at = self._clock.seconds()
+        current = self._collectors.get(collector.name)
+        if self._started and current is not None and current.settings.enabled and current.name not in self._timers:
+            self._schedule(current, self._due(current))
+
+    @staticmethod
+    def _count(state: _State, report: Report, problem: Problem | None) -> None:
+        state.refusals = state.refusals + 1 if report.refused else 0
+        if problem is not None:
+            state.counts[problem.stage.value] += 1
+            return
+        state.counts["sessions"] += 1
+        state.counts["messages"] += report.taken
+        state.counts["deleted"] += report.deleted
+        state.counts["broken"] += bool(report.problem)
+
+    def _tell(self, collector: Named, report: Report, *, dry: bool) -> None:
+        if report.problem:
+            self._log.warn("{name}: {problem}", name=f"[collector:{collector.name}]", problem=report.problem)
+        if (report.taken or report.deleted) and not dry:
+            self._log.info(
+                "{name}: {taken} messages fetched, {deleted} deleted at the server",
+                name=f"[collector:{collector.name}]",
+                taken=report.taken,
+                deleted=report.deleted,
+            )
