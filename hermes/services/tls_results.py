@@ -6,18 +6,15 @@ Results are gathered in memory and written together once a minute: a crash loses
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.core.tls_report import Count, Result, day_of
+from hermes.disk.small_database import SmallDatabase, transaction
 from hermes.interfaces import IGroupWorker, ITLSResults
 
 #: Different results of one day that are counted, in memory and on disk; what comes on top is not. A busy site has some thousands,
@@ -42,15 +39,12 @@ _ADD = """
 class TLSResults:
     """``worker`` is a thread that calls each item; ``now`` gives seconds since the epoch. It counts only while ``wanted``."""
 
-    _log = Logger()
-
     def __init__(self, path: str, worker: IGroupWorker, now: Callable[[], float], most: int = MAX_RESULTS) -> None:
-        self._path = path
+        self._database = SmallDatabase(path, _SCHEMA)
         self._worker = worker
         self._now = now
         self._most = most
         self._counts: Counter[tuple[str, Result]] = Counter()
-        self._connection: sqlite3.Connection | None = None
         self.wanted = False
 
     def record(self, result: Result) -> None:
@@ -63,23 +57,27 @@ class TLSResults:
         """Write down what has been counted."""
         if self._counts:
             counts, self._counts = self._counts, Counter()
-            await self._worker.submit(lambda: self._guarded(lambda database: self._write(database, counts)))
+            await self._worker.submit(lambda: self._database.guarded(lambda database: self._write(database, counts)))
 
     async def domains(self, day: str) -> list[str]:
         """Those of whom something is known for a day, and to whom nothing was sent."""
-        domains: list[str] = await self._worker.submit(lambda: self._guarded(lambda database: _domains(database, day)))
+        domains: list[str] = await self._worker.submit(
+            lambda: self._database.guarded(lambda database: _domains(database, day))
+        )
         return domains
 
     async def counts(self, day: str, domain: str) -> list[Count]:
         """What is known of a domain for a day."""
         counts: list[Count] = await self._worker.submit(
-            lambda: self._guarded(lambda database: _counts(database, day, domain))
+            lambda: self._database.guarded(lambda database: _counts(database, day, domain))
         )
         return counts
 
     async def done(self, day: str, domain: str) -> bool:
         """Note that a domain has its report; False when that has been noted before, by whoever."""
-        first: bool = await self._worker.submit(lambda: self._guarded(lambda database: _done(database, day, domain)))
+        first: bool = await self._worker.submit(
+            lambda: self._database.guarded(lambda database: _done(database, day, domain))
+        )
         return first
 
     async def expire(self) -> None:
@@ -87,52 +85,26 @@ class TLSResults:
         before = day_of(self._now() - KEPT_DAYS * 86400)
 
         def forget(database: sqlite3.Connection) -> None:
-            with database:
+            with transaction(database):
                 database.execute("DELETE FROM results WHERE day < ?", (before,))
                 database.execute("DELETE FROM sent WHERE day < ?", (before,))
 
-        await self._worker.submit(lambda: self._guarded(forget))
+        await self._worker.submit(lambda: self._database.guarded(forget))
 
     def close(self) -> None:
         """In the thread, or after it has ended."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._database.close()
 
     def _write(self, database: sqlite3.Connection, counts: Counter[tuple[str, Result]]) -> None:
         rows = [(day, result.domain, _text(result), sessions) for (day, result), sessions in counts.items()]
         days: dict[str, int] = {}
         for day in {row[0] for row in rows}:
             (days[day],) = database.execute("SELECT count(*) FROM results WHERE day = ?", (day,)).fetchone()
-        with database:
+        with transaction(database):
             for row in rows:
                 if days[row[0]] < self._most:
                     database.execute(_ADD, row)
                     days[row[0]] += 1
-
-    def _guarded(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        try:
-            return work(self._opened())
-        except sqlite3.OperationalError:
-            raise
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            self._log.error("{path} is damaged and put aside: {error}", path=self._path, error=str(error))
-            self.close()
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(self._path, f"{self._path}.damaged")
-            return work(self._opened())
-
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
-            try:
-                connection.executescript(_SCHEMA)
-            except sqlite3.DatabaseError:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
 
 
 def _text(result: Result) -> str:
@@ -153,11 +125,14 @@ def _counts(database: sqlite3.Connection, day: str, domain: str) -> list[Count]:
     ).fetchall()
     counts = []
     for text, sessions in rows:
-        policy, host, kind, address, lines = json.loads(text)
-        counts.append(Count(Result(domain, policy, host, kind, address, tuple(lines)), sessions))
+        try:
+            policy, host, kind, address, lines = json.loads(text)
+            result = Result(domain, policy, host, kind, address, tuple(lines))
+        except TypeError:
+            raise ValueError(f"{text!r} is no result") from None
+        counts.append(Count(result, sessions))
     return counts
 
 
 def _done(database: sqlite3.Connection, day: str, domain: str) -> bool:
-    with database:
-        return database.execute("INSERT OR IGNORE INTO sent VALUES (?, ?)", (day, domain)).rowcount == 1
+    return database.execute("INSERT OR IGNORE INTO sent VALUES (?, ?)", (day, domain)).rowcount == 1
