@@ -11,7 +11,7 @@ from hermes.core.event import Event, Kind
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.pop3_session import WRONG_PASSWORD_SECONDS
 from hermes.services.smtp_login import SECONDS_PER_FAILURE
-from tests.support import pop3, smtp_site
+from tests.support import pop3, smtp_site, surroundings
 from tests.support.digests import SECRET, Secrets, apop, cram
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.smtp_site import codes
@@ -150,7 +150,7 @@ class POP3Tests(SynchronousTestCase):
 
     def test_apop_after_stls(self) -> None:
         """The timestamp of the greeting is good after STLS: there is no other one (RFC 2595 4)."""
-        self.site.factory.tls = pop3.TokenTLS()
+        self.site.factory.tls = surroundings.TokenTLS()
         client = self.site.connect(pop3.Wire())
         timestamp = self.timestamp(client)
         client.say("STLS")

@@ -29,8 +29,7 @@ from hermes.services.finger_server import (
 )
 from hermes.services.line_connection import LineServer
 from hermes.services.query_rate import MAX_ADDRESSES, QueryRate
-from tests.services.test_password_server import Wire
-from tests.support.pop3 import ListJournal, OpenGate
+from tests.support.surroundings import LineWire, ListJournal, OpenGate
 from tests.support.worker import ImmediateWorker
 
 
@@ -92,7 +91,7 @@ class FingerServerTests(TestCase):
         self, line: str, peer: str = "127.0.0.1", factory: FingerServerFactory | None = None, **settings: Any
     ) -> str:
         """The whole answer to a query."""
-        wire = Wire(peer)
+        wire = LineWire(peer)
         session = (factory or self.factory(**settings)).buildProtocol(None)
         session.makeConnection(wire)
         self.assertEqual(wire.value(), b"")
@@ -198,7 +197,7 @@ class FingerServerTests(TestCase):
     def test_turned_away(self) -> None:
         """Whom the gate does not let in hears why."""
         self.gate.admission = Verdict(Reply.of(421, "4.7.0", "Too many connections"), "limits.rate")
-        wire = Wire("192.0.2.7")
+        wire = LineWire("192.0.2.7")
         self.factory().buildProtocol(None).makeConnection(wire)
         self.assertEqual(wire.value(), b"Too many connections\r\n")
 

@@ -12,7 +12,7 @@ from hermes.core.account import Account
 from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.services.mail_expiry import MAX_REMOVED_AT_ONCE, MailExpiry
 from tests.support.maildirs import HOST, JOE, NOW, clock_at, mailboxes_in, queue_id
-from tests.support.pop3 import ListJournal
+from tests.support.surroundings import ListJournal
 
 DAY = 86400
 MONTH = attrs.evolve(PLAIN, expire_seconds=30 * DAY)

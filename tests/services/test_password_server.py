@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
@@ -23,34 +21,9 @@ from hermes.interfaces import TooBusyError
 from hermes.services.line_connection import LINGER_SECONDS, SESSION_SECONDS, LineServer
 from hermes.services.password_server import MAX_ERRORS, Offices, PasswordServerFactory
 from tests.support.accounts import QUICK, MemorySource, directory_of, passwords_with, record
-from tests.support.pop3 import ListJournal, OpenGate
+from tests.support.surroundings import LineWire, ListJournal, OpenGate, TokenTLS
 
 OLD, NEW = "the old password", "correct horse battery"
-
-
-class Wire(StringTransport):
-    """A transport that TLS can begin on."""
-
-    def __init__(self, peer: str) -> None:
-        super().__init__(peerAddress=IPv4Address("TCP", peer, 40000))
-        self.tls: list[object] = []
-        self.aborted = False
-
-    def startTLS(self, context_factory: object) -> None:
-        """Remember that TLS began."""
-        self.tls.append(context_factory)
-
-    def abortConnection(self) -> None:
-        """Remember it."""
-        self.aborted = True
-
-
-class NoTLS:
-    """A certificate that is none."""
-
-    def context_factory(self) -> object:
-        """What startTLS is given."""
-        return self
 
 
 class PasswordServerTests(TestCase):
@@ -64,28 +37,30 @@ class PasswordServerTests(TestCase):
         self.source = MemorySource(record("joe", password=OLD), record("gone", password=OLD, disabled=True))
         self.ended: list[str] = []
 
-    def connect(self, peer: str = "127.0.0.1", *, tls: bool = True, implicit: bool = False, **settings: Any) -> Wire:
+    def connect(
+        self, peer: str = "127.0.0.1", *, tls: bool = True, implicit: bool = False, **settings: Any
+    ) -> LineWire:
         """Connect; the wire has the session as its protocol."""
         server = LineServer(
-            "poppass", "here", self.clock, self.gate, self.journal, NoTLS() if tls else None, implicit, 60
+            "poppass", "here", self.clock, self.gate, self.journal, TokenTLS() if tls else None, implicit, 60
         )
         passwords = passwords_with()
         directory = directory_of(*self.source.table.by_name.values())
         changing = PasswordChange(self.source, passwords, PasswordRule(10, 5))
         offices = Offices(directory, changing, lambda name: self.ended.append(name) or 1)  # type: ignore[func-returns-value]
         self.factory = PasswordServerFactory(server, PasswordServerSettings(**settings), offices, "mail.example.org")
-        wire = Wire(peer)
+        wire = LineWire(peer)
         self.session = self.factory.buildProtocol(None)
         self.session.makeConnection(wire)
         return wire
 
-    def say(self, wire: Wire, *lines: str) -> list[str]:
+    def say(self, wire: LineWire, *lines: str) -> list[str]:
         """Send lines; the first words of the answers."""
         self.session.dataReceived("".join(f"{line}\r\n" for line in lines).encode("utf-8"))
         self.clock.advance(0)
         return self.heard(wire)
 
-    def heard(self, wire: Wire) -> list[str]:
+    def heard(self, wire: LineWire) -> list[str]:
         """The codes that have come since the last look."""
         text = wire.value().decode("ascii")
         wire.clear()

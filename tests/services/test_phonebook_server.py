@@ -15,8 +15,7 @@ from hermes.core.phone_book import Book, Entry, entry
 from hermes.core.reply import Reply
 from hermes.services.line_connection import LineServer
 from hermes.services.phonebook_server import MAX_ERRORS, PhoneBook, PhoneBookServerFactory
-from tests.services.test_password_server import Wire
-from tests.support.pop3 import ListJournal, OpenGate
+from tests.support.surroundings import LineWire, ListJournal, OpenGate
 
 JOE = entry({"alias": ["joe"], "name": ["Joe Smith"], "email": ["joe@example.org"], "phone": ["555 1", "555 2"]})
 ANN = entry({"alias": ["ann"], "name": ["Ann Smith"], "email": ["ann@example.org"], "postal": ["1 Secret Road"]})
@@ -51,7 +50,7 @@ class PhoneBookServerTests(TestCase):
     def again(self, peer: str) -> Any:
         """Connect to the same server."""
         session = self.factory.buildProtocol(None)
-        session.makeConnection(Wire(peer))
+        session.makeConnection(LineWire(peer))
         return session
 
     def ask(self, session: Any, *lines: str) -> list[str]:

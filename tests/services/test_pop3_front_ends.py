@@ -12,7 +12,8 @@ from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.services.front_end import HEADER_SECONDS
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
-from tests.support.pop3 import Client, Site, TokenTLS, Wire
+from tests.support.pop3 import Client, Site, Wire
+from tests.support.surroundings import TokenTLS
 
 FRONT_END, CLIENT, STRANGER = "127.0.0.1", "127.0.0.9", "198.51.100.7"
 

@@ -15,7 +15,8 @@ from hermes.interfaces import MailboxInUseError, TooBusyError
 from hermes.services.login_trace import MAX_NAME_CHARACTERS
 from hermes.services.pop3_session import WRONG_PASSWORD_SECONDS, POP3Session
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
-from tests.support.pop3 import Client, Site, TokenTLS, Wire
+from tests.support.pop3 import Client, Site, Wire
+from tests.support.surroundings import TokenTLS
 
 WRONG = b"-ERR [AUTH] wrong name or password\r\n"
 

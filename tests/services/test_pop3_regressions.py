@@ -17,7 +17,8 @@ from zope.interface.verify import verifyObject
 from hermes.interfaces import IContentReader, IStreamingMailbox
 from hermes.services.pop3_session import POP3Session
 from tests.support.mailbox import MailboxRealm, MemoryMailbox, MemoryReader, on_the_wire
-from tests.support.pop3 import Client, Site, TokenTLS, Wire
+from tests.support.pop3 import Client, Site, Wire
+from tests.support.surroundings import TokenTLS
 
 
 class POP3RegressionTests(SynchronousTestCase):

@@ -117,7 +117,7 @@ class BearerTests(SynchronousTestCase):
     def test_gate(self) -> None:
         """A peer that has guessed too often is not heard."""
         client = self.connect()
-        self.site.gate.logins = Verdict(Reply.of(454, "4.7.0", "Too many"), "limits.login_failures")
+        self.site.gate.login = Verdict(Reply.of(454, "4.7.0", "Too many"), "limits.login_failures")
         self.assertEqual(codes(client.say(f"AUTH OAUTHBEARER {bearer()}")), ["454"])
         self.assertEqual(self.tokens.asked, [])
 

@@ -109,7 +109,7 @@ class LoginTests(SynchronousTestCase):
     def test_gate(self) -> None:
         """A peer that has guessed too often may not try now, and no password is looked at."""
         client = self.connect()
-        self.site.gate.logins = Verdict(Reply.of(454, "4.7.0", "Too many wrong passwords"), "limits.login_failures")
+        self.site.gate.login = Verdict(Reply.of(454, "4.7.0", "Too many wrong passwords"), "limits.login_failures")
         self.assertEqual(client.say(f"AUTH PLAIN {plain()}"), ["454 4.7.0 Too many wrong passwords"])
         self.assertEqual((self.site.checker.tried, self.site.gate.failures), ([], []))
         self.assertEqual([event.facts["rule"] for event in self.logins()], ["limits.login_failures"])

@@ -119,7 +119,7 @@ class ScramTests(SynchronousTestCase):
         """A peer that has guessed too often gets no challenge, and what it had begun does not count."""
         client, closed = self.connect(), Verdict(Reply.of(454, "4.7.0", "Too many"), "limits.login_failures")
         self.exchange(client, ScramClient("alice", PASSWORD))
-        self.site.gate.logins = closed
+        self.site.gate.login = closed
         self.assertEqual(codes(client.say("")), ["454"])
         self.assertEqual(codes(client.say(f"AUTH SCRAM-SHA-256 {coded(ScramClient().first())}")), ["454"])
         self.assertEqual(self.keys.asked, ["alice"])

@@ -12,8 +12,9 @@ from hermes.services.smtp_connection import BARRED_SECONDS, LINGER_SECONDS
 from hermes.services.turned_away import MAX_LINGERING, MAX_RECORDED, WINDOW_SECONDS, TurnedAway
 from tests.support.mailbox import MailboxRealm
 from tests.support.pop3 import Site as POP3Site
-from tests.support.pop3 import TokenTLS, Wire
+from tests.support.pop3 import Wire
 from tests.support.smtp_site import Site as SMTPSite
+from tests.support.surroundings import TokenTLS
 
 
 class TurnedAwayTests(SynchronousTestCase):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import attrs
 from twisted.cred.portal import Portal
@@ -11,89 +11,14 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from hermes.config.schema import POP3Settings
-from hermes.core.event import Event
-from hermes.core.outcome import PASS, Verdict
-from hermes.interfaces import IGate, IJournal, IServerTLS
 from hermes.protocols.sasl import TokenHint
 from hermes.services.pop3_server import POP3ServerFactory
 from hermes.services.pop3_session import POP3Session
 from tests.support.mailbox import MailboxRealm, MemoryReader, Passwords
 from tests.support.scram import MemoryKeys
-
-
-@implementer(IGate)
-class OpenGate:
-    """Counts; ``admission`` and ``login`` are the verdicts it gives."""
-
-    def __init__(self) -> None:
-        self.admission: Verdict = PASS
-        self.login: Verdict = PASS
-        self.inside = 0
-        self.failures: list[str] = []
-        self.nameless = 0
-        self.expectation: Verdict = PASS
-
-    def admit(self, peer: str) -> Verdict:
-        """Judge and count."""
-        self.inside += self.admission.accepted
-        return self.admission
-
-    def left(self, peer: str) -> None:
-        """Count."""
-        self.inside -= 1
-
-    def expect(self) -> Verdict:
-        """Count one that has no name yet."""
-        if self.expectation.accepted:
-            self.nameless += 1
-        return self.expectation
-
-    def expected(self) -> None:
-        """It has one now, or is gone."""
-        self.nameless -= 1
-
-    def login_failed(self, peer: str, name: str = "") -> float:
-        """Remember."""
-        self.failures.append(peer)
-        return 0.0
-
-    def login_succeeded(self, peer: str, *names: str) -> None:
-        """Nothing follows from it."""
-
-    def login_verdict(self, peer: str, name: str = "") -> Verdict:
-        """Judge."""
-        return self.login
-
-    def offended(self, peer: str, cause: str, reason: str) -> None:
-        """Nobody is listed."""
-
-
-@implementer(IJournal)
-class ListJournal:
-    """Keeps events."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def record(self, event: Event) -> None:
-        """Keep."""
-        self.events.append(event)
-
-    def facts(self, kind: str) -> list[Mapping[str, object]]:
-        """The facts of all events of a kind."""
-        return [event.facts for event in self.events if event.kind.value == kind]
-
-
-@implementer(IServerTLS)
-class TokenTLS:
-    """Has a token where others have a context."""
-
-    def context_factory(self) -> str:
-        """The token."""
-        return "context"
+from tests.support.surroundings import ListJournal, OpenGate
 
 
 class Wire(StringTransport):

@@ -6,7 +6,6 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import attrs
 from twisted.cred.checkers import AllowAnonymousAccess
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
@@ -23,7 +22,6 @@ from zope.interface import implementer
 from hermes.config.schema import AccessSettings, HermesSettings, Settings, SMTPSettings
 from hermes.core.account import Account, Local, Remote, Resolution, Unknown
 from hermes.core.address import domain_of, key
-from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
 from hermes.core.outcome import FITS, PASS, Verdict
 from hermes.core.reply import Reply
@@ -39,6 +37,7 @@ from hermes.services.reception import Premises, Reception
 from hermes.services.smtp_server import SMTPServerFactory
 from hermes.services.smtp_session import SMTPSession
 from tests.support.spool import MemorySpool
+from tests.support.surroundings import ListJournal, OpenGate, TokenTLS
 
 HOSTNAME = "mx.example.org"
 
@@ -120,70 +119,6 @@ class MemoryMailboxes:
     def mailbox(self, account: Account) -> Any:
         """Nobody reads here."""
         raise NotImplementedError
-
-
-class OpenGate:
-    """A gate that counts, and refuses what the test tells it to."""
-
-    def __init__(self) -> None:
-        self.present: list[str] = []
-        self.failures: list[str] = []
-        self.nameless = 0
-        self.expectation: Verdict = PASS
-        self.offenses: list[tuple[str, str]] = []
-        self.admission = PASS
-        self.logins = PASS
-
-    def admit(self, peer: str) -> Verdict:
-        """Judge a connection."""
-        if self.admission.accepted:
-            self.present.append(peer)
-        return self.admission
-
-    def left(self, peer: str) -> None:
-        """A connection is gone."""
-        self.present.remove(peer)
-
-    def expect(self) -> Verdict:
-        """Count one that has no name yet."""
-        if self.expectation.accepted:
-            self.nameless += 1
-        return self.expectation
-
-    def expected(self) -> None:
-        """It has one now, or is gone."""
-        self.nameless -= 1
-
-    def login_failed(self, peer: str, name: str = "") -> float:
-        """Remember a wrong password."""
-        self.failures.append(peer)
-        return 0.0
-
-    def login_succeeded(self, peer: str, *names: str) -> None:
-        """Nothing follows from it."""
-
-    def login_verdict(self, peer: str, name: str = "") -> Verdict:
-        """Judge a login."""
-        return self.logins
-
-    def offended(self, peer: str, cause: str, reason: str) -> None:
-        """Remember a cause."""
-        self.offenses.append((peer, cause))
-
-
-class ListJournal:
-    """Keeps events."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def record(self, event: Event) -> None:
-        """Keep one."""
-        self.events.append(event)
-
-    def refusals(self) -> list[tuple[object, str]]:
-        """Rule and address of each refusal."""
-        return [(event.facts["rule"], event.address) for event in self.events if event.kind is Kind.REFUSED]
 
 
 class ListRelayManager:
@@ -290,15 +225,6 @@ class Wire(StringTransport):
         return self.producerState == "paused"
 
 
-@attrs.frozen
-class NoTLS:
-    """A certificate that is none: the wire of the tests only pretends."""
-
-    def context_factory(self) -> object:
-        """What startTLS is given."""
-        return self
-
-
 class Client:
     """The client's end of a connection."""
 
@@ -388,7 +314,7 @@ class Site:
             portal=self.portal,
             gate=self.gate,
             journal=self.journal,
-            server_tls=NoTLS() if tls else None,
+            server_tls=TokenTLS() if tls else None,
             implicit_tls=implicit_tls,
             scram=scram,
             tokens=tokens,
