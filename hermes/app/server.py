@@ -50,10 +50,10 @@ from hermes.config.smarthost_rules import smarthosts_of
 from hermes.interfaces import IDeliveryAgent
 from hermes.net.certificates import Certificates, certificates_of
 from hermes.net.descriptors import allow
+from hermes.net.dns_turns import MAX_RUNNING, MAX_SLOW
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
-from hermes.net.resolver import MAX_RUNNING
 from hermes.queue.relay import RelayManager
 from hermes.services.mail_expiry import MailExpiry
 from hermes.spool.store import Spool
@@ -276,7 +276,15 @@ class Server:
         smarthosts = sum(each.connections for each in smarthosts_of(self.settings).values())
         waiting = direct.waiting if direct.enabled else 0
         # Each connection may have a message under way that is large enough to be a file.
-        wanted = 2 * limits.connections + direct.connections + waiting + smarthosts + MAX_RUNNING + DESCRIPTORS_BESIDE
+        wanted = (
+            2 * limits.connections
+            + direct.connections
+            + waiting
+            + smarthosts
+            + MAX_RUNNING
+            + MAX_SLOW
+            + DESCRIPTORS_BESIDE
+        )
         allowed = allow(wanted)
         if allowed < wanted:
             self._log.warn(

@@ -8,8 +8,8 @@ the others; those that could not be had are not kept. The same question of sever
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from hermes.core.tls_security import TLSA
 from hermes.interfaces import IResolver
 from hermes.net.dns_cache import MAX_CACHED, AnswerCache, Key
 from hermes.net.dns_query import NameServers, Unanswered
+from hermes.net.dns_turns import DNSTurns
 from hermes.net.peer import normal
 
 #: Longest time an answer is kept, whatever its TTL: a mistake somewhere in DNS is over after an hour.
@@ -38,11 +39,6 @@ MAX_RECORDS = 256
 
 #: CNAMEs followed in one look-up: a chain that is longer is a loop or a fault.
 MAX_ALIASES = 8
-
-#: Questions on their way at once, each with a socket of its own, and those that may wait for their turn. A thousand clients
-#: who come at once, each with a handful of lists, find room; more than that are told that DNS is not available.
-MAX_RUNNING = 100
-MAX_WAITING = 5000
 
 #: RFC 1035 2.3.4
 _MAX_NAME_OCTETS = 253
@@ -84,8 +80,7 @@ class Resolver:
         self._name_servers = NameServers(reactor, nameservers, **options)
         self._cache = AnswerCache(reactor.seconds, max_cached)
         self._running: dict[Key, list[Deferred[Answer[Any]]]] = {}
-        self._asking = 0
-        self._turns: deque[Deferred[None]] = deque()
+        self._turns = DNSTurns(reactor)
         self._questions = 0
         self._unanswered = 0
 
@@ -200,7 +195,7 @@ class Resolver:
         name, record_type = key
         ttl, secure = MAX_TTL_SECONDS, True
         for _ in range(MAX_ALIASES):
-            message = await self._ask(key, name)
+            message = await self._turns.take(partial(self._ask, key, name))
             if isinstance(message, Unanswered):
                 return Answer(Status.UNAVAILABLE, reason=message.reason)
             secure = secure and bool(message.authenticData)
@@ -216,28 +211,13 @@ class Resolver:
         return Answer(Status.UNAVAILABLE, reason=f"the aliases of {_text(key[0])} lead nowhere")
 
     async def _ask(self, key: Key, name: bytes) -> dns.Message | Unanswered:
-        """Ask the name servers, when it is our turn."""
-        if self._asking < MAX_RUNNING:
-            self._asking += 1
-        elif len(self._turns) >= MAX_WAITING:
-            return Unanswered("too many look-ups are waiting already")
-        else:
-            turn: Deferred[None] = Deferred()
-            self._turns.append(turn)
-            await turn
-        try:
-            if all(waiting.called for waiting in self._running[key]):
-                return Unanswered("nobody waits for it any more")
-            self._questions += 1
-            message = await self._name_servers.ask(name, key[1])
-            self._unanswered += isinstance(message, Unanswered)
-            return message
-        finally:
-            if self._turns:
-                # Not at once: servers that fail at once would call one look-up out of the other, thousands deep.
-                self._clock.callLater(0, self._turns.popleft().callback, None)
-            else:
-                self._asking -= 1
+        """Ask the name servers; it is our turn."""
+        if all(waiting.called for waiting in self._running[key]):
+            return Unanswered("nobody waits for it any more")
+        self._questions += 1
+        message = await self._name_servers.ask(name, key[1])
+        self._unanswered += isinstance(message, Unanswered)
+        return message
 
     def _absent(self, key: Key, ttl: int, message: dns.Message, secure: bool) -> Answer[Any]:
         if message.rCode == dns.ENAME:

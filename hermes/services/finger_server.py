@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 
 import attrs
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 from twisted.protocols import finger
@@ -122,6 +123,9 @@ class FingerSession(LineConnection, finger.Finger):
     async def _answer(self, event: Query | Unreadable) -> None:
         try:
             self._say(_octets(await self._told(event)))
+        except CancelledError:
+            # Whoever asked has left.
+            raise
         except Exception:
             self._log.failure("A query of {peer} could not be answered", peer=self.peer)
             self._say(_octets(_FAULT))

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hermes.core.dns_answer import Answer, Budget, MailExchanger, Status
+from hermes.net import dns_turns
 from hermes.net import resolver as resolver_module
 from hermes.net.dns_cache import AnswerCache
 from hermes.net.dns_query import parse_server, read_resolv_conf
@@ -337,17 +338,17 @@ class SenderTests(TestCase):
 
     async def test_turns(self) -> None:
         """No more than so many questions are on their way at once, and the others wait for their turn."""
-        self.patch(resolver_module, "MAX_RUNNING", 2)
+        self.patch(dns_turns, "MAX_RUNNING", 2)
         names = [f"n{number}.example" for number in range(7)]
         self.server.zone |= {name: [a("192.0.2.9")] for name in names}
         answers = await gatherResults([Deferred.fromCoroutine(self.resolver.ipv4_addresses(name)) for name in names])
         self.assertEqual([answer.values for answer in answers], [("192.0.2.9",)] * 7)
-        self.assertEqual(self.resolver._asking, 0)
+        self.assertEqual(self.resolver._turns.running, 0)
 
     async def test_too_many_wait(self) -> None:
         """When as many wait as may, one more is told that DNS is not available."""
-        self.patch(resolver_module, "MAX_RUNNING", 1)
-        self.patch(resolver_module, "MAX_WAITING", 1)
+        self.patch(dns_turns, "MAX_RUNNING", 1)
+        self.patch(dns_turns, "MAX_WAITING", 1)
         looking = [Deferred.fromCoroutine(self.resolver.texts(name)) for name in ("example.com", "two.example")]
         answer = await self.resolver.texts("three.example")
         self.assertEqual((answer.status, answer.reason), (Status.UNAVAILABLE, "too many look-ups are waiting already"))
@@ -355,7 +356,7 @@ class SenderTests(TestCase):
 
     async def test_nobody_waits(self) -> None:
         """A question that nobody waits for any more, when its turn comes, is not asked."""
-        self.patch(resolver_module, "MAX_RUNNING", 1)
+        self.patch(dns_turns, "MAX_RUNNING", 1)
         first = Deferred.fromCoroutine(self.resolver.texts("example.com"))
         given_up = Deferred.fromCoroutine(self.resolver.texts("two.example"))
         third = Deferred.fromCoroutine(self.resolver.texts("three.example"))

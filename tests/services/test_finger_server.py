@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.protocols import finger
 from twisted.trial.unittest import TestCase
 
@@ -100,6 +102,19 @@ class FingerServerTests(TestCase):
         text = wire.value().decode("ascii")
         self.assertTrue(text.endswith("\r\n"))
         return text.replace("\r\n", "\n").rstrip("\n")
+
+    def test_leaving(self) -> None:
+        """A client that leaves while it is looked up for is no fault: it is not counted any more, and the log says nothing."""
+        factory = self.factory()
+        asked: Deferred[Account | None] = Deferred()
+        self.patch(self.directory, "account", lambda name: asked)
+        session = factory.buildProtocol(None)
+        session.makeConnection(Wire("127.0.0.1"))
+        session.dataReceived(b"joe\r\n")
+        with capturedLogs() as told:
+            session.connectionLost()
+        self.assertEqual((list(told), session.transport.value(), len(factory.sessions)), ([], b"", 0))
+        self.assertTrue(asked.called)
 
     def test_contract(self) -> None:
         """The protocol is Twisted's finger by class."""
