@@ -20,6 +20,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from twisted.logger import Logger
 
+from hermes.directory.old_hashes import is_old_hash, matches_old_hash
 from hermes.interfaces import IGroupWorker, TooBusyError
 from hermes.protocols import scram_keys
 from hermes.protocols.saslprep import saslprep
@@ -71,7 +72,10 @@ def hash_password(password: str, hasher: PasswordHasher | None = None) -> str:
 def matches_hash(stored_hash: str, password: str) -> bool:
     """Whether a stored hash, which may be empty, is of that password; in the caller's thread."""
     try:
-        return bool(stored_hash) and PasswordHasher().verify(stored_hash, encode_password(password))
+        octets = encode_password(password)
+        if is_old_hash(stored_hash):
+            return matches_old_hash(stored_hash, octets)
+        return bool(stored_hash) and PasswordHasher().verify(stored_hash, octets)
     except (VerifyMismatchError, InvalidHashError, ValueError):
         return False
 
@@ -270,19 +274,28 @@ class Passwords:
         return Made(self._hasher.hash(octets), keys)
 
     def _verify(self, check: _Check) -> Verified:
-        try:
-            self._hasher.verify(check.stored_hash, check.password)
-        except VerifyMismatchError:
+        if is_old_hash(check.stored_hash):
+            matches, outdated = matches_old_hash(check.stored_hash, check.password), True
+        else:
+            matches, outdated = self._verify_argon2(check)
+        if not matches:
             return _WRONG
-        except InvalidHashError:
-            self._log.error("a stored password is not an argon2 hash")
-            return _WRONG
-        outdated = self._hasher.check_needs_rehash(check.stored_hash)
         return Verified(
             True,
             self._hasher.hash(check.password) if outdated else None,
             str(scram_keys.derive(check.password, secrets.token_bytes(SALT_OCTETS))) if check.wants_scram else None,
         )
+
+    def _verify_argon2(self, check: _Check) -> tuple[bool, bool]:
+        """Whether the password is right, and whether its hash has other parameters than those of today."""
+        try:
+            self._hasher.verify(check.stored_hash, check.password)
+        except VerifyMismatchError:
+            return False, False
+        except InvalidHashError:
+            self._log.error("a stored password is not a hash that is known")
+            return False, False
+        return True, self._hasher.check_needs_rehash(check.stored_hash)
 
 
 def _hash_of_nothing(hasher: PasswordHasher) -> str:

@@ -55,6 +55,7 @@ from hermes.directory.accounts import (
     check_name,
     table_of,
 )
+from hermes.directory.old_hashes import is_old_hash
 from hermes.protocols.scram_keys import parse as parse_scram_keys
 
 KEYS = (
@@ -209,8 +210,8 @@ def _record(path: str, section: Section) -> Record:
 
 
 def check_password_hash(value: str) -> str:
-    """The hash when it is one of argon2; ValueError else, above all when somebody wrote a password there."""
-    if value and not _PASSWORD_HASH.match(value):
+    """The hash when it is one of argon2, or an old one; ValueError else, above all when somebody wrote a password there."""
+    if value and not _PASSWORD_HASH.match(value) and not is_old_hash(value):
         # The value may be somebody's password: it must not be repeated.
         raise ValueError("the password is not an argon2 hash: set it with `hermes user password`")
     return value
