@@ -109,7 +109,7 @@ class FingerServerTests(TestCase):
         asked: Deferred[Account | None] = Deferred()
         self.patch(self.directory, "account", lambda name: asked)
         session = factory.buildProtocol(None)
-        session.makeConnection(Wire("127.0.0.1"))
+        session.makeConnection(LineWire("127.0.0.1"))
         session.dataReceived(b"joe\r\n")
         with capturedLogs() as told:
             session.connectionLost()
