@@ -33,6 +33,7 @@ HANDED_ON = {
     "net/login_limits.py: kind.rule": (),
     "net/server_gate.py: entry.rule": ("access.*",),
     "policy/misconduct.py: refused.rule": (),
+    "policy/relay.py: route.rule": ("route.*",),
     "protocols/smtp/commands.py: found.rule": (),
     "protocols/smtp/commands.py: rule": (),
     "services/finger_server.py: rule": (),
