@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from hermes.cli.control_client import ask
 from hermes.cli.output import Refused, config_option, json_option, say, say_json, say_table
 from hermes.config.loader import load
+from hermes.config.mercury_collectors import MAX_OCTETS, MercuryBoxesError, sections_of_boxes
 from hermes.config.schema import Settings
 
 #: How often the server is asked how far it has come.
@@ -20,13 +22,23 @@ PAUSE_SECONDS = 0.3
 @config_option
 @json_option
 @click.option("--dry-run", is_flag=True, help="Look only: say what would be fetched and deleted.")
+@click.option(
+    "--import",
+    "mercury",
+    metavar="MERCURYD.DAT",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Print Mercury's list of boxes as sections, and do nothing else.",
+)
 @click.argument("name", required=False, default="")
-def collect(config: str, as_json: bool, dry_run: bool, name: str) -> None:
+def collect(config: str, as_json: bool, dry_run: bool, mercury: str | None, name: str) -> None:
     """
     Fetch from a foreign box now, or say how all boxes stand.
 
     NAME is that of a section [collector:NAME]. The server must run: it is the server that fetches.
     """
+    if mercury is not None:
+        _print_sections(mercury)
+        return
     settings = load(config)
     if not name:
         _show_all(settings, as_json)
@@ -40,6 +52,17 @@ def collect(config: str, as_json: bool, dry_run: bool, name: str) -> None:
         _show(report, dry=dry_run)
     if report["problem"]:
         raise Refused(f"{name}: {report['problem']}")
+
+
+def _print_sections(path: str) -> None:
+    octets = Path(path).read_bytes()
+    if len(octets) > MAX_OCTETS:
+        raise Refused(f"{path}: this is not Mercury's list of boxes: it has more than {MAX_OCTETS} octets")
+    try:
+        # Mercury writes the code page of its Windows.
+        say(sections_of_boxes(octets.decode("cp1252", "replace"), path))
+    except MercuryBoxesError as error:
+        raise Refused(str(error)) from None
 
 
 def _show(report: dict[str, Any], *, dry: bool) -> None:

@@ -24,7 +24,7 @@ class Peer(Protocol):
     def connectionMade(self) -> None:
         """Greet."""
         self.box.sessions.append(self)
-        self.say("+OK ready")
+        self.say(self.box.greeting)
 
     def say(self, *lines: str | bytes) -> None:
         """Send lines."""
@@ -35,7 +35,7 @@ class Peer(Protocol):
         """Answer each command."""
         *lines, self._buffer = (self._buffer + data).split(b"\r\n")
         for line in lines:
-            text = line.decode()
+            text = line.decode("latin-1")
             self.box.commands.append(text)
             verb = text.split(" ", maxsplit=1)[0]
             mischief = self.box.mischief.get(text) or self.box.mischief.get(verb)
@@ -89,6 +89,7 @@ class Box(Factory):
         self.uids: list[str] | None = [f"uid{number}" for number in range(1, len(messages) + 1)]
         self.sizes: dict[int, int] = {}
         self.password = "secret"
+        self.greeting = "+OK ready"
         self.capabilities: tuple[str, ...] | None = ("UIDL", "USER", "TOP", "PIPELINING")
         self.line_end = b"\r\n"
         self.mischief: dict[str, Mischief] = {}
