@@ -210,6 +210,17 @@ class Circle:
             answered=self._stores.answered,
         )
 
+    def about_us(self, spool: ISpool) -> dict[str, Any]:
+        """What the relay manager of a shard is told of this server, when it is made and with each reload."""
+        hermes = self.settings.hermes
+        return {
+            "hostname": hermes.hostname,
+            "postmaster": hermes.postmaster,
+            "own_domains": hermes.domains,
+            "expander": self.expander(spool),
+            "reporting": self.reporting,
+        }
+
     def _local_agents(self, adopted_at: float = 0.0) -> dict[str, IDeliveryAgent]:
         local = LocalDelivery(self.mailboxes, self.directory, self._stores.deposit_worker, adopted_at)
         return {

@@ -246,10 +246,7 @@ class Server:
             circle.router,
             agents,
             circle.limits,
-            hostname=settings.hermes.hostname,
-            postmaster=settings.hermes.postmaster,
-            expander=circle.expander(spool),
-            reporting=circle.reporting,
+            **circle.about_us(spool),
         )
 
     async def adopt(self, shard: int) -> None:
@@ -346,12 +343,9 @@ class Server:
             now=self.now,
             random=SystemRandom(),
             reader=self._stores.reader,
-            hostname=settings.hermes.hostname,
-            postmaster=settings.hermes.postmaster,
             limits=circle.limits,
-            expander=circle.expander(spool),
-            reporting=circle.reporting,
             pauses=self._stores.pauses,
+            **circle.about_us(spool),
         )
 
     def _entrances(self, settings: Settings, circle: Circle, tls: Certificates | None) -> dict[str, Entrance]:

@@ -42,6 +42,7 @@ from hermes.config.sections.oauth_client import OAuthClientSettings
 from hermes.config.sections.offenders import OffendersSettings
 from hermes.config.sections.password_server import PasswordServerSettings
 from hermes.config.sections.phonebook import PhoneBookSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.config.sections.rates import RatesSettings
 from hermes.config.sections.reports import ReportsSettings
 from hermes.config.sections.routes import RouteSettings
@@ -260,22 +261,6 @@ class DirectSettings:
         "Deliveries to servers that keep us waiting, which do not count as connections and keep no others back.",
     )
     loopback: bool = setting("flag", False, "Whether a destination on this machine may be delivered to; for tests.")
-
-
-@attrs.frozen
-class QueueSettings:
-    """How long and how often delivery is tried."""
-
-    retry: tuple[int, ...] = setting(
-        "times",
-        (300, 600, 1200, 2400, 3600, 7200, 14400),
-        "Pauses between attempts; the last one is repeated. RFC 5321 4.5.4.1 asks for 30m at least on the average.",
-    )
-    expire: int = setting("time", 5 * 86400, "Age at which a message is returned; RFC 5321 4.5.4.1 asks for 4d to 5d.")
-    delay_warning: tuple[int, ...] = setting("times", (4 * 3600,), "Ages at which the sender is told of the delay.")
-    active: int = setting("number", 1000, "Messages being worked on at once; the others wait on disk.", fixed=True)
-    postmaster_copy: bool = setting("flag", False, "Whether the postmaster gets a copy of every report of failure.")
-    max_hops: int = setting("number", 30, "Received lines above which a message is in a loop; RFC 5321 6.3.")
 
 
 @attrs.frozen

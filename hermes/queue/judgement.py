@@ -7,17 +7,17 @@ to be told (RFC 3461 5.2). No clock, no randomness, no disk: these are handed in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import attrs
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.core import address
 from hermes.core.event import Event, Kind
 from hermes.core.message import Finished, Held, Postponed, QueuedMessage, QueuedRecipient, Settlement, State
 from hermes.core.outcome import Outcome, Result
 from hermes.core.report import Action, Fate
-from hermes.queue.schedule import is_expired, next_attempt_at, warnings_due
+from hermes.queue.schedule import is_expired, next_attempt_at, pauses_of, warnings_due
 
 _KINDS = {
     Result.DELIVERED: Kind.DELIVERED,
@@ -56,11 +56,16 @@ class Judgement:
 
 
 class Judge:
-    """Applies the settings; ``stray`` gives a random number from -1 to 1 for each pause."""
+    """
+    Applies the settings; ``stray`` gives a random number from -1 to 1 for each pause, and ``own_domains`` are those whose people
+    are here.
+    """
 
-    def __init__(self, settings: QueueSettings, stray: Callable[[], float]) -> None:
+    def __init__(self, settings: QueueSettings, stray: Callable[[], float], own_domains: Collection[str] = ()) -> None:
         self._settings = settings
         self._stray = stray
+        self._own_domains = frozenset(domain.lower() for domain in own_domains)
+        self._pauses = pauses_of(settings.schedule, settings.retry, settings.period)
 
     def judge(
         self, message: QueuedMessage, recipients: Sequence[QueuedRecipient], outcomes: Iterable[Outcome], now: float
@@ -108,13 +113,14 @@ class Judge:
     def _deferred(
         self, judgement: Judgement, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
     ) -> None:
-        if is_expired(now, message.accepted_at, self._expire(message, recipient)):
+        tried_enough = outcome.wait_seconds is None and 0 < self._settings.attempts <= recipient.attempts + 1
+        if tried_enough or is_expired(now, message.accepted_at, self._expire(message, recipient)):
             judgement.settlements.append(Finished(recipient.ordinal))
             judgement.events.append(_event(Kind.EXPIRED, message, recipient, outcome, now))
             _failed(judgement, message, recipient, outcome, expired=True)
             return
         warnings = warnings_due(now, message.accepted_at, self._settings.delay_warning)
-        if warnings > recipient.delays_reported and _may_warn(message, recipient):
+        if warnings > recipient.delays_reported and self._may_warn(message, recipient):
             judgement.delayed.append(Fate(recipient.address, recipient.original, Action.DELAYED, outcome))
         self._postpone(judgement, message, recipient, outcome, now, max(warnings, recipient.delays_reported))
 
@@ -127,15 +133,28 @@ class Judge:
         now: float,
         delays_reported: int,
     ) -> None:
-        settings, expire = self._settings, self._expire(message, recipient)
+        expire = self._expire(message, recipient)
         if outcome.wait_seconds is not None:
             attempts = recipient.attempts
             at = min(now + outcome.wait_seconds, max(now, message.accepted_at + expire))
         else:
             attempts = recipient.attempts + 1
-            at = next_attempt_at(now, attempts, settings.retry, self._stray(), message.accepted_at, expire)
+            at = next_attempt_at(now, attempts, self._pauses, self._stray(), message.accepted_at, expire)
         judgement.settlements.append(Postponed(recipient.ordinal, attempts, at, outcome.reason, delays_reported))
         judgement.events.append(_event(Kind.DEFERRED, message, recipient, outcome, now, at))
+
+    def _may_warn(self, message: QueuedMessage, recipient: QueuedRecipient) -> bool:
+        """RFC 3461 5.2.5: who has asked is told; who has not said anything when he is one of ours, or when all are told."""
+        reverse_path = message.envelope.reverse_path
+        if address.is_null(reverse_path):
+            return False
+        if recipient.notify is not None:
+            return "DELAY" in recipient.notify
+        return (
+            self._settings.delay_warning_to == "all"
+            or message.origin.account is not None
+            or address.domain_of(reverse_path) in self._own_domains
+        )
 
     def _expire(self, message: QueuedMessage, recipient: QueuedRecipient) -> float:
         """The age at which it is given up: what an administrator has said, or what is configured."""
@@ -167,13 +186,6 @@ def _failed(
     else:
         # RFC 3461 5.2.6 b: the postmaster may be told all the same.
         judgement.untold.append(fate)
-
-
-def _may_warn(message: QueuedMessage, recipient: QueuedRecipient) -> bool:
-    """RFC 3461 5.2.5."""
-    if address.is_null(message.envelope.reverse_path):
-        return False
-    return recipient.notify is None or "DELAY" in recipient.notify
 
 
 def _succeeded(judgement: Judgement, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome) -> None:

@@ -18,7 +18,7 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
 from hermes.core.order import KINDS, Action, Chosen, Done, Order
@@ -53,7 +53,8 @@ class RelayManager:
 
     ``agents`` are known by the word before the colon of a destination, and ``limits`` says how many deliveries each may run;
     ``now`` is the time of day, and ``random`` lets pauses stray; ``expander`` puts recipients into the place of addresses that
-    stand for them, and ``pauses`` says what is not tried.
+    stand for them, ``pauses`` says what is not tried, and
+    ``own_domains`` whose senders are ours.
     """
 
     def __init__(
@@ -73,9 +74,11 @@ class RelayManager:
         expander: Expander | None = None,
         reporting: Reporting | None = None,
         pauses: Pauses | None = None,
+        own_domains: Collection[str] = (),
     ) -> None:
         self._spool = spool
         self._pauses = pauses or Pauses()
+        self._own_domains = own_domains
         self._now = now
         self._random = random
         self._reader = reader
@@ -89,7 +92,7 @@ class RelayManager:
         self._dispatcher.abandoned = self.return_now
 
     def _judge(self, settings: QueueSettings) -> Judge:
-        return Judge(settings, lambda: self._random.uniform(-1, 1))
+        return Judge(settings, lambda: self._random.uniform(-1, 1), self._own_domains)
 
     def _reporter(
         self, settings: QueueSettings, router: IRouter, hostname: str, postmaster: str, reporting: Reporting | None
@@ -118,6 +121,7 @@ class RelayManager:
         postmaster: str,
         expander: Expander | None = None,
         reporting: Reporting | None = None,
+        own_domains: Collection[str] = (),
     ) -> None:
         """
         Follow other settings from now on; deliveries that are under way end as they began.
@@ -125,6 +129,7 @@ class RelayManager:
         The size of the active set (``settings.active``) stays as it was.
         """
         self._settings = attrs.evolve(settings, active=self._settings.active)
+        self._own_domains = own_domains
         self._settler.use(self._judge(settings), self._reporter(settings, router, hostname, postmaster, reporting))
         self._dispatcher.use(router, agents, limits, expander)
 

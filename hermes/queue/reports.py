@@ -15,7 +15,7 @@ import attrs
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.core import address
 from hermes.core.envelope import Envelope, Recipient, TLSNeed
 from hermes.core.event import Event, Kind

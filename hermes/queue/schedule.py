@@ -15,6 +15,21 @@ JITTER = 0.1
 DEFAULT_PAUSE_SECONDS = 1800
 
 
+#: What the pause is multiplied by in each ten attempts of Mercury's progressive mode. Its own table is not known; this has the
+#: ends that its manual names: it grows by larger steps up to seven, and 99 attempts at 15 minutes take about four days.
+PROGRESSION = (1, 1, 2, 2, 3, 4, 5, 6, 7, 7)
+STEP_ATTEMPTS = 10
+
+
+def pauses_of(schedule: str, retry: Sequence[int], period: int) -> Sequence[int]:
+    """The pauses of a schedule: ``list``, ``flat`` or ``progressive``; the last one is repeated."""
+    if schedule == "flat":
+        return (period,)
+    if schedule == "progressive":
+        return [period * factor for factor in PROGRESSION for _ in range(STEP_ATTEMPTS)]
+    return retry
+
+
 def next_attempt_at(
     now: float, attempts: int, retry: Sequence[int], stray: float, accepted_at: float, expire: float
 ) -> float:

@@ -7,8 +7,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.app.resolvers import Resolvers
-from hermes.config.schema import DirectSettings, QueueSettings, Settings
+from hermes.config.schema import DirectSettings, Settings
 from hermes.config.sections.dns import DNSSettings
+from hermes.config.sections.queue import QueueSettings
 
 
 class ResolversTests(SynchronousTestCase):

@@ -7,7 +7,7 @@ from random import Random
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.queue.relay import RelayManager
 from hermes.queue.router import Router
 from hermes.spool.store import Spool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.core.outcome import Outcome, Result
 from hermes.core.reply import Reply
 from hermes.queue.active import ActiveSet, Delivery

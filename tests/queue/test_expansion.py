@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.config.sections.reports import ReportsSettings
 from hermes.core.account import Account
 from hermes.core.answer import MAX_TEXT_OCTETS

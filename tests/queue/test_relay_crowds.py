@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.core.envelope import Recipient
 from hermes.queue import due
 from hermes.queue.active import MAX_OCTETS, RECIPIENTS_A_PLACE, ActiveSet

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.config.sections.queue import QueueSettings
 from hermes.core.event import Kind
 from hermes.core.message import State
 from tests.support.queue_site import DEFERRED, FAILED, RELAYED, Site
@@ -15,7 +16,7 @@ class OrdersTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """A started manager with a destination that puts off everything."""
-        self.site = Site()
+        self.site = Site(QueueSettings(delay_warning=()))
         self.manager = self.site.manager
         self.site.direct.default = DEFERRED
         self.manager.start()

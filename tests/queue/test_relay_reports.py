@@ -9,7 +9,7 @@ from email.message import EmailMessage, Message
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.config.sections.reports import ReportsSettings
 from hermes.core.envelope import BodyType, Recipient, TLSNeed
 from hermes.core.event import Kind

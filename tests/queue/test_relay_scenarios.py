@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.core.event import Kind
 from hermes.queue.destinations import Concurrency
 from tests.support.queue_site import DEFERRED, FAILED, RELAYED, Site

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.core.event import Kind
 from hermes.core.message import State
 from hermes.core.order import Action, Done, Order

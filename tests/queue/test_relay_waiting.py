@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.core.event import Kind
 from hermes.core.outcome import Outcome
 from tests.support.queue_site import RELAYED, Site

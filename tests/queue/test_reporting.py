@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.config.sections.reports import ReportsSettings
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.event import Kind

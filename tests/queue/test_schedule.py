@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.config.schema import QueueSettings
-from hermes.queue.schedule import DEFAULT_PAUSE_SECONDS, JITTER, is_expired, next_attempt_at, warnings_due
+from hermes.config.sections.queue import QueueSettings
+from hermes.queue.schedule import DEFAULT_PAUSE_SECONDS, JITTER, is_expired, next_attempt_at, pauses_of, warnings_due
 
 NEVER = 10.0**9
 
@@ -23,6 +23,20 @@ class PauseTests(SynchronousTestCase):
     def test_without_pauses(self) -> None:
         """An empty list means the half hour of the standard."""
         self.assertEqual(next_attempt_at(0, 3, (), 0, 0, NEVER), DEFAULT_PAUSE_SECONDS)
+
+    def test_schedules(self) -> None:
+        """Flat is the same pause for ever; progressive begins with it, never shrinks, and ends at seven times as much."""
+        self.assertEqual(list(pauses_of("list", (1, 2), 900)), [1, 2])
+        self.assertEqual(list(pauses_of("flat", (1, 2), 3600)), [3600])
+        pauses = list(pauses_of("progressive", (1, 2), 900))
+        self.assertEqual(pauses[:10], [900] * 10)
+        self.assertEqual(pauses, sorted(pauses))
+        self.assertEqual(pauses[-1], 7 * 900)
+
+    def test_progression(self) -> None:
+        """Mercury's manual: 99 attempts at 15 minutes take about four days."""
+        pauses = list(pauses_of("progressive", (), 900))
+        self.assertAlmostEqual(sum(pauses[:99]) / 86400, 4, delta=0.2)
 
     @given(
         attempts=st.integers(min_value=1, max_value=50),

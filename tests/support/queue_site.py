@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from hermes.config.schema import QueueSettings
+from hermes.config.sections.queue import QueueSettings
 from hermes.config.sections.reports import ReportsSettings
 from hermes.core import address as addresses
 from hermes.core.account import Account, Local, Remote, Resolution, Unknown
@@ -189,6 +189,7 @@ class Site:
             postmaster=self.postmaster,
             limits=self.limits,
             reporting=self.reporting,
+            own_domains=("example.org",),
         )
 
     def now(self) -> float:
