@@ -13,7 +13,8 @@ from typing import Any
 import attrs
 from twisted.mail.smtp import IMessageDelivery
 
-from hermes.app.checks import Means, own_addresses
+from hermes.app.checks import Means
+from hermes.app.outgoing import Outgoing
 from hermes.app.routed import routed_agents
 from hermes.app.rulebook import Rulebook
 from hermes.app.signing import signer_of
@@ -22,7 +23,6 @@ from hermes.app.stores import Stores
 from hermes.app.tokens import token_checkers
 from hermes.config.report_templates import wording_of
 from hermes.config.schema import Settings
-from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.account import Account
 from hermes.directory.cred import make_portal
 from hermes.directory.password_change import PasswordChange, PasswordRule
@@ -36,19 +36,10 @@ from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
 from hermes.queue.expansion import Expander
 from hermes.queue.reporting import Reporting
-from hermes.services.call_ahead import CallAhead
 from hermes.services.collected_message import ContentChecks
-from hermes.services.direct_delivery import DirectAgent
 from hermes.services.incoming import Writing
-from hermes.services.lmtp_delivery import CONNECTIONS, CONNECTIONS_TO_ONE, LMTPDelivery
 from hermes.services.program_delivery import PROGRAMS, PROGRAMS_OF_A_COMMAND, ProgramDelivery
-from hermes.services.protection import Protection, Table
 from hermes.services.reception import Premises, Reception
-from hermes.services.smarthost import SmarthostAgent
-from hermes.services.smarthosts import Smarthosts
-
-#: Connections to a server of which nothing is known yet: it gets more when it takes what it is given.
-INITIAL_DELIVERIES = 2
 
 #: Local deliveries are made in groups by one thread: what one fsync can serve at once.
 LOCAL_DELIVERIES = 256
@@ -65,38 +56,15 @@ class Circle:
         now: Callable[[], float],
         relay: Callable[[], IRelayManager],
     ) -> None:
-        hostname = settings.hermes.hostname
         self.settings = settings
+        self._stores = stores
+        self._now = now
+        self._relay = relay
         self.reporting = Reporting(settings.reports, wording_of(settings))
         resolver = stores.resolvers.resolver(settings)
-        means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
-        own = own_addresses(settings)
         signer = signer_of(settings, stores, lambda: self.directory, lambda: self._policy, now)
-        protection = Protection(settings.direct, settings.destination, resolver, stores.sts, stores.tls_results)
-        self.direct = DirectAgent(
-            reactor,
-            settings.direct,
-            hostname,
-            stores.reader,
-            resolver,
-            own_addresses=own,
-            signer=signer,
-            protection=protection,
-            results=stores.tls_results,
-        )
-        self.backup = DirectAgent(
-            reactor,
-            settings.direct,
-            hostname,
-            stores.reader,
-            resolver,
-            own_addresses=own,
-            named=_named(settings),
-            signer=signer,
-            protection=protection,
-            results=stores.tls_results,
-        )
-        self.call_ahead = CallAhead(reactor, self.backup)
+        self._outgoing = outgoing = Outgoing(settings, stores, reactor, resolver, signer)
+        means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
         rulebook = Rulebook(
             settings,
             stores.source,
@@ -106,90 +74,37 @@ class Circle:
             means,
             stores.redirects,
             lambda: stores.secret,
-            self.call_ahead,
+            outgoing.call_ahead,
             stores.station.count,
         )
         self.mailboxes = rulebook.mailboxes
         self.directory = rulebook.directory
         self.router = rulebook.router
         self.access = rulebook.access
-        authorship = Authorship(self.directory, own_only=settings.smtp.from_must_be_own)
-        new_recipients = NewRecipients(
-            settings.accounts.new_recipients,
-            stores.recipients,
-            self.directory,
-            lambda: stores.spool.journal,
-            lambda: stores.secret,
-            now,
-        )
-        # What counts recipients comes last: a recipient that another check refuses has not been reached.
-        first = [*standing_checks(settings, stores), authorship]
-        self.checks = Pipeline([*first, *rulebook.checks.checks(), new_recipients])
-        #: For mail that is fetched from other servers: no peer of ours has sent it.
-        self._content_checks = ContentChecks(rulebook.checks)
         self.visit_of = rulebook.visit_of
         self._policy = rulebook.policy
+        self._srs = rulebook.srs
+        self.checks = self._all_checks(rulebook)
+        #: For mail that is fetched from other servers: no peer of ours has sent it.
+        self._content_checks = ContentChecks(rulebook.checks)
         rule = PasswordRule(settings.poppass.min_length, settings.poppass.min_different)
         makes_scram = settings.accounts.scram != "no"
         self.changing = PasswordChange(stores.source, stores.passwords, rule, makes_scram=makes_scram)
-        self._stores = stores
-        self._now = now
-        self._relay = relay
         digests = DigestChecker(self.directory, stores.recoverable)
         checkers = (digests, *token_checkers(settings, self.directory, reactor, now))
         self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception, checkers)
-        smarthosts = smarthosts_of(settings)
-        self.smarthosts = Smarthosts(
-            {
-                name: SmarthostAgent(
-                    reactor,
-                    each,
-                    hostname,
-                    stores.reader,
-                    resolver,
-                    name=name,
-                    rate=stores.sending_rates.of(name),
-                    tokens=stores.tokens,
-                    signer=signer,
-                )
-                for name, each in smarthosts.items()
-            },
-            {name: each.fallback for name, each in smarthosts.items()},
-        )
-        self.agents = self._local_agents()
-        if settings.directory.programs:
-            self.agents["program"] = ProgramDelivery(
-                reactor, self._commands, settings.hermes.data, settings.directory.program_time
-            )
-        self._srs = rulebook.srs
-        self.lmtp = LMTPDelivery(reactor, hostname, stores.reader, resolver)
-        self.agents |= routed_agents(settings, rulebook.routes, self.lmtp, reactor)
-        # Mail in the queue for a way that is not configured any more is routed anew.
-        if smarthosts:
-            self.agents["smarthost"] = self.smarthosts
-        if settings.direct.enabled:
-            self.agents["direct"] = self.direct
-        if settings.backup:
-            self.agents["backup"] = self.backup
+        self.agents = {
+            **self._local_agents(),
+            **self._programs(reactor),
+            **routed_agents(settings, rulebook.routes, outgoing.lmtp, reactor),
+            **outgoing.agents(),
+        }
+        local = Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES)
+        programs = Concurrency(total=PROGRAMS, per_destination=PROGRAMS_OF_A_COMMAND)
         self.limits = {
-            **dict.fromkeys(
-                ("local", "mailbox", "public"),
-                Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES),
-            ),
-            **dict.fromkeys(("program", "pipe"), Concurrency(total=PROGRAMS, per_destination=PROGRAMS_OF_A_COMMAND)),
-            "lmtp": Concurrency(CONNECTIONS, CONNECTIONS_TO_ONE),
-            "smarthost": Concurrency(
-                max(1, sum(each.connections for each in smarthosts.values())),
-                max((each.connections for each in smarthosts.values()), default=1),
-            ),
-            "direct": Concurrency(
-                settings.direct.connections,
-                settings.direct.connections_per_destination,
-                INITIAL_DELIVERIES,
-                Table(settings.destination).connections,
-                settings.direct.waiting,
-            ),
-            "backup": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
+            **dict.fromkeys(("local", "mailbox", "public"), local),
+            **dict.fromkeys(("program", "pipe"), programs),
+            **outgoing.limits(),
         }
 
     def agents_of_adopted(self, adopted_at: float) -> dict[str, IDeliveryAgent]:
@@ -230,21 +145,37 @@ class Circle:
             "public": PublicDelivery(self.settings.directory.public, local),
         }
 
+    def _programs(self, reactor: Any) -> dict[str, IDeliveryAgent]:
+        directory = self.settings.directory
+        if not directory.programs:
+            return {}
+        return {"program": ProgramDelivery(reactor, self._commands, self.settings.hermes.data, directory.program_time)}
+
     async def _commands(self) -> set[str]:
         return (await self._stores.redirects.current()).commands()
 
+    def _all_checks(self, rulebook: Rulebook) -> Pipeline:
+        """Those of the rulebook, and those that count, or know who has logged in."""
+        settings, stores = self.settings, self._stores
+        authorship = Authorship(self.directory, own_only=settings.smtp.from_must_be_own)
+        new_recipients = NewRecipients(
+            settings.accounts.new_recipients,
+            stores.recipients,
+            self.directory,
+            lambda: stores.spool.journal,
+            lambda: stores.secret,
+            self._now,
+        )
+        # What counts recipients comes last: a recipient that another check refuses has not been reached.
+        return Pipeline([*standing_checks(settings, stores), authorship, *rulebook.checks.checks(), new_recipients])
+
     def connections(self) -> list[dict[str, Any]]:
         """The connections to other servers that are open now."""
-        agents = (self.smarthosts, self.direct, self.backup, self.call_ahead, self.lmtp)
-        return [each for agent in agents for each in agent.describe()]
+        return self._outgoing.connections()
 
     async def stop(self) -> None:
         """Take leave of the servers whose connections were kept."""
-        await self.smarthosts.stop()
-        await self.direct.stop()
-        await self.call_ahead.stop()
-        await self.backup.stop()
-        await self.lmtp.stop()
+        await self._outgoing.stop()
 
     def _reception(self, account: Account | None) -> IMessageDelivery:
         return Reception(account, self._premises)
@@ -265,13 +196,3 @@ class Circle:
             transcripts=settings.reports.transcripts,
         )
         return Premises(self._stores.spool, self.directory, self._policy, self.checks, writing, settings.smtp.max_size)
-
-
-def _named(settings: Settings) -> dict[str, tuple[str, int]]:
-    """Host and port of the domains for which this is a backup, where they are named."""
-    return {
-        domain.lower(): (each.host, each.port)
-        for each in settings.backup.values()
-        for domain in each.domains
-        if each.host
-    }
