@@ -19,16 +19,21 @@ SMARTHOST = "smarthost:"
 DISCARD = "discard"
 LMTP = "lmtp:"
 
+_ARGUMENTS = frozenset({"action", "selection", "way", "expires_at"})
+
 
 def order_of(arguments: Mapping[str, Any], settings: Settings) -> Order:
     """The order that a client has written as JSON; raise ValueError, with a remedy, for what is none."""
+    if unknown := sorted(set(arguments) - _ARGUMENTS):
+        # Passed over, a condition that is in the wrong place would mean everything.
+        raise ValueError(f"{unknown[0]!r} is no part of an order: there are {', '.join(sorted(_ARGUMENTS))}")
     try:
         action = Action(arguments.get("action"))
     except ValueError:
         raise ValueError(f"'action' is one of {', '.join(each.value for each in Action)}") from None
-    chosen = arguments.get("selection", {})
+    chosen = arguments.get("selection")
     if not isinstance(chosen, Mapping):
-        raise ValueError("'selection' is an object: see 'hermes queue --help'")
+        raise ValueError("'selection' is an object, an empty one for the whole queue: see 'hermes queue --help'")
     selection: Selection = selection_of(chosen)
     if action in {Action.PAUSE, Action.RESUME, Action.DRAIN} and (fault := fault_of(selection.what)):
         raise ValueError(fault)

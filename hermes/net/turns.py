@@ -13,7 +13,7 @@ from functools import partial
 from types import coroutine
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, FirstError
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -260,10 +260,18 @@ def _rest_of(begun: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, A
         try:
             result = yield awaited
         except Exception as error:
-            proceed = partial(begun.throw, error)
+            proceed = partial(begun.throw, _cause(error))
         else:
             proceed = partial(begun.send, result)
         try:
             awaited = proceed()
         except StopIteration:
             return
+
+
+def _cause(error: Exception) -> BaseException:
+    """What has happened, out of the wrapping in which it comes when several were waited for at once."""
+    cause: BaseException = error
+    while isinstance(cause, FirstError):
+        cause = cause.subFailure.value
+    return cause

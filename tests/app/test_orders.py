@@ -31,7 +31,7 @@ class OrderTests(SynchronousTestCase):
                 continue
             order = order_of({"action": action.value, "selection": {"state": "held"}, **more}, SETTINGS)
             self.assertEqual((order.action, order.selection), (action, held))
-        order = order_of({"action": "expire", "expires_at": 5}, SETTINGS)
+        order = order_of({"action": "expire", "selection": {}, "expires_at": 5}, SETTINGS)
         self.assertEqual(order, Order(Action.EXPIRE, Selection(), expires_at=5))
 
     def test_what_is_none(self) -> None:
@@ -39,12 +39,14 @@ class OrderTests(SynchronousTestCase):
         for asked, words in (
             ({}, "'action' is one of retry, hold,"),
             ({"action": "explode"}, "'action' is one of retry, hold,"),
+            ({"action": "remove"}, "an empty one for the whole queue"),
+            ({"action": "remove", "to": "example.net", "selection": {}}, "'to' is no part of an order"),
             ({"action": "hold", "selection": 5}, "'selection' is an object"),
             ({"action": "hold", "selection": {"state": "x"}}, "is not a state"),
-            ({"action": "pause"}, "names nothing to be paused"),
-            ({"action": "reroute"}, "'' is not a way"),
-            ({"action": "expire", "expires_at": "soon"}, "'expires_at' is a time"),
-            ({"action": "expire", "expires_at": True}, "'expires_at' is a time"),
+            ({"action": "pause", "selection": {}}, "names nothing to be paused"),
+            ({"action": "reroute", "selection": {}}, "'' is not a way"),
+            ({"action": "expire", "selection": {}, "expires_at": "soon"}, "'expires_at' is a time"),
+            ({"action": "expire", "selection": {}, "expires_at": True}, "'expires_at' is a time"),
         ):
             self.assertIn(words, str(self.assertRaises(ValueError, order_of, asked, SETTINGS)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -168,6 +168,26 @@ class TurnsTests(SynchronousTestCase):
         self.assertTrue(self.waiting[0].called)
         self.assertEqual((self.transport.value(), self.failures), (b"", []))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_while_several_are_awaited(self) -> None:
+        """Who waits for several at once, or for who does, hears that the session is over, as if there were but one."""
+        heard: list[BaseException] = []
+
+        async def several() -> None:
+            await gatherResults([Deferred(), Deferred()], consumeErrors=True)
+
+        async def ask(event: bytes) -> None:
+            try:
+                await gatherResults([Deferred.fromCoroutine(several()), Deferred()], consumeErrors=True)
+            except Exception as error:
+                heard.append(error)
+                raise
+
+        self.respond = ask
+        self.turns.received(b"a\n")
+        self.turns.stop()
+        self.assertEqual([type(each) for each in heard], [CancelledError])
+        self.assertEqual(self.failures, [])
 
     def test_nothing_after_stop(self) -> None:
         """Octets that come late are not looked at."""
