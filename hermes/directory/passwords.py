@@ -8,8 +8,11 @@ others are told to come back. A name that does not exist costs as much as one th
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
+import os
 import secrets
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -31,6 +34,9 @@ MAX_PASSWORD_OCTETS = 1024
 
 #: Checks that may wait: at two in 50 ms the last one waits for under two seconds, which no client gives up on.
 MAX_WAITING = 64
+
+#: The niceness of the threads: with 15 they get a thirtieth of a processor that others want too, and all of an idle one.
+NICENESS = 15
 
 #: How long a right password is remembered: POP3 clients look every minute or every few, often several at once.
 REMEMBER_SECONDS = 600
@@ -168,6 +174,18 @@ class _Remembered:
             self._until.popitem(last=False)
 
 
+def give_way() -> None:
+    """
+    Lower the priority of the caller's thread, and of the threads that argon2 starts from it, unless it is the main thread.
+
+    Linux has a priority for each thread (sched(7)). A storm of logins would otherwise share the processor evenly with the thread
+    that answers everybody else: two checks are eight threads.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
 class Passwords:
     """
     Checks passwords in ``workers``, one at a time in each: hand in two. ``now`` gives seconds that only increase.
@@ -183,6 +201,7 @@ class Passwords:
         self._workers = workers
         self._waiting = [0] * len(workers)
         self._hasher = hasher or PasswordHasher()
+        self._polite = threading.local()
         self._dummy_hash = _hash_of_nothing(self._hasher)
         self._remembered = _Remembered(now)
         #: What keys for names without any are made of; a server keeps one, so that they are the same after a restart.
@@ -191,7 +210,7 @@ class Passwords:
     def start(self) -> None:
         """Start the threads."""
         for worker in self._workers:
-            worker.start(self._perform)
+            worker.start(self._perform_politely)
 
     async def stop(self) -> None:
         """Finish what waits, then end the threads."""
@@ -254,6 +273,13 @@ class Passwords:
             self._waiting[which] -= 1
             # When the peer has gone, the thread need not begin.
             job.abandoned = True
+
+    def _perform_politely(self, jobs: list[_Check | _Making]) -> list[Verified | Made | Exception]:
+        """Perform jobs in a thread that gives way to the others."""
+        if not hasattr(self._polite, "done"):
+            self._polite.done = True
+            give_way()
+        return self._perform(jobs)
 
     def _perform(self, jobs: list[_Check | _Making]) -> list[Verified | Made | Exception]:
         results: list[Verified | Made | Exception] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -256,3 +258,30 @@ class WaitingTests(SynchronousTestCase):
         self.successResultOf(self.passwords.stop())
         self.assertTrue(self.successResultOf(waiting).matches)
         self.assertEqual([True, True], [worker.stopped for worker in self.workers])
+
+
+class PriorityTests(SynchronousTestCase):
+    """:func:`give_way`."""
+
+    def test_thread_of_its_own(self) -> None:
+        """The thread has the lower priority, with everything that it starts; the main thread keeps its own."""
+        seen: list[int] = []
+
+        def perform() -> None:
+            passwords.give_way()
+            child = threading.Thread(target=lambda: seen.append(priority()))
+            seen.append(priority())
+            child.start()
+            child.join()
+
+        def priority() -> int:
+            return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+        before = priority()
+        passwords.give_way()
+        self.assertEqual(priority(), before)
+        thread = threading.Thread(target=perform)
+        thread.start()
+        thread.join()
+        self.assertEqual(seen, [passwords.NICENESS, passwords.NICENESS])
+        self.assertEqual(priority(), before)
