@@ -16,7 +16,7 @@ _ROW = re.compile(r"\| (\d+) \| ([^|]+) \| (yes|partly|planned|no) \|([^|]*)\|([
 _CITATION = re.compile(r"RFC (\d{3,5})((?:(?: \d+(?:\.\d+)*| \([^()]*\))*(?:,| and) \d{4}\b(?!\.\d))*)")
 
 #: Cited because Hermes knows these words and refuses them.
-_REFUSED = {1985, 2645}
+_REFUSED = {2645}
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ A reload makes a new one and lets go of the old; what is in progress ends as it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,7 @@ from hermes.core.account import Account
 from hermes.directory.cred import make_portal
 from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.directory.recoverable import DigestChecker
-from hermes.interfaces import IDeliveryAgent, IRelayManager, ISpool
+from hermes.interfaces import IDeliveryAgent, IRelayManager, ISchedule, ISpool
 from hermes.mailbox.delivery import LocalDelivery
 from hermes.mailbox.public import PublicDelivery
 from hermes.policy.authorship import Authorship
@@ -40,6 +40,7 @@ from hermes.services.collected_message import ContentChecks
 from hermes.services.incoming import Writing
 from hermes.services.program_delivery import PROGRAMS, PROGRAMS_OF_A_COMMAND, ProgramDelivery
 from hermes.services.reception import Premises, Reception
+from hermes.services.scheduled_delivery import ScheduledDelivery
 
 #: Local deliveries are made in groups by one thread: what one fsync can serve at once.
 LOCAL_DELIVERIES = 256
@@ -55,7 +56,9 @@ class Circle:
         reactor: Any,
         now: Callable[[], float],
         relay: Callable[[], IRelayManager],
+        schedule: ISchedule | None = None,
     ) -> None:
+        self.schedule = schedule
         self.settings = settings
         self._stores = stores
         self._now = now
@@ -97,7 +100,7 @@ class Circle:
             **self._local_agents(),
             **self._programs(reactor),
             **routed_agents(settings, rulebook.routes, outgoing.lmtp, reactor),
-            **outgoing.agents(),
+            **_scheduled(outgoing.agents(), schedule, now),
         }
         local = Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES)
         programs = Concurrency(total=PROGRAMS, per_destination=PROGRAMS_OF_A_COMMAND)
@@ -196,3 +199,12 @@ class Circle:
             transcripts=settings.reports.transcripts,
         )
         return Premises(self._stores.spool, self.directory, self._policy, self.checks, writing, settings.smtp.max_size)
+
+
+def _scheduled(
+    agents: Mapping[str, IDeliveryAgent], schedule: ISchedule | None, now: Callable[[], float]
+) -> dict[str, IDeliveryAgent]:
+    """The agents that send to other servers, kept to the schedule if there is one."""
+    if schedule is None:
+        return dict(agents)
+    return {client: ScheduledDelivery(schedule, client, agent, now) for client, agent in agents.items()}

@@ -13,6 +13,7 @@ from hermes.app.staged import Module
 from hermes.app.stores import Stores
 from hermes.config.schema import Settings
 from hermes.config.sections.collector import CollectorSettings
+from hermes.interfaces import ISchedule
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, TLSMode
 from hermes.protocols.sasl_login import Login
@@ -32,12 +33,14 @@ class CollectingModule(Module):
     #: What is being made durable is finished, and no more.
     stop_seconds = 20.0
 
-    def __init__(self, reactor: Any, now: Callable[[], float], stores: Stores, *, here: bool) -> None:
+    def __init__(
+        self, reactor: Any, now: Callable[[], float], stores: Stores, schedule: ISchedule, *, here: bool
+    ) -> None:
         self._reactor = reactor
         self._now = now
         self._stores = stores
         self._here = here
-        self._collectors = Collectors(reactor, now, stores.collected)
+        self._collectors = Collectors(reactor, now, stores.collected, schedule)
 
     def prepare(self, settings: Settings, circle: Circle) -> Boxes:
         """All collectors that the settings ask for; raise ValueError when the file of an authority cannot be used."""

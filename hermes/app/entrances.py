@@ -51,7 +51,7 @@ def entrances(
     Raises ValueError, with a text for the administrator, when the greeting file cannot be used.
     """
     greeting = "\n".join((GREETING, *greeting_lines(settings)))
-    smtp_gate, pop3_gate = (ServerGate(gate, circle.access, server) for server in ("smtp", "pop3"))
+    smtp_gate, pop3_gate = (ServerGate(gate, circle.access, server, circle.schedule) for server in ("smtp", "pop3"))
     scram = circle.directory if settings.accounts.scram == "yes" else None
     tokens = token_hint(settings)
 

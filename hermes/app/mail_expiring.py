@@ -10,7 +10,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from typing_extensions import override
 
+from hermes.app.circle import Circle
 from hermes.app.staged import Module
+from hermes.interfaces import IJournal
 from hermes.services.mail_expiry import MailExpiry
 
 #: Days are what expiry is told in: four rounds a day are as good as one each second, and cost a listing of each mailbox.
@@ -58,3 +60,15 @@ class MailExpiring(Module):
         if self._ended is not None:
             self._loop.stop()
             await self._ended
+
+
+def expiring_with(
+    clock: Any, circle: Callable[[], Circle], journal: IJournal, now: Callable[[], float]
+) -> MailExpiring:
+    """Removing old mail by the rules that ``circle`` gives at each round."""
+
+    def expiry() -> MailExpiry:
+        rules = circle()
+        return MailExpiry(rules.directory.account, rules.mailboxes, journal, now)
+
+    return MailExpiring(clock, expiry)

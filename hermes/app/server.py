@@ -32,10 +32,11 @@ from hermes.app.entrances import Entrance, entrances
 from hermes.app.greylisting import greylist_commands
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.listening import Closing, Door, Listening
-from hermes.app.mail_expiring import MailExpiring
+from hermes.app.mail_expiring import expiring_with
 from hermes.app.modules import Admission, Delivery, Signals
 from hermes.app.passages import passages
 from hermes.app.redirects import files_of
+from hermes.app.scheduling import Scheduling
 from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import Module, StagedService
 from hermes.app.station import Station
@@ -55,7 +56,6 @@ from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
 from hermes.queue.relay import RelayManager
-from hermes.services.mail_expiry import MailExpiry
 from hermes.spool.store import Spool
 
 #: Open files beside those of connections: listeners, stores, logs, mailboxes that are open and messages being put into them.
@@ -108,6 +108,9 @@ class Server:
         #: What is counted here when another worker tells it.
         self.echoes = Echoes()
         self._stores.listen(self.echoes)
+        self._scheduling = Scheduling(reactor, settings, self.now, station, self._stores, self.echoes, self._relays)
+        schedule, here = self._scheduling.schedule, station.number == 0
+        self._collecting = CollectingModule(reactor, self.now, self._stores, schedule, here=here)
         self.offenders = self._stores.offenders
         self.rates = self._stores.rates
         self.greylist = self._stores.greylist
@@ -117,7 +120,6 @@ class Server:
         self._listening = {
             name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger", "phonebook")
         }
-        self._collecting = CollectingModule(reactor, self.now, self._stores, here=station.number == 0)
         self.service = StagedService(reactor, failed)
         try:
             make_data_directory(settings)
@@ -148,7 +150,7 @@ class Server:
     @property
     def relay(self) -> RelayManager | EveryRelay:
         """Who carries out orders about messages."""
-        return EveryRelay([self._relay, *(each.relay for each in self._adopted)]) if self._adopted else self._relay
+        return EveryRelay(self._relays()) if self._adopted else self._relay
 
     def sessions(self) -> list[dict[str, object]]:
         """Who is connected."""
@@ -168,6 +170,7 @@ class Server:
             **{f"dnsbl_{name}": line for name, line in self._stores.lists.describe().items()},
             "certificates": self._tls.describe() if self._tls is not None else [],
             **{f"greylist_{name}": value for name, value in self._stores.greylist.describe().items()},
+            **self._scheduling.status(),
             "outgoing_connections": self._circle.connections(),
             **{f"queue_{name}": value for name, value in self._relay.describe().items()},
             **({"adopted_shards": [each.describe() for each in self._adopted]} if self._adopted else {}),
@@ -225,6 +228,7 @@ class Server:
         self._stores.tokens.clients = clients_of(settings)
         self._allow_descriptors()
         self._transcribe()
+        self._scheduling.reconfigure(settings)
         self._reconfigure(self._relay, self._stores.spool, circle.agents)
         for each in self._adopted:
             self._reconfigure(each.relay, each.spool, circle.agents_of_adopted(each.adopted_at))
@@ -302,15 +306,13 @@ class Server:
         for spool in self._spools():
             await spool.expire_trace(self.now() - self.settings.trace.keep)
 
-    def _mail_expiry(self) -> MailExpiry:
-        circle = self._circle
-        return MailExpiry(circle.directory.account, circle.mailboxes, self._stores.spool.journal, self.now)
-
     # Making the parts
 
     def _make_circle(self, settings: Settings) -> Circle:
         try:
-            return Circle(settings, self._stores, self._reactor, self.now, lambda: self._relay)
+            return Circle(
+                settings, self._stores, self._reactor, self.now, lambda: self._relay, self._scheduling.schedule
+            )
         except ConfigError as error:
             # A file of rules beside config.ini, with its lines.
             raise ValueError(str(error)) from None
@@ -318,6 +320,9 @@ class Server:
     def _make_adopted(self, shard: int) -> Adopted:
         spool, adopted_at = self._stores.shard(shard), self.now()
         return Adopted(shard, spool, self._make_relay(spool, self._circle.agents_of_adopted(adopted_at)), adopted_at)
+
+    def _relays(self) -> list[RelayManager]:
+        return [self._relay, *(each.relay for each in self._adopted)]
 
     def _spools(self) -> list[Spool]:
         return [self._stores.spool, *(each.spool for each in self._adopted)]
@@ -384,7 +389,8 @@ class Server:
         for module in (
             self._stores,
             AdoptedShards(self._adopted),
-            *self._token_keeping(),
+            *self._of_one_worker(),
+            self._scheduling,
             Delivery(self._relay, lambda: self._circle.stop()),  # noqa: PLW0108 - after a reload it is another one
             self._collecting,
             *doors,
@@ -392,7 +398,6 @@ class Server:
             *listening,
             Closing(listening),
             housekeeping,
-            *self._mail_expiring(),
             tls_reporting(self._reactor, self._stores, lambda: self._circle, self._relay, self.now),
             *self._signals(),
         ):
@@ -406,13 +411,12 @@ class Server:
         transcripts = TranscriptOrders(self._stores.transcripts).commands()
         return Commands(self, {**transcripts, **greylist_commands(self.greylist), **self._collecting.commands()})
 
-    def _token_keeping(self) -> list[Module]:
-        # One worker refreshes tokens ahead: a refresh token may be good for one use only. The others read what it has got.
-        return [TokenKeeping(self._stores.tokens)] if self._station.number == 0 else []
-
-    def _mail_expiring(self) -> list[Module]:
-        # One worker is enough: the mailboxes are the same for all.
-        return [MailExpiring(self._reactor, self._mail_expiry)] if self._station.number == 0 else []
+    def _of_one_worker(self) -> list[Module]:
+        # A refresh token may be good for one use only: the other workers read what this one has got. Mailboxes are theirs, too.
+        if self._station.number:
+            return []
+        expiring = expiring_with(self._reactor, lambda: self._circle, self._stores.spool.journal, self.now)
+        return [TokenKeeping(self._stores.tokens), expiring]
 
     def _admission(self) -> list[Module]:
         return [] if self._station.prepared is None else [Admission(self._station.prepared)]

@@ -35,7 +35,7 @@ def small_entrances(
     """
 
     def server(service: str, place: str, idle_seconds: float, *, implicit_tls: bool = False) -> LineServer:
-        service_gate = ServerGate(gate, circle.access, service)
+        service_gate = ServerGate(gate, circle.access, service, circle.schedule)
         journal = stores.spool.journal
         return LineServer(service, place, clock, service_gate, journal, tls, implicit_tls, idle_seconds)
 

@@ -25,6 +25,7 @@ from hermes.cli.output import CannotStart, Refused
 from hermes.cli.queue import queue
 from hermes.cli.queue_orders import orders
 from hermes.cli.run import reload, run, sessions, status, stop
+from hermes.cli.schedule import schedule
 from hermes.cli.track import track
 from hermes.cli.transcript import transcript
 from hermes.cli.user import user
@@ -105,6 +106,7 @@ for command in (
     dnsbl,
     collect,
     greylist,
+    schedule,
     user,
     alias,
     oauth,

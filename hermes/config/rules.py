@@ -36,6 +36,7 @@ from hermes.config.sections.offenders import offenders_findings
 from hermes.config.sections.rates import rates_findings
 from hermes.config.sections.reports import reports_findings
 from hermes.config.sections.routes import route_findings
+from hermes.config.sections.schedule import schedule_findings
 from hermes.config.sections.tls_reports import tls_reports_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings, smarthosts_of
@@ -82,6 +83,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from reports_findings(settings)
     yield from _transcripts(settings)
     yield from _pop3(settings)
+    yield from schedule_findings(settings)
     yield from oauth_findings(settings)
     yield from directory_findings(settings)
     yield from worker_findings(settings)

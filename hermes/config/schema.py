@@ -46,6 +46,7 @@ from hermes.config.sections.queue import QueueSettings
 from hermes.config.sections.rates import RatesSettings
 from hermes.config.sections.reports import ReportsSettings
 from hermes.config.sections.routes import RouteSettings
+from hermes.config.sections.schedule import ScheduleSettings
 from hermes.config.sections.sender_checks import SenderChecksSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
 from hermes.config.sections.tls_reports import TLSReportsSettings
@@ -412,6 +413,7 @@ class Settings:
     route: Mapping[str, RouteSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": RouteSettings})
     backup: Mapping[str, BackupSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": BackupSettings})
     queue: QueueSettings = attrs.field(factory=QueueSettings)
+    schedule: ScheduleSettings = attrs.field(factory=ScheduleSettings)
     reports: ReportsSettings = attrs.field(factory=ReportsSettings)
     mailbox: MailboxSettings = attrs.field(factory=MailboxSettings)
     accounts: AccountsSettings = attrs.field(factory=AccountsSettings)

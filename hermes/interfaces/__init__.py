@@ -18,6 +18,7 @@ from hermes.interfaces.network import IFetcher, IResolver, IServerTLS, ITLSResul
 from hermes.interfaces.peers import IAccess, IGate, IOffenders, IOffenderStore
 from hermes.interfaces.policy import ICallAhead, ICheck, IPolicy, IRelayPolicy
 from hermes.interfaces.reception import IIncomingMessage, IReception
+from hermes.interfaces.schedule import ISchedule
 from hermes.interfaces.signing import ISignatures, ISigner
 from hermes.interfaces.spool import IContentReader, IJournal, ISpool, ISpoolWriter, SpoolFullError
 from hermes.interfaces.work import IGroupWorker
@@ -49,6 +50,7 @@ __all__ = [
     "IRelayPolicy",
     "IResolver",
     "IRouter",
+    "ISchedule",
     "IScramKeys",
     "IServerTLS",
     "ISignatures",

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 from zope.interface import implementer
 
+from hermes.core.reply import Reply
 from hermes.net.client_tls import TLSAttempt
 from hermes.protocols.sasl_login import Exchange
 from hermes.protocols.smtp.capabilities import Capabilities
@@ -32,6 +33,7 @@ from hermes.protocols.smtp.client_events import (
     Peer,
     Refused,
     Stage,
+    Told,
     TransactionDone,
 )
 from hermes.protocols.smtp.lmtp_client import LMTPClientEngine
@@ -45,6 +47,7 @@ TIMEOUTS_SECONDS = {
     Stage.STARTTLS: 300.0,
     Stage.LOGIN: 300.0,
     Stage.RESET: 300.0,
+    Stage.ETRN: 300.0,
     Stage.MAIL: 300.0,
     Stage.RECIPIENT: 300.0,
     Stage.DATA: 120.0,
@@ -165,6 +168,17 @@ class ClientSession(Protocol):
         """Log in; None when all is well."""
         self._engine.log_in(exchange)
         return self._setback(await self._event())
+
+    async def etrn(self, node: str) -> Reply | Setback:
+        """Ask for the mail that waits for a domain (RFC 1985 5); what the server says to it, or what ended the session."""
+        if self.ended:
+            raise RuntimeError("the session is over")
+        self._engine.etrn(node)
+        event = await self._event()
+        if isinstance(event, Told):
+            return event.reply
+        assert isinstance(event, Ended)
+        return event
 
     async def deliver(self, parcel: Parcel, chunks: AsyncIterator[bytes]) -> TransactionDone:
         """Run one transaction; the chunks are taken only when the server wants the message."""

@@ -12,8 +12,12 @@ from zope.interface import implementer
 from hermes.core.access_entry import AccessEntry
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import IAccess, IGate
+from hermes.interfaces import IAccess, IGate, ISchedule
 from hermes.net.gate import Gate
+from hermes.net.peer import is_loopback
+
+#: The schedule keeps the server closed. RFC 5321 4.2.3: who sends mail comes again.
+_CLOSED = Verdict(Reply.of(421, "4.3.2", "This server is closed now: try again later"), "schedule.closed")
 
 _MAY_NOT = "You may not connect to this server"
 
@@ -22,10 +26,11 @@ _MAY_NOT = "You may not connect to this server"
 class ServerGate:
     """``server`` is the name by which ``[access:NAME]`` knows the server; several of these may lead to one gate."""
 
-    def __init__(self, gate: Gate, access: IAccess, server: str) -> None:
+    def __init__(self, gate: Gate, access: IAccess, server: str, schedule: ISchedule | None = None) -> None:
         self._gate = gate
         self._access = access
         self._server = server
+        self._schedule = schedule
 
     def admit(self, peer: str) -> Verdict:
         """Judge a new connection and count it when it is accepted (then :meth:`left` must follow)."""
@@ -33,6 +38,8 @@ class ServerGate:
         refusal = refusal_by(entry, peer)
         if refusal is not None:
             return refusal
+        if self._schedule is not None and not self._schedule.is_open(self._server) and not is_loopback(peer):
+            return _CLOSED
         return self._gate.admit(peer, exempt=entry is not None and entry.exempt)
 
     def left(self, peer: str) -> None:

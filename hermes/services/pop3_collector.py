@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from hermes.config.sections.collector import CollectorSettings
 from hermes.core.dns_answer import Status
-from hermes.interfaces import IDirectory, IJournal, IMailboxes, ISpool
+from hermes.interfaces import IDirectory, IJournal, IMailboxes, ISchedule, ISpool
 from hermes.net.outgoing import Approach, Target
 from hermes.net.pop3_opening import Problem, Stage, open_session
 from hermes.net.pop3_session import POP3Session
@@ -199,11 +199,13 @@ class Named(Protocol):
 
 
 class Collectors:
-    """All boxes; ``clock`` has the timers, ``now`` is the time of day."""
+    """All boxes; ``clock`` has the timers, ``now`` is the time of day; while the ``schedule`` is closed none is looked at."""
 
     _log = Logger()
 
-    def __init__(self, clock: Any, now: Callable[[], float], memory: UidMemory) -> None:
+    def __init__(
+        self, clock: Any, now: Callable[[], float], memory: UidMemory, schedule: ISchedule | None = None
+    ) -> None:
         self._clock = clock
         self._now = now
         self._memory = memory
@@ -211,6 +213,10 @@ class Collectors:
         self._states: dict[str, _State] = {}
         self._timers: dict[str, IDelayedCall] = {}
         self._started = False
+        self._schedule_of_all = schedule
+        if schedule is not None:
+            schedule.subscribe(self._opened_or_closed)
+            schedule.wait_for(lambda: any(state.running is not None for state in self._states.values()))
 
     def start(self) -> None:
         """Begin to look."""
@@ -262,6 +268,8 @@ class Collectors:
         problem = state.report.problem if state.report is not None else ""
         waits = f"looks again in {max(0, int(state.due_at - self._clock.seconds()))} s"
         idle = waits if collector.name in self._timers else "looks only when asked"
+        if collector.settings.enabled and not self._may_look:
+            idle = "waits for the schedule"
         return {
             "name": collector.name,
             "box": collector.box,
@@ -311,9 +319,21 @@ class Collectors:
 
     def _look(self, collector: Named) -> None:
         del self._timers[collector.name]
+        if not self._may_look:
+            # It is due when the schedule opens.
+            return
         # A session that goes on sees to the next one when it ends.
         if self._state(collector).running is None:
             self._run(collector, dry=False)
+
+    @property
+    def _may_look(self) -> bool:
+        return self._schedule_of_all is None or self._schedule_of_all.is_open("collector")
+
+    def _opened_or_closed(self) -> None:
+        if self._started and self._may_look:
+            self._cancel_timers()
+            self._schedule_all()
 
     def _run(self, collector: Named, *, dry: bool) -> None:
         timer = self._timers.pop(collector.name, None)

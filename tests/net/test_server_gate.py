@@ -44,6 +44,20 @@ class ServerGateTests(SynchronousTestCase):
         """It is what services are given."""
         self.assertTrue(verifyObject(IGate, self.smtp))
 
+    def test_schedule(self) -> None:
+        """While the schedule keeps a server closed nobody is let in but this machine, and who is told so may come again."""
+
+        class Night:
+            def is_open(self, server: str) -> bool:
+                return server != "smtp"
+
+        smtp, pop3 = (ServerGate(self.gate, Said(), server, Night()) for server in ("smtp", "pop3"))  # type: ignore[arg-type]
+        verdict = smtp.admit(STRANGER)
+        self.assertEqual((verdict.rule, verdict.reply.code if verdict.reply else 0), ("schedule.closed", 421))
+        self.assertEqual(self.gate.connections, 0)
+        self.assertTrue(smtp.admit("127.0.0.1").accepted)
+        self.assertTrue(pop3.admit(STRANGER).accepted)
+
     def test_refused(self) -> None:
         """Who is refused is told so in the words of the entry, takes no place, and may come where the entry does not hold."""
         verdict = self.smtp.admit(FOE)

@@ -39,6 +39,33 @@ class Puppet:
         return self.act(report)
 
 
+class Line:
+    """A schedule that a test switches."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self.changed: Callable[[], None] = lambda: None
+        self.busy: Callable[[], bool] = lambda: False
+
+    def is_open(self, client: str) -> bool:
+        """As the test says; only the collector asks."""
+        assert client == "collector"
+        return self.open
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Keep it."""
+        self.changed = changed
+
+    def wait_for(self, busy: Callable[[], bool]) -> None:
+        """Keep it."""
+        self.busy = busy
+
+    def switch(self, is_open: bool) -> None:
+        """Open or close."""
+        self.open = is_open
+        self.changed()
+
+
 class CollectorsTests(SynchronousTestCase):
     """By a clock that the test moves."""
 
@@ -67,6 +94,40 @@ class CollectorsTests(SynchronousTestCase):
         self.pass_time(203)
         self.assertEqual(box.looks, [FIRST_SECONDS, FIRST_SECONDS + 100, FIRST_SECONDS + 200])
         self.assertEqual(off.looks, [])
+
+    def test_schedule(self) -> None:
+        """While the schedule is closed no box is looked at but by hand; when it opens, those that are due are."""
+        line = Line()
+        memory = UidMemory(self.mktemp(), ImmediateWorker(), lambda: 0.0)
+        self.collectors = Collectors(self.clock, lambda: 0.0, memory, line)  # type: ignore[arg-type]
+        box = Puppet(self.clock, poll=100)
+        self.start(box)
+        self.pass_time(150)
+        self.assertEqual(box.looks, [])
+        self.assertEqual(self.collectors.describe()[0]["state"], "waits for the schedule")
+        line.switch(True)
+        self.pass_time(2)
+        self.assertEqual(box.looks, [150 + FIRST_SECONDS])
+        line.switch(False)
+        self.pass_time(200)
+        self.assertEqual(len(box.looks), 1)
+        self.collectors.begin("info", dry=True)
+        self.assertEqual(len(box.looks), 2)
+
+    def test_schedule_waits(self) -> None:
+        """The line is not closed while a session goes on."""
+        line = Line()
+        memory = UidMemory(self.mktemp(), ImmediateWorker(), lambda: 0.0)
+        self.collectors = Collectors(self.clock, lambda: 0.0, memory, line)  # type: ignore[arg-type]
+        box = Puppet(self.clock, poll=100)
+        box.hangs = Deferred()
+        line.switch(True)
+        self.start(box)
+        self.assertFalse(line.busy())
+        self.pass_time(2)
+        self.assertTrue(line.busy())
+        box.hangs.callback(None)
+        self.assertFalse(line.busy())
 
     def test_one_that_hangs(self) -> None:
         """A session that does not end delays no other box, and is not begun anew."""

@@ -31,6 +31,7 @@ class Capabilities:
     chunking: bool = False
     binary: bool = False
     require_tls: bool = False
+    etrn: bool = False
     size_octets: int | None = None
     mechanisms: tuple[str, ...] = ()
     max_recipients: int = DEFAULT_RECIPIENTS
@@ -63,6 +64,7 @@ def parse_capabilities(reply: Reply) -> Capabilities:
         # RFC 3030 3: BINARYMIME can only be used with CHUNKING.
         binary="BINARYMIME" in keywords and "CHUNKING" in keywords,
         require_tls="REQUIRETLS" in keywords,
+        etrn="ETRN" in keywords,
         size_octets=_size(keywords.get("SIZE")),
         mechanisms=tuple(dict.fromkeys(word.upper() for word in keywords.get("AUTH", ()))),
         max_recipients=limits.get("RCPTMAX", DEFAULT_RECIPIENTS),

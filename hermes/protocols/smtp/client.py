@@ -33,15 +33,12 @@ from hermes.protocols.smtp.client_events import (
     Refused,
     Stage,
     TLSReady,
+    Told,
     TransactionDone,
 )
 from hermes.protocols.smtp.replies import ReplyFault, ReplyReader
 from hermes.protocols.smtp.transaction import Parcel, Transaction
 from hermes.protocols.wire import WireEncoder
-
-#: RFC 4954 4 leaves AUTH the length of every command (RFC 5321 4.5.3.1.4: 512 octets); this is without the space and the line's
-#: end. An OAuth token is longer, and goes as the answer to a challenge, which has no such limit.
-MAX_AUTH_OCTETS = 512 - 3
 
 
 class ClientEngine:
@@ -78,6 +75,7 @@ class ClientEngine:
             Stage.STARTTLS: self._starttls_reply,
             Stage.LOGIN: self._login_reply,
             Stage.RESET: self._reset_reply,
+            Stage.ETRN: self._etrn_reply,
             Stage.MAIL: self._mail_reply,
             Stage.RECIPIENT: self._recipient_reply,
             Stage.DATA: self._data_reply,
@@ -146,17 +144,12 @@ class ClientEngine:
         """Run a SASL exchange (RFC 4954); :class:`LoggedIn` or :class:`Refused` follows."""
         self._exchange = exchange
         self._cancelled = None
-        initial = exchange.initial()
-        self._withheld = None
-        command = f"AUTH {exchange.mechanism}".encode("ascii")
-        if initial is not None:
-            # RFC 4954 4: an empty initial response is written as "=".
-            encoded = base64.b64encode(initial) or b"="
-            if len(command) + len(encoded) > MAX_AUTH_OCTETS:
-                self._withheld = encoded
-            else:
-                command += b" " + encoded
-        self._command(Stage.LOGIN, command + b"\r\n")
+        command, self._withheld = client_commands.auth(exchange.mechanism, exchange.initial())
+        self._command(Stage.LOGIN, command)
+
+    def etrn(self, node: str) -> None:
+        """Ask for the mail that waits for a domain (RFC 1985 5); :class:`Told` follows. Raises UnsafeError."""
+        self._command(Stage.ETRN, client_commands.etrn(node))
 
     def begin(self, parcel: Parcel) -> None:
         """
@@ -344,6 +337,12 @@ class ClientEngine:
             self._odd(Stage.RESET, reply)
         elif not self.capabilities.pipelining:
             self._send_mail()
+
+    def _etrn_reply(self, reply: Reply) -> None:
+        if reply.is_intermediate:
+            self._odd(Stage.ETRN, reply)
+        else:
+            self._events.append(Told(reply))
 
     def _send_mail(self) -> None:
         self._command(Stage.MAIL, self._current.mail_command)

@@ -7,6 +7,7 @@ safely raises :class:`UnsafeError`.
 
 from __future__ import annotations
 
+import base64
 import re
 
 from hermes.core.address import split
@@ -15,6 +16,10 @@ from hermes.protocols.smtp.capabilities import Capabilities
 
 #: RFC 5321 4.5.3.1.4 asks for 512; extensions add to it. A longer command is not sent: no server would take it.
 MAX_COMMAND_OCTETS = 4096
+
+#: RFC 4954 4 leaves AUTH the length of every command (RFC 5321 4.5.3.1.4: 512 octets); this is without the space and the line's
+#: end. An OAuth token is longer, and goes as the answer to a challenge, which has no such limit.
+MAX_AUTH_OCTETS = 512 - 3
 
 # Dot-string = Atom *("." Atom); atext = ALPHA / DIGIT / "!#$%&'*+-/=?^_`{|}~"; RFC 6531 3.3 adds UTF8-non-ascii
 _DOT_STRING = re.compile(
@@ -41,6 +46,18 @@ _NOTIFY_WORDS = ("NEVER", "SUCCESS", "FAILURE", "DELAY")
 
 class UnsafeError(ValueError):
     """The text cannot stand in a command."""
+
+
+def auth(mechanism: str, initial: bytes | None) -> tuple[bytes, bytes | None]:
+    """AUTH with its initial response; or without, and that response as it goes behind a challenge, when it is too long."""
+    command = f"AUTH {mechanism}".encode("ascii")
+    if initial is None:
+        return command + b"\r\n", None
+    # RFC 4954 4: an empty initial response is written as "=".
+    encoded = base64.b64encode(initial) or b"="
+    if len(command) + len(encoded) > MAX_AUTH_OCTETS:
+        return command + b"\r\n", encoded
+    return b"%b %b\r\n" % (command, encoded), None
 
 
 def hello(verb: bytes, hostname: str) -> bytes:
@@ -111,6 +128,13 @@ def path(address: str) -> bytes:
 def xtext(text: str) -> bytes:
     """RFC 3461 4: ``xtext = *( xchar / hexchar )``."""
     return _NOT_XCHAR.sub(lambda found: b"+%02X" % found[0][0], _utf8(text))
+
+
+def etrn(node: str) -> bytes:
+    """ETRN for a domain (RFC 1985 5)."""
+    if not node.isascii() or not _DOMAIN.match(node):
+        raise UnsafeError(f"{node!r} cannot stand in ETRN")
+    return b"ETRN %b\r\n" % node.encode("ascii")
 
 
 def _original(original: str) -> bytes:

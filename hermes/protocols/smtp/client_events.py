@@ -20,6 +20,7 @@ class Stage(enum.Enum):
     LOGIN = "AUTH"
     IDLE = "nothing"
     RESET = "RSET"
+    ETRN = "ETRN"
     MAIL = "MAIL"
     RECIPIENT = "RCPT"
     DATA = "DATA"
@@ -113,6 +114,13 @@ class TransactionDone:
 
 
 @attrs.define
+class Told:
+    """ETRN was answered, in whatever way (RFC 1985 5.1)."""
+
+    reply: Reply
+
+
+@attrs.define
 class Ended:
     """The session is over, outside a transaction; ``outcome`` is what that means for a message that was to be sent."""
 
@@ -120,4 +128,4 @@ class Ended:
     outcome: Outcome
 
 
-Event = Ready | TLSReady | LoggedIn | Refused | ContentWanted | TransactionDone | Ended
+Event = Ready | TLSReady | LoggedIn | Refused | ContentWanted | TransactionDone | Told | Ended

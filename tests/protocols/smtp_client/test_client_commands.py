@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.envelope import BodyType, Envelope, Recipient
 from hermes.protocols.smtp.capabilities import Capabilities
-from hermes.protocols.smtp.client_commands import MAX_COMMAND_OCTETS, UnsafeError, hello, mail, path, rcpt, xtext
+from hermes.protocols.smtp.client_commands import MAX_COMMAND_OCTETS, UnsafeError, etrn, hello, mail, path, rcpt, xtext
 
 PLAIN = Capabilities()
 RICH = Capabilities(size_octets=0, eight_bit=True, smtputf8=True, dsn=True)
@@ -17,6 +17,16 @@ RICH = Capabilities(size_octets=0, eight_bit=True, smtputf8=True, dsn=True)
 def envelope(**changes: object) -> Envelope:
     """An envelope from anna@example.org."""
     return Envelope(**{"reverse_path": "anna@example.org", "recipients": (), **changes})  # type: ignore[arg-type]
+
+
+class EtrnTests(SynchronousTestCase):
+    """ETRN (RFC 1985 5)."""
+
+    def test_node(self) -> None:
+        """A domain is written as it is; what is none, or would be more than one line, is not written at all."""
+        self.assertEqual(etrn("example.org"), b"ETRN example.org\r\n")
+        for text in ("", "a b", "example.org\r\nQUIT", "b\u00fccher.example"):
+            self.assertRaises(UnsafeError, etrn, text)
 
 
 class HelloTests(SynchronousTestCase):
