@@ -47,6 +47,7 @@ class PlacesTests(SynchronousTestCase):
             [one, one],
             [b"v=TLSRPTv2;rua=mailto:a@example.com"],
             [b"v=TLSRPTv1"],
+            [b"v=TLSRPTv1; x=y"],
             [b"v=TLSRPTv1;rua="],
             [b"v=TLSRPTv1;rua=mailto:a b@example.com"],
             [b"v=TLSRPTv1;rua=mailto:a@b\r\nRCPT TO:<x@y>"],
@@ -73,7 +74,9 @@ class ReportTests(SynchronousTestCase):
         return [
             Count(Result("example.com", "sts", "mx1.mail.example.com", lines=LINES), 5326),
             Count(Result("example.com", "sts", "mx2.mail.example.com", "certificate-expired", "192.0.2.7", LINES), 100),
+            Count(Result("example.com", "sts", "mx1.mail.example.com", lines=LINES), 0),
             Count(Result("example.com", "no-policy-found", "mx1.mail.example.com"), 2),
+            Count(Result("example.com", "sts", "", "sts-policy-fetch-error"), 1),
         ]
 
     def test_document(self) -> None:
@@ -84,7 +87,9 @@ class ReportTests(SynchronousTestCase):
             document["date-range"],
             {"start-datetime": "2026-01-31T00:00:00Z", "end-datetime": "2026-01-31T23:59:59Z"},
         )
-        sts, plain = document["policies"]
+        sts, plain, unknown = document["policies"]
+        details = unknown["failure-details"]
+        self.assertEqual(details, [{"result-type": "sts-policy-fetch-error", "failed-session-count": 1}])
         self.assertEqual(sts["policy"]["policy-type"], "sts")
         self.assertEqual(sts["policy"]["policy-string"], list(LINES))
         self.assertIn("*.mail.example.com", sts["policy"]["mx-host"])

@@ -69,6 +69,8 @@ class BodyTests(SynchronousTestCase):
             (b"a\n\r\n\r\n", b"a\n\r\n"),
             (b"a\r", b"a\r\r\n"),
             (b"a\r\r\n", b"a\r\r\n"),
+            (b"a\n\n\r\n", b"a\n\n\r\n"),
+            (b"a\n\n", b"a\n\n\r\n"),
         ):
             for cut in range(len(stored) + 1):
                 self.assertEqual(digest_of(stored, cut, binary=True), sha256(canonical), (stored, cut))
