@@ -22,7 +22,7 @@ listen = 127.0.0.1:{port}
 relay_networks = 127.0.0.0/8
 max_messages = 1000000
 max_commands = 10000000
-
+{in_smtp}
 [smarthost]
 host = 127.0.0.1
 port = {sink}
@@ -41,12 +41,16 @@ class Hermes:
 
     name = "hermes"
 
-    def __init__(self, root: Path, sink: int, workers: str = "1") -> None:
+    def __init__(self, root: Path, sink: int, workers: str = "1", *, in_smtp: str = "", more: str = "") -> None:
+        """``in_smtp`` has further lines for ``[smtp]``, ``more`` whole sections."""
         self._root = root
         self.port, self.pop3_port = free_ports(2)
+        # Behind a front end the SMTP server waits for a header.
+        self._greets = self.pop3_port if in_smtp else self.port
         root.mkdir(parents=True, mode=0o700)
         self._config = root / "config.ini"
-        self._config.write_text(CONFIG.format(port=self.port, pop3=self.pop3_port, sink=sink, workers=workers))
+        config = CONFIG.format(port=self.port, pop3=self.pop3_port, sink=sink, workers=workers, in_smtp=in_smtp)
+        self._config.write_text(config + more)
         self._config.chmod(0o600)
         (root / "data").mkdir(mode=0o700)
         self.maildir = root / "data" / "mail" / "user"
@@ -56,7 +60,7 @@ class Hermes:
         """Start it and wait for its greeting."""
         with (self._root / "server.log").open("ab") as log:
             self.process = subprocess.Popen(self._command("run", "-c", str(self._config)), stdout=log, stderr=log)
-        wait_until("Hermes", lambda: is_listening(self.port))
+        wait_until("Hermes", lambda: is_listening(self._greets))
 
     def stop(self) -> None:
         """Stop it."""

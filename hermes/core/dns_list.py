@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address, ip_network
 
 import attrs
@@ -99,6 +100,7 @@ def address_question(peer: str, zone: str) -> str:
     return "" if is_ours(peer) else reversed_address(peer, zone)
 
 
+@lru_cache(4096)
 def is_ours(peer: str) -> bool:
     """True for an address that means something else at every site, and for what is no address: nobody else can know about it."""
     try:

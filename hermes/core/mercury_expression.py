@@ -45,13 +45,13 @@ class Expression:
     def __init__(self, text: str) -> None:
         self.text = text
         tokens = list(_Reader(text).tokens())
-        self._quick = _as_re(tokens)
         self._machine = _Machine(tokens)
+        self._quick = _as_text(tokens) or _as_re(tokens)
 
     def matches(self, text: str) -> bool:
         """True when the whole text matches."""
         if self._quick is not None and text.isascii():
-            return self._quick.fullmatch(text) is not None
+            return self._quick(text)
         return self._machine.matches(text)
 
 
@@ -248,7 +248,55 @@ class _Reader:
 # How a text is matched: ASCII by a re, where that is possible.
 
 
-def _as_re(tokens: list[_Token]) -> re.Pattern[str] | None:
+def _as_text(tokens: list[_Token]) -> _Test | None:
+    """
+    A test for the same texts among those in ASCII, where only letters in any case stand between one ``*`` and the next.
+
+    Most expressions are of that kind, and looking for a text takes a tenth of the time that a pattern takes.
+    """
+    pieces = [""]
+    for token in tokens:
+        if token.kind is _Kind.MANY and token.takes is None:
+            pieces.append("")
+        elif (letter := _letter(token)) is not None:
+            pieces[-1] += letter
+        else:
+            return None
+    head, *middle = pieces
+    if not middle:
+        return lambda text: text.lower() == head
+    tail = middle.pop()
+    if not head and not tail and len(middle) == 1:
+        # ``*word*``, of which most lists of filters consist.
+        (word,) = middle
+        return lambda text: word in text.lower()
+
+    def test(text: str) -> bool:
+        text = text.lower()
+        at, end = len(head), len(text) - len(tail)
+        if at > end or not (text.startswith(head) and text.endswith(tail)):
+            return False
+        for piece in middle:
+            # The first place is as good as every later one: see below.
+            at = text.find(piece, at, end)
+            if at < 0:
+                return False
+            at += len(piece)
+        return True
+
+    return test
+
+
+def _letter(token: _Token) -> str | None:
+    """The character that a token takes, in either case and no other; None when it takes something else."""
+    if token.kind is not _Kind.ONE or token.takes is None:
+        return None
+    taken = {character for character in _ASCII if token.takes(character)}
+    small = {character.lower() for character in taken}
+    return small.pop() if len(small) == 1 and taken == {*small, *(each.upper() for each in small)} else None
+
+
+def _as_re(tokens: list[_Token]) -> _Test | None:
     """
     A pattern that matches the same texts among those in ASCII; None where it could take long.
 
@@ -264,10 +312,9 @@ def _as_re(tokens: list[_Token]) -> re.Pattern[str] | None:
         else:
             return None
     head, *middle = pieces
-    if not middle:
-        return re.compile(head, re.DOTALL)
     found = "".join(f"(?>.*?{piece})" for piece in middle[:-1] if piece)
-    return re.compile(f"{head}{found}.*{middle[-1]}", re.DOTALL)
+    whole = re.compile(f"{head}{found}.*{middle[-1]}" if middle else head, re.DOTALL).fullmatch
+    return lambda text: whole(text) is not None
 
 
 def _piece(token: _Token) -> str:

@@ -59,14 +59,16 @@ class WindowCount:
 
     def at(self, now: float) -> float:
         """How much there was in the time up to now."""
-        passed, within = divmod(now, self.seconds)
-        index = int(passed)
+        seconds = self.seconds
+        index = int(now // seconds)
         # A clock that was set back counts in the window in which it was.
         if index > self.index:
             self.previous = self.current if index == self.index + 1 else 0
             self.current = 0
             self.index = index
-        return self.previous * (1.0 - within / self.seconds) + self.current
+        if not self.previous:
+            return float(self.current)
+        return self.previous * (1.0 - now % seconds / seconds) + self.current
 
     def add(self, amount: int) -> None:
         """Count something; :meth:`at` comes before it."""

@@ -34,6 +34,9 @@ class Pass(enum.Enum):
     RECIPIENT = "R"  #: the line of RCPT
     SUBJECT = "S"  #: the field Subject of the message
 
+    # As for stages (hermes.core.policy): they are looked up for every line.
+    __hash__ = object.__hash__
+
 
 class Action(enum.Enum):
     """What is done when a filter triggers."""
@@ -74,7 +77,11 @@ class Filter:
 
     def triggers(self, *texts: str) -> bool:
         """True when the filter acts on something that can be read in these ways."""
-        return any(map(self.matches, texts)) != self.negate
+        # A plain loop: it runs for every line that a client says, times the filters that there are.
+        for text in texts:
+            if self.matches(text):
+                return not self.negate
+        return self.negate
 
 
 def parse_reply(text: str) -> Reply:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_network
 
 from zope.interface import implementer
@@ -192,6 +193,7 @@ class GreylistCheck:
         return Verdict(Reply.of(451, "4.7.1", text), self.name, f"first mail of {sender} from {network}")
 
 
+@lru_cache(4096)
 def network_of(peer: str) -> str:
     """The network that an address counts for: those who share one belong together."""
     return str(ip_network(f"{peer}/{64 if ':' in peer else 24}", strict=False))

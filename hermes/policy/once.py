@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,14 +18,20 @@ def begun(transaction: Transaction, name: str, work: Work) -> Verdict | Deferred
     known = transaction.memory.get(name)
     if isinstance(known, Verdict | Deferred):
         return known
-    decision = transaction.memory[name] = Deferred.fromCoroutine(work())
-    return decision
+    decision = Deferred.fromCoroutine(work())
+    # Where nobody had to be asked, or the answers were there, it is decided already.
+    made = decision.result if decision.called else None
+    transaction.memory[name] = made if isinstance(made, Verdict) else decision
+    return made if isinstance(made, Verdict) else decision
 
 
-async def decided(transaction: Transaction, name: str, work: Work) -> Verdict:
-    """The decision."""
+def decided(transaction: Transaction, name: str, work: Work) -> Verdict | Awaitable[Verdict]:
+    """The decision; it need not be waited for when it has been made."""
     decision = begun(transaction, name, work)
-    if isinstance(decision, Deferred):
-        # Commands come one at a time, so nobody else waits for it; a session that ends takes the look-ups with it.
-        decision = transaction.memory[name] = await decision
-    return decision
+    return decision if isinstance(decision, Verdict) else _awaited(transaction, name, decision)
+
+
+async def _awaited(transaction: Transaction, name: str, decision: Deferred[Verdict]) -> Verdict:
+    # Commands come one at a time, so nobody else waits for it; a session that ends takes the look-ups with it.
+    verdict = transaction.memory[name] = await decision
+    return verdict

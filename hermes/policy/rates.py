@@ -85,7 +85,11 @@ class Rates:
         now, counts = self._now(), self._subjects.get((scope, subject), {})
         for rate in limits:
             count = counts.get((kind, rate.seconds))
-            if (count.at(now) if count is not None else 0.0) + amount > rate.amount:
+            if count is None:
+                if amount > rate.amount:
+                    return rate
+            # All that is there is more than what counts now, and nearly always little enough.
+            elif count.previous + count.current + amount > rate.amount and count.at(now) + amount > rate.amount:
                 return rate
         return None
 
@@ -104,7 +108,8 @@ class Rates:
             count = counts.get((kind, rate.seconds))
             if count is None:
                 count = counts[kind, rate.seconds] = WindowCount(rate.seconds)
-            count.at(now)
+            if count.index != now // rate.seconds:
+                count.at(now)
             count.add(amount)
 
     def usages(self, limits: Limits) -> list[Usage]:

@@ -153,6 +153,15 @@ class MeaningTests(SynchronousTestCase):
         self._all("**", ["", "a"], [])
         self._all("*a*b*c", ["abc", "xaxbxc", "aabbcc"], ["acb", "abcd"])
 
+    def test_texts_between_stars(self) -> None:
+        """What consists of letters and stars alone: in their order, in any case, and nothing counts twice."""
+        self._all("ab*ba", ["abba", "ABxBA", "ab ba"], ["aba", "ab", "xabba", "abbax"])
+        self._all("a*b*c*d", ["abcd", "axBxcxd"], ["acbd", "aBc", "abcdx", "ad"])
+        self._all("*a*", ["a", "xAx"], ["", "x"])
+        self._all("a*", ["a", "ab"], ["", "ba"])
+        self._all("ab", ["ab", "AB"], ["abc", "a"])
+        self._all("*/ca*", ["xax"], ["xAx"])
+
     def test_one(self) -> None:
         """A question mark is exactly one character."""
         self._all("a?c", ["abc", "a c", "aéc"], ["ac", "abbc"])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from ipaddress import ip_address
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.protocols.proxy import (
@@ -142,3 +145,43 @@ class Version2Tests(SynchronousTestCase):
         """Other versions, commands and families are refused."""
         for command, family in ((0x11, 0x11), (0x31, 0x11), (0x22, 0x11), (0x2F, 0x11), (0x21, 0x13), (0x21, 0x41)):
             self.assertEqual(read(version_2(V4, command=command, family=family)), "malformed", (command, family))
+
+
+class AnyHeaderTests(SynchronousTestCase):
+    """Whatever a front end, or somebody in its place, sends first."""
+
+    @given(
+        st.lists(
+            st.one_of(
+                st.binary(max_size=30),
+                st.sampled_from(
+                    [
+                        b"PROXY TCP4 192.0.2.7 127.0.0.1 1 25\r\n",
+                        b"PROXY TCP6 ",
+                        b"PROXY UNKNOWN",
+                        b"2001:db8::1 ",
+                        b" 65536 ",
+                        b"\r\n",
+                        b"\r\n\r\n\0\r\nQUIT\n",
+                        b"\x21\x11\0\x0c",
+                        b"\x20\x00\0\0",
+                        b"\x21\x21\xff\xff",
+                    ]
+                ),
+            ),
+            max_size=8,
+        )
+    )
+    def test_any(self, parts: list[bytes]) -> None:
+        """A header, a refusal or nothing yet; what is held is bounded, and a client's address is one."""
+        reader = HeaderReader()
+        for part in parts:
+            try:
+                header = reader.receive(part)
+            except MalformedHeaderError:
+                return
+            if header is not None:
+                if header.client is not None:
+                    ip_address(header.client)
+                return
+            self.assertLessEqual(len(reader._data), max(MAX_LINE_OCTETS, FIXED_OCTETS + MAX_FOLLOWING_OCTETS))
