@@ -272,6 +272,6 @@ def _rest_of(begun: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, A
 def _cause(error: Exception) -> BaseException:
     """What has happened, out of the wrapping in which it comes when several were waited for at once."""
     cause: BaseException = error
-    while isinstance(cause, FirstError):
+    while isinstance(cause, FirstError) and cause.subFailure.value is not None:
         cause = cause.subFailure.value
     return cause
