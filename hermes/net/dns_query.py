@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import CannotListenError, ConnectError
+from twisted.internet.error import CannotListenError, ConnectError, ConnectingCancelledError
 from twisted.internet.protocol import Factory
 from twisted.names import dns
 from twisted.names.error import DNSQueryTimeoutError
@@ -111,7 +111,10 @@ class NameServers:
     async def _by_tcp(self, server: tuple[str, int], question: dns.Query, timeout: float) -> dns.Message:
         make = TCP6ClientEndpoint if ":" in server[0] else TCP4ClientEndpoint
         factory = _Factory(self._reactor)
-        await make(self._reactor, *server, timeout=timeout).connect(factory)
+        try:
+            await make(self._reactor, *server, timeout=timeout).connect(factory)
+        except ConnectingCancelledError:
+            raise CancelledError from None
         connection = factory.protocol.transport
         assert connection is not None
         try:

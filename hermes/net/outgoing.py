@@ -13,8 +13,9 @@ from typing import Any
 
 import attrs
 from OpenSSL import SSL
+from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.error import ConnectError, TimeoutError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, TimeoutError
 from twisted.internet.protocol import Factory
 
 from hermes.core.tls_security import Security, Way
@@ -129,6 +130,9 @@ async def _connect(reactor: Any, target: Target, approach: Approach) -> ClientSe
         await _make_way(reactor, target, session)
     except ProxyError as error:
         why = f"the proxy {target.way and target.way.proxy and target.way.proxy.host} does not connect: {error}"
+    except ConnectingCancelledError:
+        # Twisted has a word of its own for it, which neither those who wait for so long nor those who stop would know.
+        raise CancelledError from None
     except TimeoutError:
         why = f"no answer within {CONNECT_SECONDS:g} seconds"
     except (ConnectError, OSError) as error:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.internet.error import ConnectError, NoRouteError, TimeoutError
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -49,6 +52,15 @@ class ConnectTests(SynchronousTestCase):
             self.assertEqual(outcome.reason, f"cannot connect to mx.example.com at [2001:db8::1]:25: {words}")
             self.assertEqual((outcome.host, outcome.address), ("mx.example.com", "[2001:db8::1]:25"))
             self.assertEqual(reactor.timeouts, [CONNECT_SECONDS])
+
+    def test_called_off(self) -> None:
+        """Who does not wait any longer while a host is silent hears that it was called off, and by no other word."""
+        reactor = MemoryReactorClock()
+        opening = open_session(reactor, Target("mx.example.com", "192.0.2.1", 25), Approach("client.example.org"))
+        asked = Deferred.fromCoroutine(opening).addTimeout(20, reactor)
+        reactor.advance(20)
+        self.failureResultOf(asked, WaitedTooLong)
+        self.assertTrue(reactor.connectors[0].stoppedConnecting)
 
     def test_location(self) -> None:
         """Addresses are written as people write them."""

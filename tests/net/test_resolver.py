@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hermes.core.dns_answer import Answer, Budget, MailExchanger, Status
@@ -366,11 +366,45 @@ class SenderTests(TestCase):
         await third
         self.assertEqual([name for name, _, _ in self.server.asked], ["example.com", "three.example"])
 
+    async def test_called_off_while_connecting(self) -> None:
+        """A question that is called off while it is asked by TCP is one without an answer, and no fault."""
+        self.server.behaviors["example.com"] = dns_server.TRUNCATED
+        connecting: Deferred[None] = Deferred()
+
+        class Silent:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(reactor, name)
+
+            def connectTCP(self, host: str, port: int, factory: Any, *more: Any, **options: Any) -> None:
+                factory.doStart()
+                factory.startedConnecting(_Connector())
+                reactor.callLater(0, connecting.callback, None)  # type: ignore[attr-defined]
+
+        self.patch(dns_turns, "SLOW_SECONDS", 0.0)
+        resolver = Resolver(Silent(), [self.server.address], timeouts_seconds=TIMEOUTS)
+        asked = Deferred.fromCoroutine(resolver.texts("example.com"))
+        await connecting
+        await deferLater(reactor, 0)
+        (slow,) = resolver._turns.slow
+        slow.cancel()
+        self.assertEqual((await asked).reason, "too many look-ups have no answer at the moment")
+
     async def test_big_answers(self) -> None:
         """An answer of 50 KB comes by TCP; it counts for what it is in the cache."""
         answer = await self.resolver.texts("big.example")
         self.assertEqual(len(answer.values[0]), 50_000)
         self.assertGreater(self.resolver._cache.octets, 50_000)
+
+
+class _Connector:
+    """A connection that comes to nothing."""
+
+    def getDestination(self) -> str:
+        """Where it would lead."""
+        return "nowhere"
+
+    def stopConnecting(self) -> None:
+        """It is not wanted any more."""
 
 
 class CacheTests(SynchronousTestCase):
