@@ -19,7 +19,9 @@ _LINE = re.compile(r"^    hermes ([a-z|]+)(?: ([a-z|]+)(?= ))?", re.MULTILINE)
 
 def commands() -> Iterator[tuple[str, str]]:
     """The words of each command: a group's name and its command's, or a name and nothing."""
-    for name, command in main.commands.items():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
         if isinstance(command, click.Group):
             yield from ((name, word) for word in command.commands)
         else:

@@ -177,7 +177,7 @@ class PagesTests(SynchronousTestCase):
         for page in self.PAGES:
             text = (ROOT / "docs" / page).read_text()
             for first, second in re.findall(r"`hermes ([a-z]+)(?: ([a-z]+))?", text):
-                command = main.commands.get(first)
+                command = main.get_command(click.Context(main), first)
                 self.assertIsNotNone(command, f"{page}: hermes {first}")
                 if second and isinstance(command, click.Group):
                     self.assertIn(second, command.commands, f"{page}: hermes {first} {second}")

@@ -4,44 +4,57 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from importlib import import_module
 from typing import Any
 
 import click
 
 import hermes
-from hermes.cli.alias import alias
-from hermes.cli.block import block
-from hermes.cli.check import check
-from hermes.cli.collect import collect
-from hermes.cli.config import config
-from hermes.cli.dkim import dkim
-from hermes.cli.dnsbl import dnsbl
-from hermes.cli.explain import explain
-from hermes.cli.filter import filter_
-from hermes.cli.greylist import greylist
-from hermes.cli.init import init
-from hermes.cli.oauth import oauth
 from hermes.cli.output import CannotStart, Refused
-from hermes.cli.queue import queue
-from hermes.cli.queue_orders import orders
-from hermes.cli.run import reload, run, sessions, status, stop
-from hermes.cli.schedule import schedule
-from hermes.cli.track import track
-from hermes.cli.transcript import transcript
-from hermes.cli.user import user
 from hermes.config.errors import ConfigError
-from hermes.directory.sources.accounts_file import AccountsFileError
-from hermes.directory.sources.alias_file import AliasFileError
-from hermes.services.token_store import TokenStoreError
-from hermes.spool.errors import SpoolError
+
+#: Where each command is, in the order in which they are needed. Only the one that is asked for is loaded: each then starts in a
+#: fraction of the time, and a server has no memory of the others.
+COMMANDS = {
+    "init": "hermes.cli.init:init",
+    "run": "hermes.cli.run:run",
+    "check": "hermes.cli.check:check",
+    "status": "hermes.cli.run:status",
+    "sessions": "hermes.cli.run:sessions",
+    "reload": "hermes.cli.run:reload",
+    "stop": "hermes.cli.run:stop",
+    "track": "hermes.cli.track:track",
+    "transcript": "hermes.cli.transcript:transcript",
+    "explain": "hermes.cli.explain:explain",
+    "filter": "hermes.cli.filter:filter_",
+    "queue": "hermes.cli.queue:queue",
+    "block": "hermes.cli.block:block",
+    "dkim": "hermes.cli.dkim:dkim",
+    "dnsbl": "hermes.cli.dnsbl:dnsbl",
+    "collect": "hermes.cli.collect:collect",
+    "greylist": "hermes.cli.greylist:greylist",
+    "schedule": "hermes.cli.schedule:schedule",
+    "user": "hermes.cli.user:user",
+    "alias": "hermes.cli.alias:alias",
+    "oauth": "hermes.cli.oauth:oauth",
+    "config": "hermes.cli.config:config",
+}
 
 
 class _Commands(click.Group):
     """The commands in the order in which they are needed; whatever goes wrong in one is told in a line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of their definition, not of the alphabet."""
-        return list(self.commands)
+        """Names in the order of the table, not of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command; None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out a command and turn what it raises into a line and an exit code."""
@@ -49,8 +62,6 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except ConfigError as error:
             raise CannotStart(str(error)) from error
-        except (SpoolError, AccountsFileError, AliasFileError, TokenStoreError) as error:
-            raise Refused(str(error)) from error
         except sqlite3.Error as error:
             raise Refused(f"The queue cannot be read: {error}") from error
         except BrokenPipeError:
@@ -62,10 +73,22 @@ class _Commands(click.Group):
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except Exception as error:
+            if isinstance(error, _told()):
+                raise Refused(str(error)) from error
             if os.environ.get("HERMES_DEBUG"):
                 raise
             text = f"A fault in Hermes itself: {type(error).__name__}: {error}. HERMES_DEBUG=1 shows where."
             raise Refused(text) from error
+
+
+def _told() -> tuple[type[Exception], ...]:
+    """What says in its text what is wrong, and what to do; not loaded before something is."""
+    from hermes.directory.sources.accounts_file import AccountsFileError  # noqa: PLC0415
+    from hermes.directory.sources.alias_file import AliasFileError  # noqa: PLC0415
+    from hermes.services.token_store import TokenStoreError  # noqa: PLC0415
+    from hermes.spool.errors import SpoolError  # noqa: PLC0415
+
+    return SpoolError, AccountsFileError, AliasFileError, TokenStoreError
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -87,34 +110,6 @@ def main() -> None:
     2 wrong usage, 3 the configuration is wrong or the server cannot start.
     """  # noqa: D301 - click wants the character itself
 
-
-for command in (
-    init,
-    run,
-    check,
-    status,
-    sessions,
-    reload,
-    stop,
-    track,
-    transcript,
-    explain,
-    filter_,
-    queue,
-    block,
-    dkim,
-    dnsbl,
-    collect,
-    greylist,
-    schedule,
-    user,
-    alias,
-    oauth,
-    config,
-):
-    main.add_command(command)
-for command in orders:
-    queue.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="hermes")

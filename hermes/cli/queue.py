@@ -19,6 +19,7 @@ from hermes.cli.output import (
     say_table,
 )
 from hermes.cli.pauses import paused
+from hermes.cli.queue_orders import orders
 from hermes.cli.selecting import checked, selecting, selection_from
 from hermes.config.loader import load
 from hermes.config.places import shards, spool_directory
@@ -282,3 +283,7 @@ def _show(message: QueuedMessage) -> None:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+for order in orders:
+    queue.add_command(order)

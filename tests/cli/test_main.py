@@ -22,7 +22,10 @@ from tests.support.command import CommandTestCase, queue_message
 def _commands(group: click.Group, words: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
     """All commands with the words that lead to them."""
     found = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         found.append(((*words, name), command))
         if isinstance(command, click.Group):
             found += _commands(command, (*words, name))
