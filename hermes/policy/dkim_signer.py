@@ -42,6 +42,10 @@ class Profile:
     selectors: Sequence[str] = ()
 
 
+#: Fields of a header that is signed; honest ones have a hundred at most. Each that is signed is named in the signature, once for
+#: each key, and that is remembered.
+MAX_FIELDS = 1000
+
 #: Finds the profile for a domain (in lower case, A-labels); None when it is not signed.
 Profiles = Callable[[str], Profile | None]
 
@@ -115,6 +119,9 @@ class _Pass:
         if fields is None or len(authors) != 1 or len(domains) != 1:
             # RFC 6376 5.4: From: must be signed; whom shall it be signed for?
             self.remark = "it has not exactly one From: with one domain"
+            return False
+        if len(fields) > MAX_FIELDS:
+            self.remark = "the header has too many fields"
             return False
         (domain,) = domains
         if self._domains is not None and domain not in self._domains:

@@ -45,7 +45,8 @@ class BodyDigest:
         if self._encoder is not None:
             self._update(self._encoder.finish())
         if self._held_cr:
-            self._hash(self._held_cr)
+            # It ends no line, so white space before it is within one.
+            self._hash(b" " + self._held_cr if self._space else self._held_cr)
         if self._begun:
             # Whatever empty lines there are at the end, they count as none; and the last line always has its end.
             self._digest.update(b"\r\n")

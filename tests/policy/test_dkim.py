@@ -31,7 +31,7 @@ from hermes.policy.dkim_keys import (
     keys_of,
     load_key,
 )
-from hermes.policy.dkim_signer import DKIMSigner, Profile, SignatureMemory
+from hermes.policy.dkim_signer import MAX_FIELDS, DKIMSigner, Profile, SignatureMemory
 from hermes.protocols.dkim_signature import ED25519, RSA, Coverage
 from tests.support.dkim import verified
 from tests.support.outgoing import Reader, message
@@ -243,6 +243,13 @@ class SignerTests(SynchronousTestCase):
         origin = Origin("ESMTPSA", "192.0.2.1", account="ann")
         self.assertIsNotNone(self.sign(self.signer(), self.message(origin=origin)))
         self.assertIsNone(self.sign(self.signer(), self.message(origin=origin, reverse_path="")))
+
+    def test_many_fields(self) -> None:
+        """A header of so many fields is signed, and one of more is not: the signature would name each of them."""
+        least = FROM_JOE.partition(b"\n\n")[0].count(b"\n") + 1
+        for more, signed in ((MAX_FIELDS - least, True), (MAX_FIELDS - least + 1, False)):
+            signature = self.sign(self.signer(), self.message(b"Cc:\n" * more + FROM_JOE))
+            self.assertEqual(signature is not None, signed)
 
     def test_odd(self) -> None:
         """Without one From: with one domain, without a header, or with one that is too large, there is no signature."""

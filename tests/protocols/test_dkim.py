@@ -68,6 +68,8 @@ class BodyTests(SynchronousTestCase):
             (b"a\nb\rc\r\n", b"a\nb\rc\r\n"),
             (b"a\n\r\n\r\n", b"a\n\r\n"),
             (b"a\r", b"a\r\r\n"),
+            (b"a \t\r", b"a \r\r\n"),
+            (b" \r", b" \r\r\n"),
             (b"a\r\r\n", b"a\r\r\n"),
             (b"a\n\n\r\n", b"a\n\n\r\n"),
             (b"a\n\n", b"a\n\n\r\n"),
