@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedLoginTimes, SharedRates
-from hermes.app.ldap import ldap_source
 from hermes.app.redirects import files_of
 from hermes.app.resolvers import Resolvers
 from hermes.app.secret import kept_secret
@@ -34,7 +33,6 @@ from hermes.config.places import (
 from hermes.config.schema import Settings
 from hermes.config.sections.ldap import LDAPSettings
 from hermes.core.event import Event
-from hermes.directory.ldap.source import LDAPSource
 from hermes.directory.passwords import Passwords
 from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.alias_files import AliasFiles
@@ -69,6 +67,9 @@ from hermes.services.transcripts import Transcripts
 from hermes.services.uid_memory import UidMemory
 from hermes.spool.errors import SpoolError
 from hermes.spool.store import Spool
+
+if TYPE_CHECKING:
+    from hermes.directory.ldap.source import LDAPSource
 
 #: How long mail to a domain whose policy (MTA-STS) is not known yet waits for it; RFC 8461 3.3 suggests a minute.
 POLICY_SECONDS = 30.0
@@ -178,8 +179,7 @@ class Stores(Module):
     def prepare_sources(self, settings: Settings) -> None:
         """Make the directory services of these settings, where they are new; ValueError when one cannot be."""
         self._new_ldap = {
-            name: self._ldap.get((name, section))
-            or ldap_source(name, section, self._ldap_workers, self._reactor.seconds, self._now)
+            name: self._ldap.get((name, section)) or self._ldap_source(name, section)
             for name, section in settings.ldap.items()
         }
 
@@ -200,6 +200,12 @@ class Stores(Module):
         self._ldap = {(name, settings.ldap[name]): source for name, source in self._new_ldap.items()}
         self.source.use([self.accounts_file, *self._ldap.values()])
         return before
+
+    def _ldap_source(self, name: str, section: LDAPSettings) -> LDAPSource:
+        # Only here: the library takes 4 MB, and few servers have a directory service to ask.
+        from hermes.app.ldap import ldap_source  # noqa: PLC0415
+
+        return ldap_source(name, section, self._ldap_workers, self._reactor.seconds, self._now)
 
     def _ldap_workers(self, name: str, count: int) -> list[IGroupWorker]:
         return [self._make_worker(f"ldap-{name}-{number}", 1) for number in range(count)]
