@@ -34,6 +34,7 @@ from hermes.app.housekeeping import Housekeeping
 from hermes.app.listening import Closing, Door, Listening
 from hermes.app.mail_expiring import expiring_with
 from hermes.app.modules import Admission, Delivery, Signals
+from hermes.app.open_files import allow_open_files
 from hermes.app.passages import passages
 from hermes.app.redirects import files_of
 from hermes.app.scheduling import Scheduling
@@ -47,19 +48,13 @@ from hermes.app.transcript_orders import TranscriptOrders
 from hermes.config.errors import ConfigError
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
-from hermes.config.smarthost_rules import smarthosts_of
 from hermes.interfaces import IDeliveryAgent
 from hermes.net.certificates import Certificates, certificates_of
-from hermes.net.descriptors import allow
-from hermes.net.dns_turns import MAX_RUNNING, MAX_SLOW
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
 from hermes.queue.relay import RelayManager
 from hermes.spool.store import Spool
-
-#: Open files beside those of connections: listeners, stores, logs, mailboxes that are open and messages being put into them.
-DESCRIPTORS_BESIDE = 256
 
 
 class StartError(Exception):
@@ -136,7 +131,7 @@ class Server:
         except (ValueError, ListenError) as error:
             self.service.abandon()
             raise StartError(str(error)) from error
-        self._allow_descriptors()
+        allow_open_files(self.settings)
         self._transcribe()
 
     # What the control socket and the manhole ask
@@ -226,7 +221,7 @@ class Server:
         self.settings, self._tls, self._gate.settings = settings, change.tls, settings.limits
         self.offenders.reconfigure(settings, circle.access)
         self._stores.tokens.clients = clients_of(settings)
-        self._allow_descriptors()
+        allow_open_files(self.settings)
         self._transcribe()
         self._scheduling.reconfigure(settings)
         self._reconfigure(self._relay, self._stores.spool, circle.agents)
@@ -270,31 +265,6 @@ class Server:
             for other in new:
                 if parse_listener(other).overlaps(parse_listener(place)):
                     raise ValueError(f"{other} cannot be opened beside {place} while the server runs: restart it")
-
-    def _allow_descriptors(self) -> None:
-        """Ask the system for as many open files as the settings let in."""
-        limits, direct = self.settings.limits, self.settings.direct
-        smarthosts = sum(each.connections for each in smarthosts_of(self.settings).values())
-        waiting = direct.waiting if direct.enabled else 0
-        # Each connection may have a message under way that is large enough to be a file.
-        wanted = (
-            2 * limits.connections
-            + direct.connections
-            + waiting
-            + smarthosts
-            + MAX_RUNNING
-            + MAX_SLOW
-            + DESCRIPTORS_BESIDE
-        )
-        allowed = allow(wanted)
-        if allowed < wanted:
-            self._log.warn(
-                "The system allows {allowed} open files, and limits.connections = {connections} may need {wanted}:"
-                " raise the hard limit (ulimit -Hn, or LimitNOFILE= of the unit)",
-                allowed=allowed,
-                connections=limits.connections,
-                wanted=wanted,
-            )
 
     def _transcribe(self) -> None:
         """Let the settings in force say which sessions are written down."""
