@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.app import server as server_module
+from hermes.app import open_files
 from hermes.app.server import Server, StartError, halt
 from hermes.config.loader import load
 from tests.support.server import ServerTestCase, Talk, answers, descriptors, free_port, greeting
@@ -60,7 +60,7 @@ class RunningTests(ServerTestCase):
             asked.append(wanted)
             return 1024
 
-        self.patch(server_module, "allow", allow)
+        self.patch(open_files, "allow", allow)
         with capturedLogs() as logs:
             server = await self.start("[limits]\nconnections = 300\n")
         warnings = [formatEvent(event) for event in logs if event["log_level"] is LogLevel.warn]
