@@ -27,6 +27,7 @@ from hermes.app.changed_settings import load_again
 from hermes.app.circle import Circle
 from hermes.app.collecting import Boxes, CollectingModule
 from hermes.app.commands import Commands
+from hermes.app.dropping import Dropping
 from hermes.app.echoes import Echoes, SharedLogins
 from hermes.app.entrances import Entrance, entrances
 from hermes.app.greylisting import greylist_commands
@@ -115,6 +116,9 @@ class Server:
         self._listening = {
             name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger", "phonebook")
         }
+        self._drop = Dropping(
+            reactor, self._stores.spool, lambda: (self.settings, self._circle), here=station.number == 0
+        )
         self.service = StagedService(reactor, failed)
         try:
             make_data_directory(settings)
@@ -363,6 +367,7 @@ class Server:
             self._scheduling,
             Delivery(self._relay, lambda: self._circle.stop()),  # noqa: PLW0108 - after a reload it is another one
             self._collecting,
+            self._drop,
             *doors,
             *self._admission(),
             *listening,
@@ -379,7 +384,10 @@ class Server:
     def commands(self) -> Commands:
         """What can be asked."""
         transcripts = TranscriptOrders(self._stores.transcripts).commands()
-        return Commands(self, {**transcripts, **greylist_commands(self.greylist), **self._collecting.commands()})
+        return Commands(
+            self,
+            {**transcripts, **greylist_commands(self.greylist), **self._collecting.commands(), **self._drop.commands()},
+        )
 
     def _of_one_worker(self) -> list[Module]:
         # A refresh token may be good for one use only: the other workers read what this one has got. Mailboxes are theirs, too.

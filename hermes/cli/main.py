@@ -28,6 +28,7 @@ COMMANDS = {
     "explain": "hermes.cli.explain:explain",
     "filter": "hermes.cli.filter:filter_",
     "queue": "hermes.cli.queue:queue",
+    "sendmail": "hermes.cli.sendmail:sendmail",
     "block": "hermes.cli.block:block",
     "dkim": "hermes.cli.dkim:dkim",
     "dnsbl": "hermes.cli.dnsbl:dnsbl",

@@ -33,6 +33,7 @@ from hermes.config.sections.directory import DirectorySettings, DomainSettings
 from hermes.config.sections.dkim import DKIMSettings, NamedDKIMSettings
 from hermes.config.sections.dns import DNSSettings
 from hermes.config.sections.dnsbl import DNSBLSettings
+from hermes.config.sections.drop import DropSettings
 from hermes.config.sections.filters import FilterSettings, FiltersSettings
 from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.greylist import GreylistSettings
@@ -412,6 +413,7 @@ class Settings:
     greylist: GreylistSettings = attrs.field(factory=GreylistSettings)
     route: Mapping[str, RouteSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": RouteSettings})
     backup: Mapping[str, BackupSettings] = attrs.field(factory=dict, hash=False, metadata={"repeated": BackupSettings})
+    drop: DropSettings = attrs.field(factory=DropSettings)
     queue: QueueSettings = attrs.field(factory=QueueSettings)
     schedule: ScheduleSettings = attrs.field(factory=ScheduleSettings)
     reports: ReportsSettings = attrs.field(factory=ReportsSettings)

@@ -65,6 +65,10 @@ class Transaction:
         if message.content.path is None:
             self._bodies.append((message.queue_id, message.content.data))
         texts: list[str | None] = [recipient.address for recipient in message.recipients]
+        # The file that it was, by which it is known after a crash (:mod:`hermes.services.drop`).
+        dropped = received.facts.get("drop")
+        if isinstance(dropped, str):
+            texts.append(dropped)
         self.add_event(received, (*texts, message.envelope.reverse_path, message.message_id))
 
     def add_recipients(self, queue_id: str, recipients: Iterable[QueuedRecipient]) -> None:

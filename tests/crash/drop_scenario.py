@@ -1,0 +1,76 @@
+"""
+A day on which files are taken from a drop directory, ended by SIGKILL before one chosen step on the disk.
+
+``python -m tests.crash.drop_scenario BASE``: see :mod:`tests.crash.spool_scenario`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from typing_extensions import override
+
+from hermes.core.dropped import head_of
+from hermes.core.envelope import Envelope, Recipient
+from hermes.net.content import perform_reads
+from hermes.services import drop_files
+from hermes.services.drop import Drop, Way
+from hermes.spool.store import Spool
+from tests.crash.spool_scenario import LARGE, SMALL, Day, MortalDisk, main
+from tests.services.test_drop import Router
+from tests.support.smtp_site import Site
+from tests.support.worker import ImmediateWorker
+
+#: What lies there in the morning: the texts, by the names of their files.
+FILES = {"small": SMALL, "large": LARGE}
+
+
+class MortalDrop(Drop):
+    """Dies before each of its own steps, too."""
+
+    def __init__(self, spool: Spool, next_step: Callable[[], None]) -> None:
+        worker = ImmediateWorker()
+        worker.start(perform_reads)
+        premises = attrs.evolve(Site().premises, spool=spool)
+        super().__init__(worker, spool, lambda: Way(premises, Router(), "mail.example.org", 10))  # type: ignore[arg-type]
+        self._next_step = next_step
+
+    @override
+    async def _do(self, step: Callable[..., Any], *arguments: Any) -> Any:
+        self._next_step()
+        result = await super()._do(step, *arguments)
+        self._next_step()
+        return result
+
+
+class DropDay(Day):
+    """A small message and a large one are taken."""
+
+    def __init__(self, directory: str, log: int, disk: MortalDisk) -> None:
+        super().__init__(directory, log, disk)
+        self._disk = disk
+        self._directory = f"{directory}.drop"
+
+    @override
+    async def live(self) -> None:
+        """From the morning to the evening."""
+        await self.spool.open()
+        drop_files.make(self._directory, shared=False)
+        to = (Recipient("alice@example.org"), Recipient("bob@example.org"))
+        for name, text in FILES.items():
+            with open(os.path.join(self._directory, drop_files.NEW, name), "wb") as file:
+                file.write(head_of(Envelope(f"{name}@example.org", to)) + b"\n" + text)
+        drop = MortalDrop(self.spool, self._disk._next)
+        self.note("begins", "")
+        for file_ in drop_files.left(self._directory):
+            taken = await drop.take(file_)
+            self.note("taken", taken.queue_id)
+        await self.spool.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], DropDay))  # type: ignore[arg-type]
