@@ -20,7 +20,7 @@ from hermes.core.connection_schedule import Period, Week, format_day
 @click.option("--days", type=click.IntRange(1, 31), default=7, show_default=True, help="How many days, today included.")
 def schedule(config: str, as_json: bool, days: int) -> None:
     """
-    Show when the schedule lets clients go on line in the coming week.
+    Show when the line is open in the coming week.
 
     It tells what the file says; hermes status says where the line stands. Times are those of the schedule's zone.
     """
