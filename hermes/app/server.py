@@ -43,6 +43,7 @@ from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import Module, StagedService
 from hermes.app.station import Station
 from hermes.app.stores import Stores
+from hermes.app.summary import Summary
 from hermes.app.tls_reporting import tls_reporting
 from hermes.app.token_keeping import TokenKeeping, clients_of
 from hermes.app.transcript_orders import TranscriptOrders
@@ -394,7 +395,10 @@ class Server:
         if self._station.number:
             return []
         expiring = expiring_with(self._reactor, lambda: self._circle, self._stores.spool.journal, self.now)
-        return [TokenKeeping(self._stores.tokens), expiring]
+        summary = Summary(
+            self._reactor, self.now, self._stores.spool, self._relay, lambda: (self.settings, self._circle.router)
+        )
+        return [TokenKeeping(self._stores.tokens), expiring, summary]
 
     def _admission(self) -> list[Module]:
         return [] if self._station.prepared is None else [Admission(self._station.prepared)]

@@ -24,6 +24,7 @@ COMMANDS = {
     "reload": "hermes.cli.run:reload",
     "stop": "hermes.cli.run:stop",
     "track": "hermes.cli.track:track",
+    "summary": "hermes.cli.summary:summary",
     "transcript": "hermes.cli.transcript:transcript",
     "explain": "hermes.cli.explain:explain",
     "filter": "hermes.cli.filter:filter_",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Sequence
 
 import click
 
@@ -10,15 +12,21 @@ from hermes.cli.output import Refused, config_option, json_option, say, say_json
 from hermes.cli.queue import reader
 from hermes.cli.timeline import timeline
 from hermes.config.loader import load
+from hermes.config.schema import Settings
 from hermes.core import event_text
+from hermes.core.event import Event
+from hermes.core.identifiers import is_queue_id
 from hermes.core.units import format_time
 
 
 @click.command()
 @config_option
 @json_option
+@click.option(
+    "--follow", "-f", is_flag=True, help="Go on and print what happens, until the message has left, or Ctrl-C."
+)
 @click.argument("query")
-def track(config: str, as_json: bool, query: str) -> None:
+def track(config: str, as_json: bool, follow: bool, query: str) -> None:
     """
     Say where a message is and what happened to it.
 
@@ -29,6 +37,9 @@ def track(config: str, as_json: bool, query: str) -> None:
     settings = load(config)
     with reader(settings) as spool:
         events = spool.track(query)
+    if follow:
+        _follow(settings, query, events, as_json=as_json)
+        return
     if not events:
         kept = format_time(settings.trace.keep)
         raise Refused(
@@ -40,3 +51,34 @@ def track(config: str, as_json: bool, query: str) -> None:
         return
     for line in timeline(events):
         say(line)
+
+
+#: Between two looks: soon enough for whoever waits, and nothing for a server.
+FOLLOW_SECONDS = 1.0
+
+
+def _follow(settings: Settings, query: str, events: Sequence[Event], *, as_json: bool) -> None:
+    """Print what is known, and then what happens; a message that is asked for by its id comes to an end."""
+    queue_id = query.strip().upper()
+    known: set[str] = set()
+    gone = False
+    try:
+        while True:
+            # What two events say is the same only when they are: they have times.
+            news = [event for event in events if event_text.as_json(event) not in known]
+            known.update(event_text.as_json(event) for event in news)
+            if as_json:
+                for event in news:
+                    say(event_text.as_json(event))
+            else:
+                for line in timeline(news):
+                    say(line)
+            if gone:
+                return
+            time.sleep(FOLLOW_SECONDS)
+            with reader(settings) as spool:
+                # Asked in this order: what is gone has left all its events.
+                gone = is_queue_id(queue_id) and bool(known) and not spool.queue(queue_id)
+                events = spool.track(query)
+    except KeyboardInterrupt:
+        return

@@ -90,8 +90,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from ldap_findings(settings)
 
 
-#: Numbers that are not 0 by default, and where 0 means that there is no limit.
-_ZERO_IS_NONE = {("accounts", "new_recipients")}
+#: Numbers that are not 0 by default, and where 0 means that there is no limit, or midnight.
+_ZERO_IS_NONE = {("accounts", "new_recipients"), ("summary", "hour")}
 
 
 def _counts(settings: Settings) -> Iterator[Finding]:
@@ -211,6 +211,8 @@ def _front_ends(settings: Settings) -> Iterator[Finding]:
 
 
 def _queue(settings: Settings) -> Iterator[Finding]:
+    if settings.summary.hour > 23:
+        yield Finding((("summary", "hour"),), f"{settings.summary.hour} is no hour of the day: they go from 0 to 23")
     if not settings.queue.retry:
         yield Finding((("queue", "retry"),), "the list is empty: write at least one time, like 10m")
 

@@ -50,6 +50,7 @@ from hermes.config.sections.routes import RouteSettings
 from hermes.config.sections.schedule import ScheduleSettings
 from hermes.config.sections.sender_checks import SenderChecksSettings
 from hermes.config.sections.smarthost import NamedSmarthostSettings, SmarthostSettings
+from hermes.config.sections.summary import SummarySettings
 from hermes.config.sections.tls_reports import TLSReportsSettings
 from hermes.config.sections.transcripts import TranscriptsSettings
 from hermes.config.setting import Network, setting
@@ -427,6 +428,7 @@ class Settings:
     poppass: PasswordServerSettings = attrs.field(factory=PasswordServerSettings)
     finger: FingerSettings = attrs.field(factory=FingerSettings)
     phonebook: PhoneBookSettings = attrs.field(factory=PhoneBookSettings)
+    summary: SummarySettings = attrs.field(factory=SummarySettings)
     trace: TraceSettings = attrs.field(factory=TraceSettings)
     transcripts: TranscriptsSettings = attrs.field(factory=TranscriptsSettings)
     log: LogSettings = attrs.field(factory=LogSettings)

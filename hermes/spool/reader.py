@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
+from hermes.core.accountability import Tally
 from hermes.core.event import Event
 from hermes.core.message import QueuedMessage
 from hermes.core.selection import Selection
 from hermes.core.shape import By, Counted, Shape
-from hermes.spool import selecting
+from hermes.spool import selecting, summary
 from hermes.spool.bodies import BodyFiles, Disk
 from hermes.spool.database import DATABASE, connect_read_only
 from hermes.spool.errors import SpoolError
@@ -106,6 +107,11 @@ class SpoolReader:
                 return {}
             selecting.prepare(connection)
             return selecting.shape(connection, selection, by, now)
+
+    def tally(self, since: float, until: float) -> Tally:
+        """What happened in a time, and what is in the queue now."""
+        with self._readable() as connection:
+            return Tally() if connection is None else summary.tally(connection, since, until)
 
     def track(self, query: str, limit: int = 1000) -> list[Event]:
         """What is known about a queue id, an address or a Message-ID, newest last."""

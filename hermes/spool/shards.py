@@ -9,6 +9,8 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
+from hermes.core.accountability import Tally
+from hermes.core.accountability import merged as merged_tallies
 from hermes.core.event import Event
 from hermes.core.message import QueuedMessage
 from hermes.core.selection import Selection
@@ -60,6 +62,10 @@ class ShardsReader:
     def shape(self, selection: Selection, by: By, now: float) -> Shape:
         """How many recipients there are of each age, by what they have in common."""
         return merged(reader.shape(selection, by, now) for reader in self._readers)
+
+    def tally(self, since: float, until: float) -> Tally:
+        """What happened in a time, and what is in the queue now."""
+        return merged_tallies(reader.tally(since, until) for reader in self._readers)
 
     def track(self, query: str, limit: int = 1000) -> list[Event]:
         """What is known about a queue id, an address or a Message-ID, newest last."""

@@ -52,6 +52,12 @@ class RulesTests(SynchronousTestCase):
         self.accepted("[accounts]\nnew_recipients = 0\n")
         self.refused("[smtp]\nmax_recipients = 0\n", ":2: [smtp] max_recipients:", "0 would stop everything")
 
+    def test_summary(self) -> None:
+        """The hour is one of the day's."""
+        for hour in (0, 23):
+            self.accepted(f"[summary]\nhour = {hour}\n")
+        self.refused("[summary]\nhour = 24\n", ":2: [summary] hour:", "from 0 to 23")
+
     def test_domain_lengths(self) -> None:
         """A label has 63 octets at most, a domain 253."""
         for length in (62, 63):
