@@ -46,6 +46,7 @@ class FindTests(TestCase):
         """A star is any number of characters, a question mark one."""
         self.assertEqual(found("name=smith*"), [JOE, ANN])
         self.assertEqual(found("name=*jones"), [ANN])
+        self.assertEqual(found("name=jo*"), [JOE])
         self.assertEqual(found("name=?o?"), [JOE, BOB])
         self.assertEqual(found("name=*smith"), [JOE])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -197,4 +198,5 @@ class SpeedTests(FilesTestCase):
         self.write("".join(lines))
         began = time.process_time()
         self.assertEqual(self.files(domains=("example.org",)).load().count, 100_000)
-        self.assertLess(time.process_time() - began, 5)
+        # A run that measures coverage looks at every line, which takes several times as long.
+        self.assertLess(time.process_time() - began, 5 if sys.gettrace() is None else 30)
