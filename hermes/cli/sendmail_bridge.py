@@ -19,6 +19,9 @@ SILENCE_SECONDS = 600.0
 #: A session, however busy: as long as smtp.session_time lets one be.
 SESSION_SECONDS = 6 * 3600.0
 
+#: The same when the program has said all it had to say, and did not say QUIT: answers come within this.
+LINGER_SECONDS = 10.0
+
 CONNECT_SECONDS = 30.0
 
 #: What is carried at once, and held in each direction.
@@ -59,17 +62,18 @@ def _carry(connection: socket.socket, source: int, sink: int) -> int:
     end = time.monotonic() + SESSION_SECONDS
     readable: list[socket.socket | int] = [connection, source]
     while time.monotonic() < end:
-        ready, _, _ = select.select(readable, [], [], SILENCE_SECONDS)
+        is_over = source not in readable
+        ready, _, _ = select.select(readable, [], [], LINGER_SECONDS if is_over else SILENCE_SECONDS)
         if not ready:
-            return EX_IOERR
+            return EX_OK if is_over else EX_IOERR
         if source in ready:
             piece = os.read(source, PIECE_OCTETS)
             if piece:
                 # Blocks while the server does not read: nothing is piled up here.
                 connection.sendall(piece)
             else:
+                # The server is not told: it would take it for a lost connection, and what it still has to answer would be lost.
                 readable.remove(source)
-                connection.shutdown(socket.SHUT_WR)
         if connection in ready:
             piece = connection.recv(PIECE_OCTETS)
             if not piece:

@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest import mock
 
 from hermes.cli import sendmail_bridge
+from hermes.config.loader import load
 from hermes.core.dropped import envelope_of
 from hermes.core.envelope import BodyType, Envelope
 from tests.support.command import CommandTestCase, FakeServer
@@ -194,8 +195,8 @@ class BridgeTests(CommandTestCase):
             connection, _ = listener.accept()
             with connection:
                 connection.sendall(answer)
-                while piece := connection.recv(1000):
-                    self.heard += piece
+                while not self.heard.endswith(b"QUIT\r\n"):
+                    self.heard += connection.recv(1000)
                 connection.sendall(b"221 bye\r\n")
 
         thread = threading.Thread(target=serve, daemon=True)
@@ -206,8 +207,6 @@ class BridgeTests(CommandTestCase):
 
     def carried(self, config: str, typed: bytes) -> tuple[int, bytes]:
         """Run it with pipes; the exit code and what came out."""
-        from hermes.config.loader import load
-
         (in_read, in_write), (out_read, out_write) = os.pipe(), os.pipe()
         os.write(in_write, typed)
         os.close(in_write)
@@ -236,6 +235,11 @@ class BridgeTests(CommandTestCase):
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
         config = self.site(f"[smtp]\nlisten = 127.0.0.1:{listener.getsockname()[1]}\n")
-        with mock.patch.object(sendmail_bridge, "SILENCE_SECONDS", 0.0):
+        # Whose input has ended without QUIT has said all; whose input is open is waited for longer, but not for ever.
+        with mock.patch.object(sendmail_bridge, "LINGER_SECONDS", 0.0):
             code, said = self.carried(config, b"")
-        self.assertEqual((code, said), (74, b""))
+        self.assertEqual((code, said), (0, b""))
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, writing)
+        with os.fdopen(reading, "rb") as source, mock.patch.object(sendmail_bridge, "SILENCE_SECONDS", 0.0):
+            self.assertEqual(sendmail_bridge.bridge(load(config), source, source), 74)
