@@ -23,6 +23,7 @@ from hermes.services.phonebook_server import PhoneBookServerFactory
 from hermes.services.pop3_server import POP3ServerFactory
 from hermes.services.smtp_context import GREETING
 from hermes.services.smtp_server import SMTPServerFactory
+from hermes.services.turning import Turn
 
 
 @attrs.frozen
@@ -43,7 +44,13 @@ class Entrance:
 
 
 def entrances(
-    settings: Settings, circle: Circle, stores: Stores, clock: Any, gate: Gate, tls: IServerTLS | None
+    settings: Settings,
+    circle: Circle,
+    stores: Stores,
+    clock: Any,
+    gate: Gate,
+    tls: IServerTLS | None,
+    turn: Turn | None = None,
 ) -> Iterator[Entrance]:
     """
     All listeners of mail protocols that the settings ask for; all go through the one gate.
@@ -74,6 +81,7 @@ def entrances(
             visit_of=circle.visit_of,
             greeting=greeting,
             transcripts=stores.transcripts,
+            turn=turn,
         )
 
     def pop3(place: str, implicit_tls: bool) -> POP3ServerFactory:

@@ -56,6 +56,7 @@ from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
 from hermes.queue.relay import RelayManager
+from hermes.services.turning import Turning
 from hermes.spool.store import Spool
 
 
@@ -106,6 +107,8 @@ class Server:
         self.echoes = Echoes()
         self._stores.listen(self.echoes)
         self._scheduling = Scheduling(reactor, settings, self.now, station, self._stores, self.echoes, self._relays)
+        self._turning = Turning(reactor.seconds, self._relays, station.tell)
+        self.echoes.expect("drain", self._turning.hear)
         schedule, here = self._scheduling.schedule, station.number == 0
         self._collecting = CollectingModule(reactor, self.now, self._stores, schedule, here=here)
         self.offenders = self._stores.offenders
@@ -331,7 +334,7 @@ class Server:
     def _entrances(self, settings: Settings, circle: Circle, tls: Certificates | None) -> dict[str, Entrance]:
         """The listeners that the settings ask for, by their places."""
         wanted = [
-            *entrances(settings, circle, self._stores, self._reactor, self._gate, tls),
+            *entrances(settings, circle, self._stores, self._reactor, self._gate, tls, self._turning.turn),
             *small_entrances(settings, circle, self._stores, self._reactor, self._gate, tls, self._end_sessions),
         ]
         return {one.place: one for one in wanted}

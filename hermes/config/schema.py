@@ -123,6 +123,9 @@ class SMTPSettings:
         False,
         "Whether front ends begin every connection with a header of the PROXY protocol; without one they are not served.",
     )
+    etrn_networks: tuple[Network, ...] = setting(
+        "networks", (), "Clients that may ask for the mail that waits for a domain (ETRN). Empty: it is not offered."
+    )
     auth_without_tls: str = setting(
         "choice", "never", "Whether a login in the clear is allowed, and from where.", choices=("never", "loopback")
     )

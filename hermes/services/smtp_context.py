@@ -19,6 +19,7 @@ from hermes.protocols.smtp import events
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.services.transcripts import Transcripts
 from hermes.services.turned_away import TurnedAway
+from hermes.services.turning import Turn
 
 if TYPE_CHECKING:
     from hermes.services.smtp_connection import SMTPConnection
@@ -49,7 +50,7 @@ class SessionContext:
     everything else (RFC 8314 3); ``policy`` has the checks, and ``visit_of`` makes what they know of a peer; ``scram`` has the
     keys for SCRAM, where that is offered; ``greeting`` is what a session begins with, behind our name, one line or several;
     ``transcripts`` knows which sessions are written down; ``tokens`` is what a client is told whose token is refused, where
-    tokens are taken.
+    tokens are taken; ``turn`` answers ETRN.
     """
 
     settings: SMTPSettings
@@ -71,6 +72,7 @@ class SessionContext:
     greeting: str = GREETING
     transcripts: Transcripts | None = None
     tokens: TokenHint | None = None
+    turn: Turn | None = None
 
     def believes(self, peer: str) -> bool:
         """True for a front end, which may say who its client is. LMTP has none: it is for programs on this machine."""

@@ -17,7 +17,7 @@ from typing_extensions import override
 from hermes.config.schema import SMTPSettings
 from hermes.core.visit import Visit
 from hermes.interfaces import IGate, IJournal, IPolicy, IScramKeys, IServerTLS
-from hermes.net.peer import is_loopback
+from hermes.net.peer import is_loopback, within
 from hermes.protocols.sasl import TokenHint
 from hermes.protocols.sasl_mechanisms import WITH_SECRET, mechanisms
 from hermes.protocols.smtp.events import Flavor
@@ -29,6 +29,7 @@ from hermes.services.smtp_context import GREETING, SessionContext
 from hermes.services.smtp_session import SMTPSession
 from hermes.services.transcripts import Transcripts
 from hermes.services.turned_away import TurnedAway
+from hermes.services.turning import Turn
 
 
 def server_parameters(
@@ -66,7 +67,8 @@ class SMTPServerFactory(ServerFactory):
     STARTTLS is; with ``implicit_tls`` a session begins with TLS. ``scram`` has the keys for SCRAM; without it SCRAM is not
     offered. ``greeting`` is what sessions begin with, behind the host's name; ``transcripts`` knows which are written down.
     ``tokens`` is what a client is told whose token is refused; without it none are taken. ``digests`` says whether any
-    account has a secret for CRAM-MD5. Other settings are another factory's.
+    account has a secret for CRAM-MD5. ``turn`` answers ETRN, for those to whom the settings allow it. Other settings
+    are another factory's.
     """
 
     noisy = False
@@ -91,6 +93,7 @@ class SMTPServerFactory(ServerFactory):
         transcripts: Transcripts | None = None,
         tokens: TokenHint | None = None,
         digests: Callable[[], bool] | None = None,
+        turn: Turn | None = None,
     ) -> None:
         if implicit_tls and server_tls is None:
             raise ValueError(f"listener {listener} is to begin with TLS, and there is no certificate")
@@ -129,13 +132,18 @@ class SMTPServerFactory(ServerFactory):
             greeting,
             transcripts,
             tokens,
+            turn,
         )
+        # It is for servers: people submit, and programs deliver.
+        self._turns = settings.etrn_networks if turn is not None and flavor is Flavor.SMTP else ()
 
     def _parameters(self, peer: str) -> ServerParameters:
         entry = self._context.visit_of(peer).entry
         parameters = self._loopback if is_loopback(peer) else self._clear
         if entry is not None and entry.login_in_clear:
             parameters = self._trusted_way
+        if self._turns and within(peer, self._turns):
+            parameters = attrs.evolve(parameters, etrn=True)
         if self._digests is None or not self._digests():
             return parameters
         in_clear = parameters.mechanisms_in_clear

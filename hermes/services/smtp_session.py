@@ -198,6 +198,12 @@ class SMTPSession(SMTPConnection):
     async def _verify(self, event: events.Verify | events.Expand) -> Reply | None:
         return _NOT_TOLD
 
+    async def _turn(self, event: events.TurnAround) -> Reply | None:
+        turn = self._context.turn
+        # Without one it was not offered, and the engine has said so.
+        reply = _OK if turn is None else await turn(event.node)
+        return reply if reply.is_positive else self._refuse(Verdict(reply, "etrn"), "ETRN")
+
     async def _help(self, event: events.Help) -> Reply | None:
         return _HELP_WITH_LMTP if self._context.flavor is events.Flavor.LMTP else _HELP
 
@@ -329,6 +335,7 @@ _ANSWERS: dict[type, Callable[[SMTPSession, Any], Awaitable[Reply | None]]] = {
     events.Noop: SMTPSession._noop,
     events.Verify: SMTPSession._verify,
     events.Expand: SMTPSession._verify,
+    events.TurnAround: SMTPSession._turn,
     events.Help: SMTPSession._help,
     events.Quit: SMTPSession._quit,
     events.XClient: SMTPSession._client,

@@ -36,6 +36,7 @@ from hermes.services.incoming import Writing
 from hermes.services.reception import Premises, Reception
 from hermes.services.smtp_server import SMTPServerFactory
 from hermes.services.smtp_session import SMTPSession
+from hermes.services.turning import Turn
 from tests.support.spool import MemorySpool
 from tests.support.surroundings import ListJournal, OpenGate, TokenTLS
 
@@ -278,6 +279,7 @@ class Site:
         digests: Callable[[], bool] | None = None,
         checks: Sequence[ICheck] = (),
         visit_of: Callable[[str], Visit] = Visit,
+        turn: Turn | None = None,
         **smtp_settings: Any,
     ) -> None:
         self.clock = Clock()
@@ -321,6 +323,7 @@ class Site:
             digests=digests,
             policy=self.checks,
             visit_of=visit_of,
+            turn=turn,
         )
 
     def connect(self, peer: str = "192.0.2.7", greet: str | None = "EHLO client.example.com") -> Client:

@@ -27,6 +27,7 @@ from hermes.protocols.smtp.events import (
     Refused,
     Reset,
     StartTLS,
+    TurnAround,
     Verify,
     XClient,
 )
@@ -68,6 +69,7 @@ Command = (
     | Noop
     | Verify
     | Expand
+    | TurnAround
     | Help
     | Quit
     | XClient
@@ -92,8 +94,8 @@ _LIKE_BDAT = re.compile(rb"[\x00-\x20]*BDAT(?![A-Z0-9])", re.IGNORECASE)
 _FROM = re.compile(r"FROM: *", re.IGNORECASE)
 _TO = re.compile(r"TO: *", re.IGNORECASE)
 
-#: Verbs that exist and that Hermes does not offer: RFC 5321 F, RFC 1985 (ETRN), RFC 2645 (ATRN).
-_UNSUPPORTED = frozenset({"ATRN", "ETRN", "SAML", "SEND", "SOML", "TURN"})
+#: Verbs that exist and that Hermes does not offer: RFC 5321 F, RFC 2645 (ATRN).
+_UNSUPPORTED = frozenset({"ATRN", "SAML", "SEND", "SOML", "TURN"})
 
 #: What a browser, or a script on a web page, says first when it is made to talk to a mail server.
 _HTTP = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PRI", "PUT", "TRACE"})
@@ -264,6 +266,13 @@ def _without_smtputf8(argument: str, verb: str) -> str:
     return text
 
 
+def _etrn(argument: str) -> TurnAround:
+    if not argument or " " in argument or not argument.isascii():
+        # RFC 1985 5.2
+        raise _malformed("Use ETRN with a domain, @ and a domain, or # and a destination")
+    return TurnAround(argument)
+
+
 def _help(argument: str) -> Help:
     return Help(argument)
 
@@ -295,6 +304,7 @@ PARSERS: Mapping[str, Callable[[str], Command]] = {
     "NOOP": _noop,
     "VRFY": _verify,
     "EXPN": _expand,
+    "ETRN": _etrn,
     "HELP": _help,
     "QUIT": _quit,
     "XCLIENT": parse_xclient,

@@ -154,6 +154,13 @@ class Expand:
 
 
 @attrs.define
+class TurnAround:
+    """ETRN (RFC 1985): the client asks for the mail that waits for a node."""
+
+    node: str
+
+
+@attrs.define
 class Help:
     """HELP."""
 
@@ -196,6 +203,7 @@ Event = (
     | Noop
     | Verify
     | Expand
+    | TurnAround
     | Help
     | Quit
     | XClient

@@ -39,6 +39,9 @@ def extensions(session: Session, parameters: ServerParameters) -> list[str]:
     mechanisms = session.mechanisms(parameters)
     if mechanisms and not session.authenticated:
         lines.append(f"AUTH {' '.join(mechanisms)}")
+    if parameters.etrn:
+        # RFC 1985 4
+        lines.append("ETRN")
     if parameters.xclient:
         lines.append(f"XCLIENT {' '.join(ATTRIBUTES)}")
     return lines

@@ -29,8 +29,8 @@ class ServerParameters:
 
     ``starttls`` says that STARTTLS may be offered now (it is withdrawn once TLS is on); ``mechanisms`` are those that AUTH
     offers over TLS, ``mechanisms_in_clear`` those it offers without; ``normalize_newlines`` makes a bare CR or LF in a
-    message a line end instead of refusing the message; ``xclient`` says that this client may say XCLIENT; ``challenge`` makes
-    one for CRAM-MD5, where that is offered.
+    message a line end instead of refusing the message; ``xclient`` says that this client may say XCLIENT, and ``etrn`` ETRN;
+    ``challenge`` makes one for CRAM-MD5, where that is offered.
     """
 
     hostname: str
@@ -43,4 +43,5 @@ class ServerParameters:
     max_recipients: int = 1000
     max_messages: int = 1000
     xclient: bool = False
+    etrn: bool = False
     challenge: NewChallenge = no_challenge

@@ -105,6 +105,10 @@ def _front_end(_session: Session, parameters: ServerParameters) -> Refused | Non
     return None if parameters.xclient else refused("protocol.unknown_command", 500, "5.5.2", "Command unknown")
 
 
+def _turn_offered(_session: Session, parameters: ServerParameters) -> Refused | None:
+    return None if parameters.etrn else refused("protocol.unsupported", 502, "5.5.1", "ETRN is not offered here")
+
+
 def _tls_possible(session: Session, parameters: ServerParameters) -> Refused | None:
     if session.tls_active:
         return _sequence("TLS is active already")
@@ -179,6 +183,8 @@ _RULES: Mapping[str, tuple[Check, ...]] = {
     "EHLO": (_smtp_hello,),
     "LHLO": (_lmtp_hello,),
     "XCLIENT": (_front_end, _outside_transaction),
+    # RFC 1985 5: not while a transaction is open.
+    "ETRN": (_turn_offered, _after_hello, _outside_transaction),
     "STARTTLS": (_tls_possible, _after_hello),
     "AUTH": (_auth_possible, _after_hello, _outside_transaction),
     "MAIL": (_after_hello, _outside_transaction, _logged_in, _messages_left),
