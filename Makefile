@@ -23,12 +23,13 @@ $(VENV)/ready: pyproject.toml
 
 test: venv  ## everything that needs only Python
 	$(TRIAL) --jobs=2 tests.core tests.config tests.protocols tests.net tests.spool tests.queue tests.mailbox \
-	    tests.directory tests.policy tests.services tests.app tests.cli tests.crash tests.test_protocols_page
+	    tests.directory tests.policy tests.services tests.app tests.cli tests.crash tests.disk tests.test_protocols_page \
+	    tests.test_refusals_page tests.test_guides
 
 coverage: venv  ## branch coverage; core and protocols must be whole
 	$(BIN)/python -m coverage erase
 	$(BIN)/python $(STRICT) -m coverage run -m twisted.trial tests.core tests.config tests.protocols tests.net tests.spool \
-	    tests.queue tests.mailbox tests.directory tests.policy tests.services tests.app tests.cli
+	    tests.queue tests.mailbox tests.directory tests.policy tests.services tests.app tests.cli tests.disk
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --include='hermes/core/*,hermes/protocols/*' --fail-under=100
 	$(BIN)/python -m coverage report --fail-under=90
@@ -41,7 +42,7 @@ check: venv  ## style, types, layers, spelling
 	$(BIN)/codespell
 
 integration: venv  ## against software that nobody here wrote; see .ci/run for the Debian packages
-	$(TRIAL) tests.integration
+	$(TRIAL) tests.integration tests.bench
 
 bench: venv  ## beside Postfix, on loopback; writes the table of docs/performance.md
 	$(BIN)/python -m bench
