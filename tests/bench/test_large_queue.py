@@ -26,10 +26,11 @@ from tests.bench.filled_spool import fill
 COUNT = 100_000
 NOW = 1_800_000_000.0
 
-#: Seconds of the processor, so that a busy machine changes nothing; measured: a fifth of it and less.
-MAX_SECONDS = 1.0
+#: Seconds of the processor. By itself a machine takes a fifth of a second and less; one whose cores are busy with other work took
+#: nearly two for the slowest, and a walk through everything for each message would take minutes.
+MAX_SECONDS = 5.0
 
-MAX_START_SECONDS = 3.0
+MAX_START_SECONDS = 6.0
 MAX_START_KIBIBYTES = 200 * 1024
 
 #: Opens the spool as the server does, lets a relay manager look at it, and says what that took.
