@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -16,8 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-#: What is waited for is a matter of seconds, on a slow machine too.
-PATIENCE_SECONDS = 30.0
+#: What is waited for is a matter of seconds; a busy machine may take many times as long, and waiting is free when all is well.
+PATIENCE_SECONDS = 120.0
+
+#: Programs that hang are ended, those of a busy machine are not.
+PROGRAM_SECONDS = 180.0
+
+#: Below those that the system gives to outgoing connections: while a server is down, nobody else comes to have its port.
+_PORTS = range(10_000, 32_000)
 
 USER, PASSWORD = "joe", "correct horse 7 battery"
 
@@ -46,9 +53,13 @@ listen_tls = 127.0.0.1:{pop3s}
 
 def free_ports(count: int) -> list[int]:
     """Ports on loopback that nothing listens at now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [opened.getsockname()[1] for opened in sockets]
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(_PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            if port not in found:
+                found.append(port)
+    return found
 
 
 def wait_until(what: str, holds: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
@@ -67,7 +78,7 @@ def run(*command: str | Path, stdin: str | bytes = b"", check: bool = True) -> s
     data = stdin.encode() if isinstance(stdin, str) else stdin
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        list(map(str, command)), check=False, input=data, capture_output=True, timeout=60, env=environment
+        list(map(str, command)), check=False, input=data, capture_output=True, timeout=PROGRAM_SECONDS, env=environment
     )
     if check and done.returncode != 0:
         output = (done.stdout + done.stderr).decode(errors="replace")
@@ -125,7 +136,7 @@ class Site:
         """Stop it in order; its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(PROGRAM_SECONDS)
 
     def kill(self) -> None:
         """Stop it as a power cut would."""

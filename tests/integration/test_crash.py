@@ -124,7 +124,7 @@ class CrashTests(SynchronousTestCase):
         site.config.write_text(site.config.read_text().replace(f"workers = {workers}\n", "workers = 1\n"))
         ended.set()
         for sender in senders:
-            sender.join(30)
+            sender.join(60)
         site.start()
         self.check(site, senders)
 
@@ -144,7 +144,7 @@ class CrashTests(SynchronousTestCase):
                         names.append(str(message["message_id"]).strip("<>"))
             return rows
 
-        wait_until("the mailbox to have everything", lambda: not waiting()["joe@example.org"], 120)
+        wait_until("the mailbox to have everything", lambda: not waiting()["joe@example.org"], 300)
         delivered = Counter(self.message_id(message) for message in site.messages())
         self.assertEqual(local - delivered.keys(), set(), "acknowledged, and lost")
         self.assertEqual(remote - set(waiting()["other@example.com"]), set(), "acknowledged, and lost from the queue")

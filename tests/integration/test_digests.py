@@ -81,7 +81,7 @@ class DigestTests(SynchronousTestCase):
         octets = b"".join(path.read_bytes() for path in self.site.data.rglob("*") if path.is_file())
         self.assertNotIn(SECRET.encode(), octets)
 
-    def fetchmail(self) -> None:
+    def fetchmail(self) -> str:
         """Fetchmail reads by APOP, over TLS."""
         control = self.site.root / "fetchmailrc"
         control.write_text(

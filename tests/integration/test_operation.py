@@ -117,7 +117,7 @@ class StartTests(SynchronousTestCase):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             path = str(self.site.root / "notify")
             manager.bind(path)
-            manager.settimeout(30)
+            manager.settimeout(120)
             os.environ["NOTIFY_SOCKET"] = path
             self.addCleanup(os.environ.pop, "NOTIFY_SOCKET", None)
             self.site.start()

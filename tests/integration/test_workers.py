@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.site import PASSWORD, USER, Site, free_ports, wait_until
+from tests.integration.site import PASSWORD, PATIENCE_SECONDS, USER, Site, free_ports, wait_until
 
 
 class WorkersTestCase(SynchronousTestCase):
@@ -151,7 +151,7 @@ class RunningTests(WorkersTestCase):
 
         def greeted() -> bool:
             with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(5)
+                client.settimeout(PATIENCE_SECONDS)
                 client.connect(str(self.site.lmtp))
                 return client.recv(4) == b"220 "
 
@@ -241,7 +241,7 @@ class LifeTests(WorkersTestCase):
                 os.kill(worker["process"], signal.SIGKILL)
             return bool(worker["state"] == "given up")
 
-        wait_until("it to be given up", given_up, 60)
+        wait_until("it to be given up", given_up)
         self.assertTrue(victim)
         wait_until("its shard to be adopted", lambda: "Shard 1 of the spool has no worker" in self.site.log())
         for queue_id in waiting:

@@ -93,7 +93,7 @@ class Dovecot:
         self.root.chmod(0o755)  # for the users that Dovecot is served by when it is started by root
         program = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin") or "dovecot"
         self._process = subprocess.Popen([program, "-F", "-c", str(config)])
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not _answers(self.pop3):
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise AssertionError(f"Dovecot did not start:\n{self.log()}")

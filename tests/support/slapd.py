@@ -116,7 +116,7 @@ class Slapd:
             self._process = subprocess.Popen(
                 [SLAPD, "-f", str(self.root / "slapd.conf"), "-h", places, "-d", "0"], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             with socket.socket() as client:
                 if client.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -142,7 +142,7 @@ class Slapd:
         """Run one of OpenLDAP's own programs as the administrator."""
         address = f"ldap://127.0.0.1:{self.port}"
         command = [program, "-x", "-H", address, "-D", ADMIN, "-w", ADMIN_PASSWORD, *words]
-        done = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False, timeout=30)
+        done = subprocess.run(command, input=stdin.encode(), capture_output=True, check=False, timeout=120)
         if done.returncode:
             raise AssertionError(f"{program}: {done.stderr.decode()}")
         return done.stdout.decode()
