@@ -14,7 +14,7 @@ from hermes.cli.main import main
 ROOT = Path(__file__).resolve().parents[1]
 
 #: A line of the README's list: words, of which one or several may stand for one another.
-_LINE = re.compile(r"^    hermes ([a-z|]+)(?: ([a-z|]+)(?= ))?", re.MULTILINE)
+_LINE = re.compile(r"^    hermes ([a-z|]+)(?: ([a-z][a-z|-]*)(?= ))?", re.MULTILINE)
 
 
 def commands() -> Iterator[tuple[str, str]]:

@@ -95,7 +95,9 @@ class Circle:
         self.changing = PasswordChange(stores.source, stores.passwords, rule, makes_scram=makes_scram)
         digests = DigestChecker(self.directory, stores.recoverable)
         checkers = (digests, *token_checkers(settings, self.directory, reactor, now))
-        self.portal = make_portal(self.directory, self.mailboxes.mailbox, self._reception, checkers)
+        self.portal = make_portal(
+            self.directory, self.mailboxes.mailbox, self._reception, checkers, stores.app_passwords
+        )
         self.agents = {
             **self._local_agents(),
             **self._programs(reactor),

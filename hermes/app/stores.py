@@ -17,6 +17,7 @@ from hermes.app.station import Station, share
 from hermes.config.durable import write_durably
 from hermes.config.places import (
     accounts_file,
+    app_passwords_file,
     collected_file,
     greylist_file,
     offenders_file,
@@ -33,6 +34,7 @@ from hermes.config.places import (
 from hermes.config.schema import Settings
 from hermes.config.sections.ldap import LDAPSettings
 from hermes.core.event import Event
+from hermes.directory.app_passwords import AppPasswords
 from hermes.directory.passwords import Passwords
 from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.alias_files import AliasFiles
@@ -84,6 +86,8 @@ class Stores(Module):
     name = "stores"
     #: Everything that was acknowledged is on disk already: what is left is a checkpoint of the database.
     stop_seconds = 60.0
+    #: The server's own, once it has been read.
+    secret = b""
 
     def __init__(
         self, settings: Settings, reactor: Any, now: Callable[[], float], station: Station | None = None
@@ -107,7 +111,6 @@ class Stores(Module):
         self.fetcher = Fetcher(reactor, POLICY_SECONDS)
         self.sts = STSPolicies(lambda: self.resolvers.current, self.fetcher, self._policy_store, now)
         self.tls_results = TLSResults(tls_results_file(settings), self._policy_worker, now)
-        self.secret = b""
         self._secret_file = secret_file(settings)
         self._recoverable_key_file = recoverable_key_file(settings)
         self._read_worker = worker("read")
@@ -127,6 +130,7 @@ class Stores(Module):
             [worker(f"password-{n}", 1) for n in range(share(PASSWORD_THREADS, station.number, station.count))],
             reactor.seconds,
         )
+        self.app_passwords = AppPasswords(app_passwords_file(settings), worker("app-passwords"), now)
         self.login_times = LoginTimes() if tell is None else SharedLoginTimes(tell)
         self.recoverable = RecoverableSecrets()
         self.reader = ContentReader(self._read_worker)
@@ -267,6 +271,7 @@ class Stores(Module):
         await self.greylist.close()
         await self.recipients.close()
         await self.collected.close()
+        await self.app_passwords.close()
         await self.passwords.stop()
         for source in self._ldap.values():
             await source.stop()

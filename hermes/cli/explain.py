@@ -5,35 +5,30 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_address
-from typing import Any
 
 import attrs
 import click
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from hermes.app.at_once import AtOnce
 from hermes.app.checks import Means
 from hermes.app.explain import FLAVORS, SERVERS, Explanation, Question, Step, accepted
-from hermes.app.ldap import ldap_source
 from hermes.app.reasons import Reasons
 from hermes.app.redirects import files_of
 from hermes.app.rulebook import Rulebook
 from hermes.app.secret import SECRET_OCTETS
 from hermes.cli.asking import asked
 from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say, say_json
+from hermes.cli.sources import all_sources, at_once
 from hermes.config.loader import Loaded, read
-from hermes.config.places import accounts_file, offenders_file, secret_file
+from hermes.config.places import offenders_file, secret_file
 from hermes.config.schema import Settings
 from hermes.core.outcome import Verdict
 from hermes.core.units import parse_size
 from hermes.directory.passwords import Passwords
 from hermes.directory.sources.alias_files import AliasFiles
-from hermes.directory.sources.file import FileSource
-from hermes.directory.sources.several import SeveralSources
 from hermes.interfaces import IResolver, UnavailableError
 from hermes.net.content import ContentReader
 from hermes.net.peer import normal
@@ -109,13 +104,7 @@ def explain(
 
 async def answer(loaded: Loaded, question: Question, resolver: IResolver | None) -> list[Step]:
     """All stages of what would happen, by the configuration and the accounts as they are on disk now, and by the DNS."""
-    accounts = FileSource(accounts_file(loaded.settings))
-    accounts.load()
-    ldap = [
-        ldap_source(name, section, lambda _, count: [AtOnce()] * count, time.monotonic, time.time)
-        for name, section in loaded.settings.ldap.items()
-    ]
-    source = SeveralSources([accounts, *ldap])
+    source = all_sources(loaded.settings)
     redirects = AliasFiles(files_of(loaded.settings))
     redirects.load()
     passwords, now = Passwords((), time.monotonic), AtOnce()
@@ -125,16 +114,6 @@ async def answer(loaded: Loaded, question: Question, resolver: IResolver | None)
     listed = _listed(loaded.settings, rulebook, question.peer)
     explanation = Explanation(question, loaded.settings, rulebook, Reasons(loaded), listed, dns=resolver is not None)
     return [step async for step in explanation.steps()]
-
-
-def at_once(steps: Coroutine[Any, Any, list[Step]]) -> list[Step]:
-    """The answer where nothing has to wait, so that no reactor has to run."""
-    ends: list[list[Step] | Failure] = []
-    _ = Deferred.fromCoroutine(steps).addBoth(ends.append)
-    (end,) = ends
-    if isinstance(end, Failure):
-        end.raiseException()
-    return end
 
 
 def _secret(settings: Settings) -> bytes:

@@ -11,6 +11,7 @@ import click
 
 from hermes.app.secret import kept_secret
 from hermes.cli import password
+from hermes.cli.app_password import app_password, app_passwords
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.cli.profile import profile
 from hermes.cli.user_change import addresses_of, disable, enable, rename, set_, text_of
@@ -121,7 +122,8 @@ def remove(config: str, name: str) -> None:
     settings = load(config)
     try:
         _source(settings).remove(name.lower())
-    except LookupError as error:
+        app_passwords(settings).forget(name.lower())
+    except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     say(f"{name.lower()} is no account any more")
     mail = os.path.join(settings.mailbox.directory, name.lower())
@@ -257,7 +259,7 @@ def recipients(config: str, as_json: bool, what: str | None, name: str | None) -
         )
 
 
-for command in (profile, set_, disable, enable, rename, export, erase, import_):
+for command in (profile, set_, disable, enable, rename, export, erase, import_, app_password):
     user.add_command(command)
 
 
@@ -266,6 +268,8 @@ def add_account(settings: Settings, account: Account, secret: str) -> None:
     os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
     try:
         _source(settings).add(account, hash_password(secret), _scram(settings, secret))
+        # Those of somebody who was called so before, in a directory service for one.
+        app_passwords(settings).forget(account.name)
     except ValueError as error:
         raise Refused(text_of(error)) from None
 

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from hermes.cli.app_password import app_passwords
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json
 from hermes.cli.queue import reader
 from hermes.config.durable import sync_directory
@@ -120,6 +121,7 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
         _move_mailbox(settings, name, new_name)
         if keys:
             source.change(name, keys)
+        app_passwords(settings).rename(name, new_name)
         source.rename(name, new_name)
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None

@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 import click
 
+from hermes.cli.app_password import app_passwords, described
 from hermes.cli.output import Refused, config_option, remark, say
 from hermes.cli.queue import reader
 from hermes.cli.user_change import addresses_of, text_of
@@ -94,7 +95,11 @@ def _add(tar: tarfile.TarFile, name: str, octets: bytes) -> None:
 
 
 def _described(settings: Settings, account: Account) -> dict[str, object]:
-    return {**attrs.asdict(account), "addresses": addresses_of(settings, account)}
+    return {
+        **attrs.asdict(account),
+        "addresses": addresses_of(settings, account),
+        "app_passwords": [described(each) for each in app_passwords(settings).list(account.name)],
+    }
 
 
 def _events(settings: Settings, account: Account) -> Iterator[Event]:
@@ -135,6 +140,7 @@ def erase(config: str, yes: bool, name: str) -> None:
             if known:
                 # First of all, so that nothing new arrives.
                 source.remove(name)
+            app_passwords(settings).forget(name)
             _remove_mailbox(settings, mailbox, name)
         finally:
             lock.release()

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 import click
 
+from hermes.cli.app_password import app_passwords
 from hermes.cli.output import Refused, config_option, say, say_table
 from hermes.cli.password import generate
 from hermes.cli.user_change import text_of
@@ -101,6 +102,7 @@ def _add(
                 hashed = hash_password(each.password) if each.password else ""
                 keys = make_scram_keys(each.password) if each.password and settings.accounts.scram != "no" else ""
                 source.add(each.account, hashed, keys)
+                app_passwords(settings).forget(each.account.name)
             except ValueError as error:
                 raise Refused(f"{file}:{each.line}: {text_of(error)}. Those before it have been added.") from None
     return made

@@ -59,6 +59,11 @@ def recipients_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "recipients.sqlite")
 
 
+def app_passwords_file(settings: Settings) -> str:
+    """The app passwords of accounts of every source, as digests."""
+    return os.path.join(settings.hermes.data, "app-passwords.sqlite")
+
+
 def pauses_file(settings: Settings) -> str:
     """What is paused: a table of times."""
     return os.path.join(settings.hermes.data, "pauses.json")

@@ -20,7 +20,15 @@ from twisted.mail.smtp import IMessageDelivery
 from zope.interface import Interface, implementer
 
 from hermes.core.account import Account
-from hermes.interfaces import IDirectory, IProvedAccount, IStreamingMailbox, MailboxInUseError
+from hermes.directory.app_passwords import AppPasswords
+from hermes.interfaces import (
+    IDirectory,
+    IPasswordShown,
+    IProvedAccount,
+    IStreamingMailbox,
+    MailboxInUseError,
+    UnavailableError,
+)
 
 #: What a realm answers: the interface asked for, the avatar, and what to call at the end of the session.
 Avatar = tuple[type[Interface], object, Callable[[], None]]
@@ -31,14 +39,17 @@ class AccountChecker:
     """
     Checks names and passwords; names may be an account's name or one of its addresses.
 
+    Where a service says what it is (:class:`IPasswordShown`), the password may be one of the account's app passwords as well.
+
     Who has proved a password already (SCRAM) needs an account that may log in, and no more: see :class:`IProvedAccount` for why
     nobody from outside can come that way.
     """
 
     credentialInterfaces = (IUsernamePassword, IProvedAccount)
 
-    def __init__(self, directory: IDirectory) -> None:
+    def __init__(self, directory: IDirectory, app_passwords: AppPasswords | None = None) -> None:
         self._directory = directory
+        self._app_passwords = app_passwords
 
     def requestAvatarId(self, credentials: IUsernamePassword | IProvedAccount) -> Deferred[bytes | tuple[()]]:
         """The account's name; fails with UnauthorizedLogin, or with TooBusyError when it is to be tried later."""
@@ -56,7 +67,17 @@ class AccountChecker:
     async def _check(self, credentials: IUsernamePassword) -> bytes | tuple[()]:
         # Twisted's protocols hand in what came over the wire.
         name, password = _text(credentials.username), _text(credentials.password)
-        account = await self._directory.verify(name, password)
+        account, unavailable = None, None
+        if self._app_passwords is not None and IPasswordShown.providedBy(credentials):
+            try:
+                account = await self._app_passwords.account(self._directory, credentials, name, password)
+            except UnavailableError as error:
+                unavailable = error
+        if account is None:
+            # Whatever the first look has found, a wrong password costs this check.
+            account = await self._directory.verify(name, password)
+        if account is None and unavailable is not None:
+            raise unavailable
         if account is None:
             raise UnauthorizedLogin("name or password is wrong")
         return account.name.encode("utf-8")
@@ -128,6 +149,7 @@ def make_portal(
     open_mailbox: Callable[[Account], IStreamingMailbox],
     make_delivery: Callable[[Account | None], IMessageDelivery],
     checkers: Iterable[ICredentialsChecker] = (),
+    app_passwords: AppPasswords | None = None,
 ) -> Portal:
     """
     The portal of the server.
@@ -136,7 +158,7 @@ def make_portal(
     sending, for that is how mail comes in; what they may do is the delivery's business.
     """
     realm = Realm(directory, open_mailbox, make_delivery)
-    return Portal(realm, [AccountChecker(directory), AllowAnonymousAccess(), *checkers])
+    return Portal(realm, [AccountChecker(directory, app_passwords), AllowAnonymousAccess(), *checkers])
 
 
 def _text(value: bytes | str) -> str:

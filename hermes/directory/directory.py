@@ -200,6 +200,11 @@ class Directory:
 
         return await self._asked(named)
 
+    async def login(self, name: str) -> Account | None:
+        """Who logs in by that name, a further one, or an address; None when nobody does. It may be disabled."""
+        _, account = await self._asked(lambda world: self._login_of(world, name))
+        return account
+
     async def verify(self, name: str, password: str) -> Account | None:
         """
         The account when the password is right and it is not disabled, else None. ``name`` is its name or one of its addresses.

@@ -128,7 +128,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
-def beside(path: str, mode: str = "rw") -> contextlib.closing[sqlite3.Connection]:
+def beside(path: str, mode: str = "rw", *, same_thread: bool = True) -> contextlib.closing[sqlite3.Connection]:
     """A file that may be in use by a server, which must be there; ``ro`` cannot repair what a killed server has left."""
     uri = f"file:{quote(path)}?mode={mode}"
-    return contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None))
+    return contextlib.closing(
+        sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=same_thread)
+    )

@@ -9,7 +9,7 @@ There is a file for each subject. All is imported from here, so that nobody need
 """
 
 from hermes.interfaces.control import IControl
-from hermes.interfaces.credentials import IBearerToken, IProvedAccount, TokenDeniedError
+from hermes.interfaces.credentials import IBearerToken, IPasswordShown, IProvedAccount, TokenDeniedError
 from hermes.interfaces.delivery import IDeliveryAgent, IPolicyStore, IRelayManager, IRouter
 from hermes.interfaces.directory import IDirectory, IExpander, IPasswordChange, IScramKeys
 from hermes.interfaces.faults import TooBusyError, UnavailableError
@@ -42,6 +42,7 @@ __all__ = [
     "IOffenderStore",
     "IOffenders",
     "IPasswordChange",
+    "IPasswordShown",
     "IPolicy",
     "IPolicyStore",
     "IProvedAccount",

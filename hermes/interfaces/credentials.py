@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.cred.credentials import ICredentials
+from twisted.cred.credentials import ICredentials, IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from zope.interface import Attribute
 
@@ -16,6 +16,23 @@ class IProvedAccount(ICredentials):
     """
 
     account = Attribute("The name of the account.")
+
+
+class IPasswordShown(IUsernamePassword):
+    """
+    A name and a password that a client has shown to a service.
+
+    Any checker for Twisted's ``IUsernamePassword`` can take them. Ours needs the rest for app passwords, and says what it found.
+    """
+
+    service = Attribute("The service that it wants: ``smtp`` or ``pop3``.")
+    peer = Attribute("The client's address.")
+    app_password = Attribute(
+        "Set by the checker: the name of the app password that it was; empty for the account's own."
+    )
+    reason = Attribute(
+        "Set by the checker: what was wrong, for the trace and not for the client; empty when it does not say."
+    )
 
 
 class IBearerToken(ICredentials):

@@ -18,6 +18,9 @@ class IDirectory(Interface):
     async def account(name: str) -> Account | None:
         """The account of that login name, in any case; None when there is none."""
 
+    async def login(name: str) -> Account | None:
+        """Who logs in by that name, a further one, or an address; None when nobody does. It may be disabled."""
+
     async def verify(name: str, password: str) -> Account | None:
         """
         The account when the password is right and it is not disabled, else None; the answer takes as long for names that

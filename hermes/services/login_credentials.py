@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Callable
 
 import attrs
-from twisted.cred.credentials import ICredentials, IUsernameHashedPassword
+from twisted.cred.credentials import ICredentials, IUsernameHashedPassword, UsernamePassword
 from zope.interface import implementer
 
-from hermes.interfaces import IBearerToken
+from hermes.interfaces import IBearerToken, IPasswordShown
 from hermes.protocols import cram_md5
 from hermes.protocols.sasl import Digest, TokenShown
 from hermes.protocols.sasl_mechanisms import NewChallenge
@@ -34,6 +34,18 @@ class BearerToken:
     host: str
     port: int
     service: str
+
+
+@implementer(IPasswordShown)
+class PasswordShown(UsernamePassword):
+    """A name and a password as a client at ``peer`` has shown them to ``service``."""
+
+    def __init__(self, username: bytes, password: bytes, service: str, peer: str) -> None:
+        super().__init__(username, password)
+        self.service = service
+        self.peer = peer
+        self.app_password = ""
+        self.reason = ""
 
 
 @implementer(IUsernameHashedPassword)

@@ -31,12 +31,14 @@ def login_event(
     verdict: Verdict,
     account: str | None,
     via: str = "",
+    app_password: str = "",
 ) -> Event:
     """
     The fact that somebody logged in, or failed to.
 
     ``account`` is the name of the account that was entered, whatever form of it or which of its addresses was typed; None when
-    the login was refused, and then ``verdict`` says why. ``via`` is the front end that said who the peer is.
+    the login was refused, and then ``verdict`` says why. ``via`` is the front end that said who the peer is,
+    ``app_password`` the name of the app password that it was, if it was one.
     """
     refused = account is None
     facts = {
@@ -50,5 +52,7 @@ def login_event(
     }
     if via:
         facts["via"] = via
+    if app_password:
+        facts["app_password"] = app_password
     name = attempt.name[:MAX_NAME_CHARACTERS] if account is None else account
     return Event(at, Kind.LOGIN, address=name, facts=facts)

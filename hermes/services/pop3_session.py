@@ -30,7 +30,7 @@ from hermes.net.shielded import shielded
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import Response, accepted, refused
 from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, ServerPart, TokenShown
-from hermes.services.login_credentials import credentials_of
+from hermes.services.login_credentials import PasswordShown, credentials_of
 from hermes.services.login_trace import Attempt, Shown, asks_for_another, login_event
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_maildrop import Maildrop, open_maildrop
@@ -74,6 +74,8 @@ class POP3Session(POP3Connection):
     _log = Logger()
     #: What the login wants to see, where its name says so.
     _constraints: Constraints | None = None
+    #: The password that was shown last, and what was found of it.
+    _password: PasswordShown | None = None
 
     # Answers.
 
@@ -198,10 +200,20 @@ class POP3Session(POP3Connection):
 
     def _record_login(self, attempt: Attempt, response: Response, verdict: Verdict) -> None:
         account = self._maildrop.account if response.positive and self._maildrop is not None else None
-        now, used = self._clock.seconds(), tls.describe(self.transport)
-        self._server.journal.record(login_event(now, "pop3", self.peer, used, attempt, verdict, account, self.via))
+        now, used, app_password = self._clock.seconds(), tls.describe(self.transport), ""
+        if account is not None and self._password is not None:
+            app_password = self._password.app_password
+        self._server.journal.record(
+            login_event(now, "pop3", self.peer, used, attempt, verdict, account, self.via, app_password)
+        )
+
+    def authenticateUserPASS(self, user: bytes, password: bytes) -> Any:  # noqa: N802 - as Twisted calls it
+        """As Twisted's; the portal is told besides what app passwords are judged by."""
+        self._password = PasswordShown(user, password, "pop3", self.peer)
+        return self._server.portal.login(self._password, None, pop3.IMailbox)
 
     async def _judge(self, attempt: Shown) -> tuple[Response, Verdict]:
+        self._password = None
         allowed = self._server.gate.login_verdict(self.peer, attempt.name)
         if allowed.reply is not None:
             return refused(allowed.reply.text, "SYS/TEMP"), allowed
@@ -246,7 +258,7 @@ class POP3Session(POP3Connection):
 
     def _wrong(self, attempt: Shown, error: Exception) -> Verdict:
         if not isinstance(attempt, TokenShown):
-            return Verdict(None, "login.wrong")
+            return Verdict(None, "login.wrong", self._password.reason if self._password is not None else "")
         denied = error if isinstance(error, TokenDeniedError) else TokenDeniedError("")
         self._token_fault = denied.status
         return Verdict(None, "login.token", denied.reason)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.cred.credentials import Anonymous, ICredentials, UsernamePassword
+from twisted.cred.credentials import Anonymous, ICredentials
 from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError
@@ -31,7 +31,7 @@ from hermes.interfaces import (
     UnavailableError,
 )
 from hermes.protocols.sasl import Digest, KeysWanted, Proof, ServerPart, TokenShown
-from hermes.services.login_credentials import credentials_of
+from hermes.services.login_credentials import PasswordShown, credentials_of
 from hermes.services.login_trace import Attempt, Shown, asks_for_another, login_event
 from hermes.services.scram_login import ScramLogin
 from hermes.services.twisted_delivery import TwistedDelivery
@@ -79,6 +79,7 @@ class Login:
         self._failures = 0
         #: What was wrong with the last token that was refused (RFC 6750 3.1); empty when it was not the token.
         self.token_fault = ""
+        self._password: PasswordShown | None = None
         self._logout: Callable[[], object] | None = None
         self.reception: IReception | None = None
         self.name = ""
@@ -152,11 +153,15 @@ class Login:
 
     def _record(self, attempt: Attempt, tls: str | None, verdict: Verdict) -> None:
         account = self.name if verdict.accepted else None
-        now = self._clock.seconds()
-        self._journal.record(login_event(now, "smtp", self._peer, tls, attempt, verdict, account, self._via))
+        now, app_password = self._clock.seconds(), ""
+        if account is not None and self._password is not None:
+            app_password = self._password.app_password
+        self._journal.record(
+            login_event(now, "smtp", self._peer, tls, attempt, verdict, account, self._via, app_password)
+        )
 
     async def _judge(self, attempt: Shown) -> Verdict:
-        self.token_fault = ""
+        self.token_fault, self._password = "", None
         allowed: Verdict = self._gate.login_verdict(self._peer, attempt.name)
         if not allowed.accepted:
             return allowed
@@ -170,7 +175,8 @@ class Login:
         elif asks_for_another(attempt):
             return _FOR_ANOTHER
         else:
-            credentials = UsernamePassword(attempt.name.encode("utf-8"), attempt.password.encode("utf-8"))
+            name, password = attempt.name.encode("utf-8"), attempt.password.encode("utf-8")
+            credentials = self._password = PasswordShown(name, password, "smtp", self._peer)
         try:
             reception = await self._enter(credentials)
         except CancelledError:
@@ -189,7 +195,7 @@ class Login:
 
     def _wrong(self, attempt: Shown, error: Exception) -> Verdict:
         if not isinstance(attempt, TokenShown):
-            return Verdict(_WRONG, "login.wrong")
+            return Verdict(_WRONG, "login.wrong", self._password.reason if self._password is not None else "")
         denied = error if isinstance(error, TokenDeniedError) else TokenDeniedError("")
         self.token_fault = denied.status
         return Verdict(_WRONG, "login.token", denied.reason)

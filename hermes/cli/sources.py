@@ -1,0 +1,51 @@
+"""All sources of accounts, asked by a command: the file as it is on disk now, and the directory services."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from hermes.app.at_once import AtOnce
+from hermes.config.places import accounts_file
+from hermes.config.schema import Settings
+from hermes.core.account import Account
+from hermes.directory.sources.file import FileSource
+from hermes.directory.sources.several import SeveralSources, named
+
+_T = TypeVar("_T")
+
+
+def all_sources(settings: Settings) -> SeveralSources:
+    """Those that a server would ask, in their order; AccountsFileError when the file cannot be used."""
+    accounts = FileSource(accounts_file(settings))
+    accounts.load()
+    if not settings.ldap:
+        return SeveralSources([accounts])
+    # Only here: the library takes 4 MB and a tenth of a second.
+    from hermes.app.ldap import ldap_source  # noqa: PLC0415
+
+    ldap = [
+        ldap_source(name, section, lambda _, count: [AtOnce()] * count, time.monotonic, time.time)
+        for name, section in settings.ldap.items()
+    ]
+    return SeveralSources([accounts, *ldap])
+
+
+def account_named(settings: Settings, name: str) -> Account | None:
+    """The account of that name in any source; raises UnavailableError when a directory service cannot be asked."""
+    record = at_once(named(all_sources(settings), name))
+    return record.account if record is not None else None
+
+
+def at_once(answer: Coroutine[Any, Any, _T]) -> _T:
+    """The answer where nothing has to wait, so that no reactor has to run."""
+    ends: list[_T | Failure] = []
+    _ = Deferred.fromCoroutine(answer).addBoth(ends.append)
+    (end,) = ends
+    if isinstance(end, Failure):
+        end.raiseException()
+    return end
