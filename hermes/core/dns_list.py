@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 import attrs
 
 from hermes.core.address_range import AddressRange
+from hermes.core.peer_address import address_of
 
 #: Answers of a list are in here (RFC 5782 2.1); anything else comes from a resolver that answers for names that are not there,
 #: or from a domain that has been sold.
@@ -103,11 +104,9 @@ def address_question(peer: str, zone: str) -> str:
 @lru_cache(4096)
 def is_ours(peer: str) -> bool:
     """True for an address that means something else at every site, and for what is no address: nobody else can know about it."""
-    try:
-        address = ip_address(peer)
-    except ValueError:  # a UNIX socket, or a client that its front end does not know
-        return True
-    return any(address in network for network in _OURS)
+    # None is of a UNIX socket, or a client that its front end does not know.
+    address = address_of(peer)
+    return address is None or any(address in network for network in _OURS)
 
 
 def reversed_address(peer: str, zone: str) -> str:

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 import attrs
 
 from hermes.core.outcome import Verdict
+from hermes.core.peer_address import address_of
 from hermes.core.reply import Reply
 from hermes.core.units import format_time
 
@@ -77,15 +78,10 @@ def network_text(network: Network) -> str:
 
 def network_of_peer(peer: str) -> Network | None:
     """What is listed when a peer offends: its IPv4 address or its IPv6 /64; None for what has no address."""
-    try:
-        address = ip_address(peer)
-    except ValueError:
+    address = address_of(peer)
+    if address is None:
         return None
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return ip_network(address.ipv4_mapped)
-        return ip_network((address, IPV6_BITS), strict=False)
-    return ip_network(address)
+    return ip_network((address, address.max_prefixlen if address.version == 4 else IPV6_BITS), strict=False)
 
 
 def parse_network(text: str) -> Network:

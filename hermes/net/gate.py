@@ -13,12 +13,12 @@ from zope.interface import implementer
 
 from hermes.config.schema import LimitsSettings
 from hermes.core.outcome import PASS, Verdict
+from hermes.core.peer_address import host_of, network_of
 from hermes.core.reply import Reply
 from hermes.interfaces import IGate, IOffenders
 from hermes.net.counts import Counts, OwnCounts
 from hermes.net.login_limits import LoginLimits
 from hermes.net.peer import is_loopback
-from hermes.net.prefixes import host_of, network_of
 
 #: The time in which new connections are counted for their rate.
 RATE_WINDOW_SECONDS = 60.0

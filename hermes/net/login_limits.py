@@ -22,11 +22,11 @@ import attrs
 from hermes.config.schema import LimitsSettings
 from hermes.core.offender import Network
 from hermes.core.outcome import PASS, Verdict
+from hermes.core.peer_address import host_of, network_of
 from hermes.core.printable import one_line
 from hermes.core.reply import Reply
 from hermes.net import buckets
 from hermes.net.buckets import Buckets
-from hermes.net.prefixes import host_of, network_of
 
 #: The time in which wrong passwords from an address or a network are counted, and after which they are forgotten.
 WINDOW_SECONDS = 600.0

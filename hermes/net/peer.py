@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from hermes.config.setting import Network
+from hermes.core.peer_address import address_of
 
 #: What stands for the peer of a UNIX socket, which is this machine.
 UNIX_PEER = "unix"
@@ -29,13 +29,8 @@ def peer_of(transport: Any) -> str:
 @lru_cache(4096)
 def normal(address: str) -> str:
     """An IP address in its one normal form, without zone and without the mapping of IPv4 into IPv6."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(parsed)
+    parsed = address_of(address.partition("%")[0])
+    return address if parsed is None else str(parsed)
 
 
 @lru_cache(4096)
@@ -43,16 +38,11 @@ def is_loopback(peer: str) -> bool:
     """True for this machine: 127.0.0.0/8, ::1 and UNIX sockets."""
     if peer == UNIX_PEER:
         return True
-    try:
-        return ip_address(peer).is_loopback
-    except ValueError:
-        return False
+    address = address_of(peer)
+    return address is not None and address.is_loopback
 
 
 def within(peer: str, networks: Iterable[Network]) -> bool:
     """True for an address in one of the networks; whatever has no address is in none."""
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)
+    address = address_of(peer)
+    return address is not None and any(address in network for network in networks)

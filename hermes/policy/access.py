@@ -11,13 +11,13 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv6Address, ip_address
 
 from zope.interface import implementer
 
 from hermes.config.schema import ACCESS_SERVERS, AccessSettings
 from hermes.core.access_entry import AccessEntry
 from hermes.core.address_range import AddressRange
+from hermes.core.peer_address import address_of
 from hermes.interfaces import IAccess
 
 _Ranges = list[tuple[AddressRange, AccessEntry]]
@@ -65,12 +65,9 @@ class Access:
         """The entry that decides about a peer at a server; None when there is none, or the peer has no IP address."""
         if not self._tables:
             return None
-        try:
-            address = ip_address(peer)
-        except ValueError:  # a UNIX socket
+        address = address_of(peer)
+        if address is None:
             return None
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
         table = self._tables.get((server, address.version))
         return table.find(int(address)) if table is not None else None
 

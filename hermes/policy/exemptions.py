@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv6Address, ip_address
 
 from hermes.config.schema import ACCESS_SERVERS, Settings
 from hermes.config.setting import Network
+from hermes.core.peer_address import address_of
 from hermes.interfaces import IAccess
 
 
@@ -24,13 +24,10 @@ class Exemptions:
 
     def why(self, peer: str) -> str:
         """What exempts a peer: ``loopback``, a setting, ``access.NAME``; empty when nothing does."""
-        try:
-            address = ip_address(peer)
-        except ValueError:
+        address = address_of(peer)
+        if address is None:
             # A UNIX socket, or a client whose address its front end does not know: there is nothing that could be listed.
             return "no address"
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
         if address.is_loopback:
             return "loopback"
         for name, networks in self._networks:

@@ -74,19 +74,20 @@ def parse_line(text: str) -> Filter:
     if found["more"]:
         raise ValueError(f"has {found['more']!r} at its end: write the response in quotes, and nothing behind it")
     try:
-        matches = compiled(found["expression"]).matches
+        expression = compiled(found["expression"])
     except ExpressionError as error:
         raise ValueError(f"the expression cannot be understood, {error}") from None
     what, response = Action(action["action"]), found["response"] or ""
     return Filter(
         stage=Pass(stage),
         expression=found["expression"],
-        matches=matches,
+        matches=expression.matches,
         action=what,
         block=action["block"] == "S",
         negate=bool(action["negate"]),
         reply=parse_reply(response) if what in REFUSING else None,
         text=response if what is Action.LOG else "",
+        word=expression.word,
     )
 
 

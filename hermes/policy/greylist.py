@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
-from ipaddress import ip_network
 
 from zope.interface import implementer
 
@@ -20,6 +18,7 @@ from hermes.config.sections.greylist import GreylistSettings
 from hermes.core.address import domain_of
 from hermes.core.dns_list import is_ours
 from hermes.core.outcome import PASS, Verdict
+from hermes.core.peer_address import address_of, network_text
 from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
 from hermes.interfaces import ICheck
@@ -193,7 +192,9 @@ class GreylistCheck:
         return Verdict(Reply.of(451, "4.7.1", text), self.name, f"first mail of {sender} from {network}")
 
 
-@lru_cache(4096)
 def network_of(peer: str) -> str:
     """The network that an address counts for: those who share one belong together."""
-    return str(ip_network(f"{peer}/{64 if ':' in peer else 24}", strict=False))
+    address = address_of(peer)
+    if address is None:
+        raise ValueError(f"{peer!r} has no network")
+    return network_text(address, 24 if address.version == 4 else 64)

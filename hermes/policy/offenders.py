@@ -9,7 +9,6 @@ learn it (:meth:`Offenders.follow`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv6Address, ip_address
 from itertools import islice
 from typing import Any
 
@@ -22,6 +21,7 @@ from hermes.config.schema import Settings
 from hermes.config.sections.offenders import REPORTED, OffendersSettings
 from hermes.core.offender import Network, Offender, network_of_peer, network_text
 from hermes.core.outcome import Verdict
+from hermes.core.peer_address import address_of
 from hermes.interfaces import IAccess, IOffenders, IOffenderStore
 from hermes.policy.exemptions import Exemptions
 
@@ -82,12 +82,9 @@ class Offenders:
         """The entry that blocks a peer; of several the one that lasts longest; None when there is none."""
         if not self._tables:
             return None
-        try:
-            address = ip_address(peer)
-        except ValueError:
+        address = address_of(peer)
+        if address is None:
             return None
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
         number, version, most, now = int(address), address.version, address.max_prefixlen, self._now()
         found: Offender | None = None
         for (of_version, bits), table in self._tables.items():

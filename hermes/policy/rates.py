@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 
 import attrs
 from zope.interface import implementer
@@ -20,6 +20,7 @@ from zope.interface import implementer
 from hermes.config.sections.rates import KINDS, SCOPES, RatesSettings
 from hermes.core.offender import Network
 from hermes.core.outcome import PASS, Verdict
+from hermes.core.peer_address import address_of, host_of, network_of
 from hermes.core.policy import Case, Stage
 from hermes.core.rate import Rate, WindowCount
 from hermes.core.reply import Reply
@@ -82,14 +83,14 @@ class Rates:
 
     def exceeded(self, scope: str, subject: str, kind: str, amount: int, limits: Sequence[Rate]) -> Rate | None:
         """Which of the limits so much more would break; None when it breaks none."""
-        now, counts = self._now(), self._subjects.get((scope, subject), {})
+        counts = self._subjects.get((scope, subject), {})
         for rate in limits:
             count = counts.get((kind, rate.seconds))
             if count is None:
                 if amount > rate.amount:
                     return rate
             # All that is there is more than what counts now, and nearly always little enough.
-            elif count.previous + count.current + amount > rate.amount and count.at(now) + amount > rate.amount:
+            elif count.previous + count.current + amount > rate.amount and count.at(self._now()) + amount > rate.amount:
                 return rate
         return None
 
@@ -110,7 +111,7 @@ class Rates:
                 count = counts[kind, rate.seconds] = WindowCount(rate.seconds)
             if count.index != now // rate.seconds:
                 count.at(now)
-            count.add(amount)
+            count.current += amount
 
     def usages(self, limits: Limits) -> list[Usage]:
         """What is used of all limits, those first that are nearest to their end."""
@@ -227,18 +228,10 @@ def _subjects(visit: Visit) -> _Subjects:
 @lru_cache(4096)
 def _of_peer(peer: str) -> _Subjects:
     """Address (of IPv6 a /64) and network of a peer; none of this machine, and of what has no address."""
-    try:
-        address = ip_address(peer)
-    except ValueError:
+    address = address_of(peer)
+    if address is None or address.is_loopback:
         return ()
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_loopback:
-        return ()
-    if address.version == 4:
-        return ("address", str(address)), ("network", str(ip_network((address, 24), strict=False)))
-    narrow, wide = (str(ip_network((address, bits), strict=False)) for bits in (64, 48))
-    return ("address", narrow), ("network", wide)
+    return ("address", host_of(peer)), ("network", network_of(peer))
 
 
 def _refusal(scope: str, subject: str, kind: str, amount: int, rate: Rate) -> Verdict:

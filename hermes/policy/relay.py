@@ -10,7 +10,7 @@ exists or does not (RFC 5321 3.6, appendix C, F.2).
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from zope.interface import implementer
 
@@ -18,6 +18,7 @@ from hermes.config.schema import Settings
 from hermes.core.account import Account, Local, Redirected, Remote, Unknown
 from hermes.core.address import split
 from hermes.core.outcome import PASS, Result, Verdict
+from hermes.core.peer_address import address_of
 from hermes.core.reply import Reply
 from hermes.core.route import RouteTable, whose
 from hermes.interfaces import IAccess, ICallAhead, IDirectory, IMailboxes, IRelayPolicy, IRouter
@@ -217,11 +218,9 @@ class RelayPolicy:
         networks = self._settings.smtp.relay_networks
         if not networks:
             return False
-        try:
-            address = ip_address(peer)
-        except ValueError:  # a UNIX socket has no address that could be listed
-            return False
-        return any(address in network for network in networks)
+        # A UNIX socket has no address that could be listed.
+        address = address_of(peer)
+        return address is not None and any(address in network for network in networks)
 
 
 def _unknown(disabled: bool) -> Verdict:
@@ -235,8 +234,5 @@ def backup_domains(settings: Settings) -> dict[str, str]:
 
 def is_private(peer: str) -> bool:
     """True for addresses that do not come from the open Internet: private networks (RFC 1918, RFC 4193), and this machine."""
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return False
-    return address.is_loopback or any(address in network for network in _PRIVATE if network.version == address.version)
+    address = address_of(peer)
+    return address is not None and (address.is_loopback or any(address in network for network in _PRIVATE))

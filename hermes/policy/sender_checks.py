@@ -39,6 +39,15 @@ MAX_NAMES = 5
 RDNS = "rdns"
 CONFIRMED = "confirmed"
 
+#: The tests for which the DNS is asked.
+_ASKING = (
+    "no_reverse_name",
+    "unconfirmed_reverse_name",
+    "unknown_hello",
+    "unknown_sender",
+    "null_mx_sender",
+)
+
 #: What findings say when DNS has not answered.
 UNAVAILABLE = "unavailable"
 
@@ -97,6 +106,7 @@ class SenderChecks:
     ) -> None:
         self._consequences = {test: parse_consequence(getattr(settings, test)) for test, _ in _FAILURES.values()}
         self._later = settings.dns_failure == "later"
+        self._asks = self._is_tested(*_ASKING)
         self._resolver = resolver
         self._hostname = hostname
         self._own_names = frozenset(name.lower().rstrip(".") for name in (hostname, *own_names))
@@ -116,10 +126,14 @@ class SenderChecks:
             self._foresee(visit)
             return PASS
         if case.stage is Stage.SENDER:
-            begun(transaction, _NAME, lambda: self._decide(visit, transaction))
+            if self._asks:
+                begun(transaction, _NAME, lambda: self._decide(visit, transaction))
             return PASS
         if is_for_postmaster(case):
             return PASS
+        if not self._asks and _NAME not in transaction.memory and not _address_in(visit.hello):
+            # Most sites of the small kind look at the name alone: then there is nothing to wait for.
+            transaction.memory[_NAME] = self._judged([self._plain_name(visit.hello)], transaction)
         return decided(transaction, _NAME, lambda: self._decide(visit, transaction))
 
     def _foresee(self, visit: Visit) -> None:
@@ -141,6 +155,9 @@ class SenderChecks:
             found = [await tests[0]]
         else:
             found = await gatherResults([Deferred.fromCoroutine(test) for test in tests], consumeErrors=True)
+        return self._judged(found, transaction)
+
+    def _judged(self, found: Collection[_Found | None], transaction: Transaction) -> Verdict:
         refusals = [*self._consider(found, transaction.findings)]
         # What is certain comes before what is to be tried again.
         return next(
@@ -191,20 +208,21 @@ class SenderChecks:
 
     async def _hello(self, hello: str, budget: Budget) -> _Found | None:
         """RFC 5321 4.1.4 and 4.1.3: a name that is the client's own, or its address in brackets."""
-        name = hello.lower().rstrip(".")
-        literal = name[1:-1].removeprefix("ipv6:") if name.startswith("[") and name.endswith("]") else ""
-        address = _address(literal or name)
-        if name in self._own_names or (address and await self._is_own(address, budget)):
+        if address := _address_in(hello):
+            if await self._is_own(address, budget):
+                return _Found("helo", "own", hello)
+            return None if _in_brackets(hello) else _Found("helo", "address", hello)
+        found = self._plain_name(hello)
+        if found is not None or _in_brackets(hello) or not self._is_tested("unknown_hello"):
+            return found
+        return await self._known("helo", _plain(hello), budget)
+
+    def _plain_name(self, hello: str) -> _Found | None:
+        """What can be seen of a name."""
+        name = _plain(hello)
+        if name in self._own_names:
             return _Found("helo", "own", hello)
-        if literal:
-            return None
-        if address:
-            return _Found("helo", "address", hello)
-        if "." not in name:
-            return _Found("helo", "unqualified", hello)
-        if not self._is_tested("unknown_hello"):
-            return None
-        return await self._known("helo", name, budget)
+        return _Found("helo", "unqualified", hello) if "." not in name and not _in_brackets(hello) else None
 
     async def _is_own(self, address: str, budget: Budget) -> bool:
         if address in self._own_addresses:
@@ -240,6 +258,21 @@ class SenderChecks:
 
 async def _any(answer: Awaitable[Answer[Any]]) -> Answer[Any]:
     return await answer
+
+
+def _plain(hello: str) -> str:
+    return hello.lower().rstrip(".")
+
+
+def _in_brackets(hello: str) -> str:
+    """What stands in brackets; empty where nothing does."""
+    name = _plain(hello)
+    return name[1:-1].removeprefix("ipv6:") if name.startswith("[") and name.endswith("]") else ""
+
+
+def _address_in(hello: str) -> str:
+    """The address that stands there instead of a name, in brackets or without; empty where there is none."""
+    return _address(_in_brackets(hello) or _plain(hello))
 
 
 def _address(text: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_address
 
 from hermes.core.address import split
+from hermes.core.peer_address import address_of
 from hermes.core.policy import Case
 from hermes.core.visit import Visit
 
@@ -26,8 +26,6 @@ def is_for_postmaster(case: Case) -> bool:
 
 @lru_cache(4096)
 def _is_here(peer: str) -> bool:
-    try:
-        return ip_address(peer).is_loopback
-    except ValueError:
-        # A UNIX socket; or a client whose front end does not know it, about whom nothing can be asked.
-        return True
+    # None is of a UNIX socket; or of a client whose front end does not know it, about whom nothing can be asked.
+    address = address_of(peer)
+    return address is None or address.is_loopback

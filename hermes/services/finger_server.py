@@ -23,10 +23,10 @@ from hermes.config.sections.finger import FingerSettings
 from hermes.core.account import Account
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
+from hermes.core.peer_address import host_of
 from hermes.core.units import format_instant
 from hermes.interfaces import IDirectory, IGroupWorker, ISpool
 from hermes.net.peer import is_loopback
-from hermes.net.prefixes import host_of
 from hermes.net.turns import Engine
 from hermes.protocols.finger import FingerServer, Query, Unreadable
 from hermes.services.line_connection import LineConnection, LineServer

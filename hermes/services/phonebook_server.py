@@ -17,9 +17,9 @@ from typing_extensions import override
 
 from hermes.config.sections.phonebook import PhoneBookSettings
 from hermes.core.outcome import Verdict
+from hermes.core.peer_address import host_of
 from hermes.core.phone_book import FIELDS, Book, Entry
 from hermes.net.peer import is_loopback, within
-from hermes.net.prefixes import host_of
 from hermes.net.turns import Engine
 from hermes.protocols import ph
 from hermes.services.line_connection import LineConnection, LineServer

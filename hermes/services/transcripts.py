@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from ipaddress import ip_address
 from typing import Any, Protocol
 
 import attrs
@@ -17,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from hermes.config.sections.transcripts import TRANSCRIBED, TranscriptsSettings
 from hermes.core.address_range import AddressRange
+from hermes.core.peer_address import address_of
 from hermes.interfaces import IAccess
 from hermes.net import tls
 from hermes.net.turns import Turns
@@ -203,9 +203,8 @@ class Scribe:
 def _holding(ranges: list[AddressRange], peer: str) -> AddressRange | None:
     if not ranges:
         return None
-    try:
-        address = ip_address(peer)
-    except ValueError:  # a UNIX socket
+    address = address_of(peer)
+    if address is None:
         return None
     return next(
         (each for each in ranges if each.version == address.version and each.first <= int(address) <= each.last), None

@@ -331,3 +331,39 @@ class TimeTests(SynchronousTestCase):
             self.assertEqual(len(expression._machine._moves), min(count, MAX_REMEMBERED))
         self.assertTrue(expression.matches("\uffff b"))
         self.assertFalse(expression.matches("\uffff a"))
+
+
+class WordTests(SynchronousTestCase):
+    """Expressions that only look for a word say so."""
+
+    def test_word(self) -> None:
+        """Stars on both sides and letters between, in any case."""
+        for text, word in (
+            ("*SPAM*", "spam"),
+            ("*x y*", "x y"),
+            ("*[.]*", "."),
+            ("spam", ""),
+            ("spam*", ""),
+            ("*spam", ""),
+            ("*a*b*", ""),
+            ("*a?*", ""),
+            ("*/cA*", ""),
+            ("*[ab]*", ""),
+            ("*a/W*", ""),
+            ("*", ""),
+            ("**", ""),
+            ("", ""),
+        ):
+            self.assertEqual(Expression(text).word, word, text)
+
+    @given(st.text("abAB*?[]^-+/wWbBcsxX @\n", max_size=8), st.text("abAB@ \n", max_size=12))
+    @settings(deadline=None)
+    @example("*B*", "ab")
+    def test_same(self, pattern: str, text: str) -> None:
+        """Looking for the word and matching come to the same."""
+        try:
+            expression = Expression(pattern)
+        except ExpressionError:
+            return
+        if expression.word:
+            self.assertEqual(expression.word in text.lower(), expression.matches(text))

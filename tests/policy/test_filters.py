@@ -113,6 +113,19 @@ class PassTests(FiltersTestCase):
         subject = "Subject: =?koi8-r?B?RnJlZSBtb25leQ==?="
         self.assertTrue(self.mail(self.client('S, "*=[?]koi8-r[?]*", F'), subject).startswith("554 "))
 
+    def test_words(self) -> None:
+        """Those that look for a word find it in any case, and beside letters that are not of ASCII; N turns it round."""
+        lines = ('S, "*Spam*", F, "554 one"', 'S, "*list*", FN, "554 other"')
+        for subject, answer in (
+            ("Subject: buy sPAM", "554 5.7.1 one"),
+            ("Subject: Größe: spam", "554 5.7.1 one"),
+            ("Subject: hello", "554 5.7.1 other"),
+            ("Subject: Größe", "554 5.7.1 other"),
+            ("Subject: LIST of Größe", "250"),
+            ("Subject: list", "250"),
+        ):
+            self.assertTrue(self.mail(self.client("\n".join(lines)), subject).startswith(answer), subject)
+
     def test_long(self) -> None:
         """As much is looked at as filters may cost."""
         self.assertEqual(len(subject_texts("x" * (MAX_CHARACTERS + 1))[0]), MAX_CHARACTERS)

@@ -101,6 +101,7 @@ def _filter(place: str, one: FilterSettings) -> Filter:
         text=one.text if action is Action.LOG else "",
         place=place,
         syntax=one.syntax,
+        word=compiled(one.pattern).word if one.syntax == "mercury" else "",
     )
 
 
