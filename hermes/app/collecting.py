@@ -16,7 +16,7 @@ from hermes.config.sections.collector import CollectorSettings
 from hermes.interfaces import ISchedule
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, TLSMode
-from hermes.protocols.sasl_login import Login
+from hermes.protocols.sasl_login import Derive, Login
 from hermes.services.pop3_collector import Collector, Collectors, Means
 
 #: The collectors of one set of settings, by name.
@@ -89,7 +89,7 @@ def collectors_of(
         name: Collector(
             name,
             each,
-            _approach(settings, name, each, contexts),
+            _approach(settings, name, each, contexts, stores.derive),
             settings.hermes.postmaster,
             settings.smtp.max_size,
             means,
@@ -98,12 +98,14 @@ def collectors_of(
     }
 
 
-def _approach(settings: Settings, name: str, each: CollectorSettings, contexts: dict[str, SSL.Context]) -> Approach:
+def _approach(
+    settings: Settings, name: str, each: CollectorSettings, contexts: dict[str, SSL.Context], derive: Derive
+) -> Approach:
     mechanisms = tuple(word.upper() for word in each.auth)
     login = Login(each.username, each.password, mechanisms=mechanisms)
     mode = TLSMode(each.tls)
     context = None if mode is TLSMode.NONE else _context(name, each, contexts)
-    return Approach(settings.hermes.hostname, mode, context, each.verify, login)
+    return Approach(settings.hermes.hostname, mode, context, each.verify, login, derive=derive)
 
 
 def _context(name: str, each: CollectorSettings, contexts: dict[str, SSL.Context]) -> SSL.Context:

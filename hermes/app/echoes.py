@@ -94,13 +94,13 @@ class SharedAnswers(AnsweredLately):
         self._tell = tell
 
     @override
-    def is_due(self, address: str, sender: str, now: float) -> bool:
-        self._tell("answered", (address, sender, now))
-        return super().is_due(address, sender, now)
+    def why_not(self, address: str, sender: str, now: float, *, logged_in: bool) -> str:
+        self._tell("answered", (address, sender, now, logged_in))
+        return super().why_not(address, sender, now, logged_in=logged_in)
 
-    def hear(self, address: str, sender: str, now: float) -> None:
-        """Another worker has been asked, and has answered if that was due."""
-        super().is_due(address, sender, now)
+    def hear(self, address: str, sender: str, now: float, logged_in: bool) -> None:
+        """Another worker has been asked, and has answered if nothing was against it."""
+        super().why_not(address, sender, now, logged_in=logged_in)
 
 
 class SharedLoginTimes(LoginTimes):

@@ -49,6 +49,7 @@ class Outgoing:
                 signer=signer,
                 protection=protection,
                 results=stores.tls_results,
+                paused=stores.pauses.of_host,
             )
 
         self.direct = direct()
@@ -66,12 +67,14 @@ class Outgoing:
                     rate=stores.sending_rates.of(name),
                     tokens=stores.tokens,
                     signer=signer,
+                    derive=stores.derive,
+                    paused=stores.pauses.of_host,
                 )
                 for name, each in self._smarthosts_of.items()
             },
             {name: each.fallback for name, each in self._smarthosts_of.items()},
         )
-        self.lmtp = LMTPDelivery(reactor, hostname, stores.reader, resolver)
+        self.lmtp = LMTPDelivery(reactor, hostname, stores.reader, resolver, stores.pauses.of_host)
 
     def agents(self) -> dict[str, IDeliveryAgent]:
         """Those that are configured, but for routes; mail in the queue for a way that is not any more is routed anew."""
@@ -88,10 +91,12 @@ class Outgoing:
     def limits(self) -> dict[str, Concurrency]:
         """How many deliveries each may make at once."""
         settings = self._settings
-        connections = [each.connections for each in self._smarthosts_of.values()]
+        connections = {name: each.connections for name, each in self._smarthosts_of.items()}
+        # Each has its own, and takes none from the others: in twice their sum there is always room for one more.
+        together = max(1, 2 * sum(connections.values()))
         return {
             "lmtp": Concurrency(CONNECTIONS, CONNECTIONS_TO_ONE),
-            "smarthost": Concurrency(max(1, sum(connections)), max(connections, default=1)),
+            "smarthost": Concurrency(together, 1, most_of=lambda name: connections.get(name, 0)),
             "direct": Concurrency(
                 settings.direct.connections,
                 settings.direct.connections_per_destination,

@@ -85,7 +85,11 @@ def settings_of_worker(settings: Settings, number: int, count: int) -> Settings:
             direct,
             connections=part(direct.connections),
             connections_per_destination=part(direct.connections_per_destination),
+            waiting=part(direct.waiting),
         ),
+        destination={
+            name: attrs.evolve(each, connections=part(each.connections)) for name, each in settings.destination.items()
+        },
         smarthost=sending(settings.smarthost),
         smarthosts={name: sending(each) for name, each in settings.smarthosts.items()},
         manhole=attrs.evolve(settings.manhole, listen=()),

@@ -54,6 +54,7 @@ from hermes.policy.offender_store import OffenderStore
 from hermes.policy.offenders import Offenders
 from hermes.policy.rates import Rates
 from hermes.policy.recipient_store import RecipientStore
+from hermes.protocols.sasl_login import Derivation, Keys
 from hermes.queue.expansion import AnsweredLately
 from hermes.queue.pauses import Pauses
 from hermes.services.login_times import LoginTimes
@@ -104,7 +105,8 @@ class Stores(Module):
         self.sending_rates = SendingRates(reactor.seconds)
         self._log_settings = settings.log
         self._mail_log: MailLog | None = None
-        self.dkim_worker = worker("dkim", 1)
+        # The second one makes keys of our passwords at other servers (SCRAM): each connection to one has one made at most.
+        self.dkim_worker, self._key_worker = worker("dkim", 1), worker("keys", 1)
         self.signatures = SignatureMemory()
         self._policy_worker = worker("policies")
         self._policy_store = PolicyStore(policies_file(settings), self._policy_worker)
@@ -169,6 +171,11 @@ class Stores(Module):
             shard=number,
         )
 
+    async def derive(self, derivation: Derivation) -> Keys:
+        """Make the keys for a login at another server, in a thread: the server says how much work they are."""
+        keys: Keys = await self._key_worker.submit(derivation.keys)
+        return keys
+
     def listen(self, echoes: Echoes) -> None:
         """Count what other workers tell."""
         for about, store in (
@@ -219,6 +226,7 @@ class Stores(Module):
         self._read_worker.start(perform_reads)
         self.mailbox_worker.start(perform_reads)
         self.dkim_worker.start(perform_reads)
+        self._key_worker.start(perform_reads)
         self._policy_worker.start(perform_reads)
         self.deposit_worker.start(Depositor().perform)
         self._transcript_worker.start(perform_transcripts)
@@ -276,6 +284,7 @@ class Stores(Module):
         for source in self._ldap.values():
             await source.stop()
         await self.dkim_worker.stop()
+        await self._key_worker.stop()
         await self._policy_worker.stop()
         self._policy_store.close()
         self.tls_results.close()

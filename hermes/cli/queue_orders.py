@@ -131,9 +131,9 @@ def pause(config: str, as_json: bool, what: str) -> None:
     """
     Try no mail for something until it is resumed.
 
-    WHAT is a domain (example.net, *.example.net), an address, a destination (direct:example.net, smarthost:office) or an agent
-    (smarthost, direct, lmtp). Mail is taken all the same, and waits; meanwhile it does not expire. This outlives a restart.
-    Without WHAT, what is paused is listed.
+    WHAT is a domain (example.net, *.example.net), an address, a destination (direct:example.net, smarthost:office), an agent
+    (smarthost, direct, lmtp), or a server (host:mx1.example.net), in whose place others of the domain are then used. Mail is
+    taken all the same, and waits; meanwhile it does not expire. This outlives a restart. Without WHAT, what is paused is listed.
     """
     settings = load(config)
     if what:

@@ -19,8 +19,11 @@ SILENCE_SECONDS = 600.0
 #: A session, however busy: as long as smtp.session_time lets one be.
 SESSION_SECONDS = 6 * 3600.0
 
-#: The same when the program has said all it had to say, and did not say QUIT: answers come within this.
-LINGER_SECONDS = 10.0
+#: The same when the program has said all it had to say: the longest answer is that to a message, which has to be looked at first.
+LINGER_SECONDS = 60.0
+
+#: And when it has ended in the middle of something, so that nothing more can be said for it.
+BROKEN_OFF_SECONDS = 10.0
 
 CONNECT_SECONDS = 30.0
 
@@ -35,7 +38,11 @@ def bridge(settings: Settings, source: IO[bytes], sink: IO[bytes]) -> int:
         os.write(sink.fileno(), b"421 4.3.2 The mail server is not running: try again later\r\n")
         return EX_TEMPFAIL
     with connection:
-        return _carry(connection, source.fileno(), sink.fileno())
+        try:
+            return _carry(connection, source.fileno(), sink.fileno())
+        except OSError:
+            # The server is gone in the middle, or the program no longer listens.
+            return EX_IOERR
 
 
 def _connected(settings: Settings) -> socket.socket | None:
@@ -61,23 +68,57 @@ def _host(listener: Listener) -> str:
 def _carry(connection: socket.socket, source: int, sink: int) -> int:
     end = time.monotonic() + SESSION_SECONDS
     readable: list[socket.socket | int] = [connection, source]
+    said, patience = _Said(), SILENCE_SECONDS
     while time.monotonic() < end:
-        is_over = source not in readable
-        ready, _, _ = select.select(readable, [], [], LINGER_SECONDS if is_over else SILENCE_SECONDS)
+        ready, _, _ = select.select(readable, [], [], patience)
         if not ready:
-            return EX_OK if is_over else EX_IOERR
-        if source in ready:
-            piece = os.read(source, PIECE_OCTETS)
-            if piece:
-                # Blocks while the server does not read: nothing is piled up here.
-                connection.sendall(piece)
-            else:
-                # The server is not told: it would take it for a lost connection, and what it still has to answer would be lost.
-                readable.remove(source)
+            return EX_OK if patience == BROKEN_OFF_SECONDS else EX_IOERR
         if connection in ready:
             piece = connection.recv(PIECE_OCTETS)
             if not piece:
                 return EX_OK
             while piece:
                 piece = piece[os.write(sink, piece) :]
+        if source in ready:
+            piece = os.read(source, PIECE_OCTETS)
+            if piece:
+                # Blocks while the server does not read: nothing is piled up here.
+                said.add(piece)
+                connection.sendall(piece)
+            else:
+                # To the server a connection that is closed on one side is a lost one, and what it still has to answer would be
+                # lost too. QUIT is answered last, and then it closes.
+                readable.remove(source)
+                patience = LINGER_SECONDS if said.whole else BROKEN_OFF_SECONDS
+                if said.whole and not said.quit:
+                    connection.sendall(b"QUIT\r\n")
     return EX_IOERR
+
+
+class _Said:
+    """What has to be known of the program's words when it has no more to say."""
+
+    def __init__(self) -> None:
+        self._end = b"\n"
+        self._counted = False
+
+    def add(self, piece: bytes) -> None:
+        """It has said more."""
+        known = (self._end + piece).upper()
+        # Of a message that is sent in counted octets (RFC 3030 2) another command could be the missing ones.
+        self._counted = self._counted or b"BDAT" in known
+        self._end = known[-len(b"\nQUIT\r\n") :]
+
+    @property
+    def whole(self) -> bool:
+        """
+        True behind a whole line, where another command can follow.
+
+        In a message that was broken off that would be a line of its text, which has no end as before.
+        """
+        return self._end.endswith(b"\n") and not self._counted
+
+    @property
+    def quit(self) -> bool:
+        """True when it has taken its leave."""
+        return self._end.endswith((b"\nQUIT\r\n", b"\nQUIT\n"))

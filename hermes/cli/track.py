@@ -61,24 +61,27 @@ def _follow(settings: Settings, query: str, events: Sequence[Event], *, as_json:
     """Print what is known, and then what happens; a message that is asked for by its id comes to an end."""
     queue_id = query.strip().upper()
     known: set[str] = set()
-    gone = False
+    found = gone = False
     try:
         while True:
             # What two events say is the same only when they are: they have times.
-            news = [event for event in events if event_text.as_json(event) not in known]
-            known.update(event_text.as_json(event) for event in news)
+            told = [event_text.as_json(event) for event in events]
+            news = [event for event, text in zip(events, told, strict=True) if text not in known]
+            # What is not among the last ones any more does not come again: an address can be followed for months.
+            known = set(told)
             if as_json:
                 for event in news:
                     say(event_text.as_json(event))
             else:
                 for line in timeline(news):
                     say(line)
+            found = found or bool(told)
             if gone:
                 return
             time.sleep(FOLLOW_SECONDS)
             with reader(settings) as spool:
                 # Asked in this order: what is gone has left all its events.
-                gone = is_queue_id(queue_id) and bool(known) and not spool.queue(queue_id)
+                gone = is_queue_id(queue_id) and found and not spool.queue(queue_id)
                 events = spool.track(query)
     except KeyboardInterrupt:
         return

@@ -1,6 +1,10 @@
-"""What can be paused: the mail for a domain or an address, a destination, a next hop, or a whole agent."""
+"""What can be paused: the mail for a domain or an address, a destination, a next hop, a whole agent, or one server of many."""
 
 from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from hermes.core.outcome import Outcome, Result
 
 #: Pauses at once: each is asked about each message, and one that stands for many others can be written with ``*``.
 MAX_PAUSES = 1000
@@ -9,8 +13,35 @@ MAX_PAUSES = 1000
 MAX_WHAT = 300
 
 
+#: What stands in front of the name of a server, where a name alone would be that of a domain.
+HOST = "host:"
+
+
+def reason_of(what: str) -> str:
+    """What is said of mail that waits because of a pause; a resume finds it by this."""
+    return f"{what} is paused until it is resumed"
+
+
+def unpaused(host: str) -> str:
+    """What keeps a server from being used: nothing."""
+    return ""
+
+
+def outcome_of(what: str) -> Outcome:
+    """What an attempt comes to that a pause forbids."""
+    # RFC 3463 3.4: 4.3.2, system not accepting network messages.
+    return Outcome(Result.PAUSED, reason_of(what), "4.3.2")
+
+
+def pauses_host(what: str, host: str) -> bool:
+    """Whether a pause is about a server of that name, for whichever domain mail would go there."""
+    return what.lower().startswith(HOST) and fnmatchcase(host.lower().rstrip("."), what.lower().removeprefix(HOST))
+
+
 def fault_of(what: str) -> str:
     """Why a text names nothing that can be paused, with a remedy; empty when it does."""
-    if not what or len(what) > MAX_WHAT or not what.isprintable() or what != what.strip():
-        return f"{what[:MAX_WHAT]!r} names nothing to be paused: write example.net, smarthost, smarthost:NAME or joe@example.net"
+    named = what.lower().removeprefix(HOST)
+    if not named or len(what) > MAX_WHAT or not what.isprintable() or what != what.strip():
+        ways = "example.net, host:mx1.example.net, smarthost, smarthost:NAME or joe@example.net"
+        return f"{what[:MAX_WHAT]!r} names nothing to be paused: write {ways}"
     return ""

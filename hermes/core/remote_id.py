@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-# Postfix, Hermes: "queued as 4F2B7C"; Exim: "OK id=1rABCD-0001-2x"; sendmail: "2.0.0 4AB1cd Message accepted for delivery";
-# Exchange: "<...> [InternalId=123, Hostname=...] Queued mail for delivery"; Google: "OK  1700000000 abc123-def.456 - gsmtp".
+# Postfix: "queued as 4F2B7C"; Hermes: "2.0.0 accepted as 01K0SP6KZ0T0"; Exim: "OK id=1rABCD-0001-2x"; sendmail: "2.0.0 4AB1cd
+# Message accepted for delivery"; Exchange: "<...> [InternalId=123, Hostname=...] Queued mail for delivery"; Google: "OK  17000000
+# abc123-def.456 - gsmtp" with ten digits.
 _PATTERNS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"queued (?:mail )?(?:for delivery )?(?:as|id|with id) <?([\w.\-]{4,64})",
+        r"\baccepted as ([0-9A-Z]{12})\b",
         r"\b(?:queue)?id[=:] ?<?([\w.\-]{4,64})",
         r"internalid=([\w.\-]{4,64})",
         r"\A(?:ok )?([a-z0-9]{8,32}) message accepted",

@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from hermes.core.reply import Reply
 from hermes.net.client_tls import TLSAttempt
-from hermes.protocols.sasl_login import Exchange
+from hermes.protocols.sasl_login import Derivation, Derive, Exchange
 from hermes.protocols.smtp.capabilities import Capabilities
 from hermes.protocols.smtp.client import ClientEngine
 from hermes.protocols.smtp.client_events import (
@@ -164,10 +164,15 @@ class ClientSession(Protocol):
         self._engine.tls_started(attempt.description, implicit=implicit, verified=attempt.verified)
         return None if implicit else self._setback(await self._event())
 
-    async def log_in(self, exchange: Exchange) -> Setback | None:
-        """Log in; None when all is well."""
+    async def log_in(self, exchange: Exchange, derive: Derive) -> Setback | None:
+        """Log in; None when all is well. ``derive`` does what takes long, beside the session."""
         self._engine.log_in(exchange)
-        return self._setback(await self._event())
+        event = await self._event()
+        if isinstance(event, Derivation):
+            # No more than once in an exchange, and the server is not waited for meanwhile: what it says now is out of turn.
+            self._engine.derived(event, await derive(event))
+            event = await self._event()
+        return self._setback(event)
 
     async def etrn(self, node: str) -> Reply | Setback:
         """Ask for the mail that waits for a domain (RFC 1985 5); what the server says to it, or what ended the session."""

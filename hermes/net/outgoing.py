@@ -24,7 +24,7 @@ from hermes.net.client_tls import TLSAttempt
 from hermes.net.peer import is_loopback
 from hermes.net.socks import ProxyError, connect_through
 from hermes.protocols import sasl_client
-from hermes.protocols.sasl_login import Channel, Login
+from hermes.protocols.sasl_login import Channel, Derivation, Derive, Keys, Login
 from hermes.protocols.smtp.client_events import Ended, Peer, Refused, Stage
 
 #: RFC 1123 5.3.2 and 5321 4.5.3.2 leave it open; the kernel alone would try for two minutes.
@@ -68,14 +68,19 @@ def _fresh_nonce() -> str:
     return secrets.token_urlsafe(24)
 
 
+async def derived_at_once(derivation: Derivation) -> Keys:
+    """Keys of a password, made in the caller's thread: for who keeps nobody waiting by it."""
+    return derivation.keys()
+
+
 @attrs.frozen
 class Approach:
     """
     How to open sessions: ``hostname`` is our name; ``context`` is needed unless ``tls`` is NONE.
 
     ``verify`` wants the certificate to be valid for the host's name; ``pins`` are the public keys of which it must have one
-    instead; ``nonce`` makes one for SCRAM. ``security`` has what else is asked of the server; ``lmtp`` says that it speaks LMTP
-    (RFC 2033); ``observe`` is shown each attempt at TLS.
+    instead; ``nonce`` makes one for SCRAM, and ``derive`` the keys. ``security`` has what else is asked of the server; ``lmtp``
+    says that it speaks LMTP (RFC 2033); ``observe`` is shown each attempt at TLS.
     """
 
     hostname: str
@@ -84,6 +89,7 @@ class Approach:
     verify: bool = False
     login: Login | None = None
     nonce: Callable[[], str] = _fresh_nonce
+    derive: Derive = derived_at_once
     pins: frozenset[bytes] = frozenset()
     security: Security | None = None
     lmtp: bool = False
@@ -223,7 +229,7 @@ async def _log_in(session: ClientSession, target: Target, approach: Approach, lo
     offered = session.capabilities.mechanisms
     setback: Setback | None = None
     for mechanism in sasl_client.choose(offered, login, channel):
-        setback = await session.log_in(sasl_client.begin(mechanism, login, channel, offered))
+        setback = await session.log_in(sasl_client.begin(mechanism, login, channel, offered), approach.derive)
         # 504 (RFC 4954 4) says that only the mechanism is wrong, though it was offered. After 535 nothing else is tried:
         # each attempt counts towards a lock of the account, and a weaker mechanism would be what an attacker wants.
         if not isinstance(setback, Refused) or setback.outcome.reply is None or setback.outcome.reply.code != 504:

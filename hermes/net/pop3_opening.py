@@ -138,8 +138,9 @@ async def _log_in(
     if login.token and not engine.offer.known:
         mechanisms = [name for name in sasl_client.WITH_TOKEN if not login.mechanisms or name in login.mechanisms][-1:]
     if mechanisms:
-        engine.authenticate(sasl_client.begin(mechanisms[0], login, channel, offered))
-    elif not login.token and APOP in allowed and greeting.timestamp and (not private or APOP in login.mechanisms):
+        exchange = sasl_client.begin(mechanisms[0], login, channel, offered)
+        return _refusal(await session.log_in(exchange, approach.derive))
+    if not login.token and APOP in allowed and greeting.timestamp and (not private or APOP in login.mechanisms):
         # Nobody need be told the password; but its digest is MD5, and the server has to keep the password itself.
         engine.apop(login.username, login.password)
     elif not login.token and USER in allowed and private:

@@ -20,6 +20,7 @@ from hermes.net.client_session import CLOSE_SECONDS, HANDSHAKE_SECONDS, why_lost
 from hermes.net.client_tls import TLSAttempt
 from hermes.protocols.pop3.client import ClientEngine
 from hermes.protocols.pop3.client_events import Answer, Ended, Event, Verb
+from hermes.protocols.sasl_login import Derivation, Derive, Exchange
 
 #: The answer to QUIT comes when everything deleted is gone (RFC 1939 6), which takes its time.
 QUIT_SECONDS = 60.0
@@ -68,9 +69,22 @@ class POP3Session(Protocol):
                 self._waiting = None
                 self._disarm()
 
-    async def answer(self) -> Answer | Ended:
-        """The answer to a command that has one line; other events mean that the server has lost its way."""
+    async def log_in(self, exchange: Exchange, derive: Derive) -> Answer | Ended:
+        """Run a SASL exchange; its answer. ``derive`` does what takes long, beside the session."""
+        self.engine.authenticate(exchange)
         event = await self.event()
+        if isinstance(event, Derivation):
+            # No more than once in an exchange.
+            self.engine.derived(event, await derive(event))
+            event = await self.event()
+        return self._answer_in(event)
+
+    async def answer(self) -> Answer | Ended:
+        """The answer to a command that has one line."""
+        return self._answer_in(await self.event())
+
+    def _answer_in(self, event: Event) -> Answer | Ended:
+        """Other events mean that the server has lost its way."""
         if isinstance(event, Answer | Ended):
             return event
         self.abort()

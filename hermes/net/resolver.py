@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 
 import idna
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.names import dns
 from twisted.names.hosts import searchFileForAll
 from twisted.python.filepath import FilePath
@@ -27,6 +27,7 @@ from hermes.net.dns_cache import MAX_CACHED, AnswerCache, Key
 from hermes.net.dns_query import NameServers, Unanswered
 from hermes.net.dns_turns import DNSTurns
 from hermes.net.peer import normal
+from hermes.net.together import together
 
 #: Longest time an answer is kept, whatever its TTL: a mistake somewhere in DNS is over after an hour.
 MAX_TTL_SECONDS = 3600
@@ -125,13 +126,7 @@ class Resolver:
 
         IPv4 begins: many receivers trust a server less that comes by IPv6 without a name in reverse DNS, which is common.
         """
-        found = await gatherResults(
-            [
-                Deferred.fromCoroutine(self.ipv4_addresses(host, budget)),
-                Deferred.fromCoroutine(self.ipv6_addresses(host, budget)),
-            ],
-            consumeErrors=True,
-        )
+        found = await together([self.ipv4_addresses(host, budget), self.ipv6_addresses(host, budget)])
         four, six = found
         longest = max(len(four.values), len(six.values))
         mixed = [

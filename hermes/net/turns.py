@@ -13,11 +13,13 @@ from functools import partial
 from types import coroutine
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, FirstError
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from hermes.net.together import cause_of
 
 #: A pipelined flood of commands that can be answered at once lets the other sessions run after this many.
 EVENTS_BEFORE_YIELDING = 32
@@ -260,18 +262,10 @@ def _rest_of(begun: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, A
         try:
             result = yield awaited
         except Exception as error:
-            proceed = partial(begun.throw, _cause(error))
+            proceed = partial(begun.throw, cause_of(error))
         else:
             proceed = partial(begun.send, result)
         try:
             awaited = proceed()
         except StopIteration:
             return
-
-
-def _cause(error: Exception) -> BaseException:
-    """What has happened, out of the wrapping in which it comes when several were waited for at once."""
-    cause: BaseException = error
-    while isinstance(cause, FirstError) and cause.subFailure.value is not None:
-        cause = cause.subFailure.value
-    return cause

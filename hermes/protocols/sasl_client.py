@@ -8,6 +8,8 @@ the business of the protocol that carries them.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 from collections.abc import Collection
 from typing import ClassVar
@@ -124,3 +126,11 @@ def begin(mechanism: str, login: Login, channel: Channel, offered: Collection[st
     if mechanism == XOAUTH2:
         return xoauth2(login, channel)
     return _SIMPLE[mechanism](login)
+
+
+def challenge_in(text: str) -> bytes | None:
+    """The octets of a challenge, which travels as base64; None when it is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import attrs
+
+#: ClientKey and ServerKey (RFC 5802 3).
+Keys = tuple[bytes, bytes]
 
 
 @attrs.frozen
@@ -20,7 +26,31 @@ class Login:
     password: str = attrs.field(default="", repr=False)
     token: str = attrs.field(default="", repr=False)
     mechanisms: tuple[str, ...] = ()
-    keys: dict[tuple[bytes, int], tuple[bytes, bytes]] = attrs.field(factory=dict, repr=False, eq=False)
+    keys: dict[tuple[bytes, int], Keys] = attrs.field(factory=dict, repr=False, eq=False)
+
+
+@attrs.frozen
+class Derivation:
+    """
+    What SCRAM computes of a password before it can go on (RFC 5802 3).
+
+    The server says how much work that is, so it is done beside the sessions and not in one of them. With the keys ``proceed``
+    gives the answer to the server.
+    """
+
+    password: bytes = attrs.field(repr=False)
+    salt: bytes
+    iterations: int
+    proceed: Callable[[Keys], bytes] = attrs.field(repr=False, eq=False)
+
+    def keys(self) -> Keys:
+        """Do the work, in the caller's thread."""
+        salted = hashlib.pbkdf2_hmac("sha256", self.password, self.salt, self.iterations)
+        return hmac.digest(salted, b"Client Key", "sha256"), hmac.digest(salted, b"Server Key", "sha256")
+
+
+#: Who has it done.
+Derive = Callable[[Derivation], Awaitable[Keys]]
 
 
 @attrs.frozen
@@ -59,5 +89,5 @@ class Exchange(Protocol):
     def initial(self) -> bytes | None:
         """What is sent with the command, or None when the server has to speak first."""
 
-    def respond(self, challenge: bytes) -> bytes | None:
-        """The answer to a challenge, or None when the mechanism knows none: then the exchange is called off."""
+    def respond(self, challenge: bytes) -> bytes | Derivation | None:
+        """The answer to a challenge, or what it takes; None when the mechanism knows none: then the exchange is called off."""

@@ -13,13 +13,13 @@ import hashlib
 import hmac
 import re
 
-from hermes.protocols.sasl_login import Channel, Login
+from hermes.protocols.sasl_login import Channel, Derivation, Keys, Login
 from hermes.protocols.saslprep import saslprep
 from hermes.protocols.scram import SCRAM_PLUS
 from hermes.protocols.scram_keys import MIN_ITERATIONS
 
-#: The server says how often we compute, in our own thread. As much as is recommended to anybody today takes 0.2 s here, and
-#: once, since the keys are remembered; a server that asks for more is not believed to mean well.
+#: The server says how often we compute. As much as is recommended to anybody today takes 0.2 s here, and once, since the keys are
+#: remembered; a server that asks for more is not believed to mean well.
 MAX_ITERATIONS = 600_000
 
 #: RFC 5802 5.1 limits neither; servers send nonces of up to a hundred characters and salts of 16 octets.
@@ -70,15 +70,15 @@ class ScramClient:
         """The client's first message."""
         return f"{self._header}{self._first}".encode()
 
-    def respond(self, challenge: bytes) -> bytes | None:
-        """The proof to the server's first message, and the empty answer to its last."""
+    def respond(self, challenge: bytes) -> bytes | Derivation | None:
+        """The proof to the server's first message, or the work that it takes, and the empty answer to its last."""
         try:
             text = challenge.decode("utf-8")
         except UnicodeDecodeError:
             return self._no(_NOT_SCRAM)
         return self._prove(text) if self._signature is None else self._check(text)
 
-    def _prove(self, text: str) -> bytes | None:
+    def _prove(self, text: str) -> bytes | Derivation | None:
         found = _SERVER_FIRST.match(text)
         if found is None:
             return self._no(_NOT_SCRAM)
@@ -97,7 +97,21 @@ class ScramClient:
             return self._no(_NOT_SCRAM)
         if len(salt) > MAX_SALT_OCTETS:
             return self._no("its salt is too long")
-        client_key, server_key = self._keys(salt, iterations)
+        keys = self._login.keys.get((salt, iterations))
+        if keys is not None:
+            return self._proof(keys, text, nonce)
+
+        def proceed(keys: Keys) -> bytes:
+            # Those of another salt are forgotten.
+            self._login.keys.clear()
+            self._login.keys[salt, iterations] = keys
+            return self._proof(keys, text, nonce)
+
+        return Derivation(prepared(self._login.password).encode(), salt, iterations, proceed)
+
+    def _proof(self, keys: Keys, text: str, nonce: str) -> bytes:
+        """The client's final message, to the server's first one."""
+        client_key, server_key = keys
         # cbind-input = gs2-header [ cbind-data ];  channel-binding = "c=" base64
         channel = base64.b64encode(self._header.encode() + self._bound).decode("ascii")
         without_proof = f"c={channel},r={nonce}"
@@ -107,17 +121,6 @@ class ScramClient:
         proof = bytes(left ^ right for left, right in zip(client_key, signature, strict=True))
         self._signature = hmac.digest(server_key, message, "sha256")
         return f"{without_proof},p={base64.b64encode(proof).decode('ascii')}".encode()
-
-    def _keys(self, salt: bytes, iterations: int) -> tuple[bytes, bytes]:
-        """ClientKey and ServerKey (RFC 5802 3); those of another salt are forgotten."""
-        keys = self._login.keys
-        known = keys.get((salt, iterations))
-        if known is None:
-            salted = hashlib.pbkdf2_hmac("sha256", prepared(self._login.password).encode(), salt, iterations)
-            known = hmac.digest(salted, b"Client Key", "sha256"), hmac.digest(salted, b"Server Key", "sha256")
-            keys.clear()
-            keys[salt, iterations] = known
-        return known
 
     def _check(self, text: str) -> bytes | None:
         found = _SERVER_FINAL.match(text)

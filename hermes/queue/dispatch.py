@@ -275,14 +275,16 @@ class Dispatcher:
 
     def _begin(self, active: ActiveMessage, stored: Mapping[int, str], *, fresh: bool) -> None:
         """Make the deliveries; ``stored`` holds the destinations under which the spool knows recipients routed anew."""
-        groups: dict[str, list[QueuedRecipient]] = {}
+        groups: dict[tuple[str, bool], list[QueuedRecipient]] = {}
         for recipient in active.message.recipients:
             paused = self._pauses.matching(recipient) if self._pauses.any else ""
-            groups.setdefault(f"{PAUSE}:{paused}" if paused else recipient.destination, []).append(recipient)
+            # Who goes although servers are paused is not delivered with who has to wait for them.
+            key = (f"{PAUSE}:{paused}" if paused else recipient.destination, self._pauses.any and recipient.drained)
+            groups.setdefault(key, []).append(recipient)
         free = self.active.free
         ready = []
         refused = 0
-        for destination, recipients in groups.items():
+        for (destination, _), recipients in groups.items():
             if not self.destinations.has_room(destination, free, fresh=fresh):
                 refused += 1
                 for recipient in recipients:
@@ -385,10 +387,14 @@ class Dispatcher:
             self._leave(active)
 
     async def _attempt(self, delivery: Delivery) -> list[Outcome] | None:
-        """Call the agent; None when the message is gone. A fault is a temporary failure for all."""
+        """Call the agent; None when the message is gone, or goes another way. A fault is a temporary failure for all."""
         message = delivery.active.message
         try:
             if not await self._has_octets(message):
+                return None
+            if delivery.agent == PAUSE and delivery.next_hop not in self._pauses:
+                # It was resumed while this waited, and the spool knew of no pause that it could end: it is taken up anew.
+                delivery.active.incomplete = True
                 return None
             agent = self._agents.get(delivery.agent) or self._own_agents.get(delivery.agent)
             if agent is None:

@@ -32,6 +32,7 @@ from hermes.core.printable import one_line
 from hermes.core.report import Action, Fate
 from hermes.core.srs import SRS
 from hermes.interfaces import IContentReader, IExpander, IRouter, ISpool
+from hermes.queue.reporting import Allowance
 from hermes.queue.router import DISABLED, EXPAND, FORWARDING_LOOP, NO_SUCH_ADDRESS, NO_WAY
 
 #: The numbers of recipients that stand in the place of number n begin at (n + 1) * 2**20: more than an address may have
@@ -46,6 +47,12 @@ ANSWER_PAUSE_SECONDS = 3600.0
 
 #: Answers that are remembered.
 MAX_REMEMBERED = 10_000
+
+#: Answers an hour to mail that came without a login. Its senders may be forged, another one in each message, and then the answers
+#: are a flood of ours: so many go out in the name of one address, more than people write to it; so many to one sender, and ten
+#: times as many to a domain, as of reports.
+MAX_ANSWERS = 1000
+MAX_ANSWERS_TO_ONE = 60
 
 #: What the trace keeps of an expansion: a list of thousands must not be written out for each of its messages. The addresses
 #: themselves are keys of the trace, all of them.
@@ -77,21 +84,27 @@ class _Plan:
 
 
 class AnsweredLately:
-    """Who has been answered, in memory: a restart may answer somebody twice."""
+    """Who has been answered, and how many, in memory: a restart may answer somebody twice."""
 
     def __init__(self) -> None:
         self._at: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._from, self._to = Allowance(), Allowance()
 
-    def is_due(self, address: str, sender: str, now: float) -> bool:
-        """True when that sender may be answered for that address now, which is then remembered."""
+    def why_not(self, address: str, sender: str, now: float, *, logged_in: bool) -> str:
+        """Why that sender must not be answered for that address now; empty when it may be, which is then remembered."""
         who = (addresses.key(address), addresses.key(sender))
         if now - self._at.get(who, -ANSWER_PAUSE_SECONDS) < ANSWER_PAUSE_SECONDS:
-            return False
+            return "the sender has had the answer already"
+        # Who has logged in sends with no other address than its own.
+        if not logged_in and not self._to.take(sender, now, MAX_ANSWERS_TO_ONE):
+            return "the sender or its domain has had as many answers as it may in an hour"
+        if not logged_in and not self._from.take(address, now, MAX_ANSWERS):
+            return f"the address has given {MAX_ANSWERS} answers in an hour"
         self._at[who] = now
         self._at.move_to_end(who)
         if len(self._at) > MAX_REMEMBERED:
             self._at.popitem(last=False)
-        return True
+        return ""
 
 
 class Expander:
@@ -278,9 +291,8 @@ class Expander:
         now, sender = self._now(), message.envelope.reverse_path
         message_id = f"<{message.queue_id}.{parent.ordinal}.{int(now * 1000):x}@{self._hostname}>"
         asked = Asked(sender, parent.address, await self._beginning(message), self._hostname, message_id, now)
-        reason = why_not(asked)
-        if not reason and not self._answered.is_due(parent.address, sender, now):
-            reason = "the sender has had the answer already"
+        logged_in = message.origin.account is not None
+        reason = why_not(asked) or self._answered.why_not(parent.address, sender, now, logged_in=logged_in)
         if reason:
             facts = {"file": target.value, "reason": f"without an answer: {reason}"}
             plan.events.append(self._event(EventKind.ANSWERED, message, parent, facts))

@@ -14,8 +14,8 @@ from zope.interface import implementer
 
 from hermes.core.destination_pattern import what_matches
 from hermes.core.message import QueuedMessage, QueuedRecipient
-from hermes.core.outcome import Outcome, Result
-from hermes.core.pause import MAX_PAUSES
+from hermes.core.outcome import Outcome
+from hermes.core.pause import MAX_PAUSES, outcome_of, pauses_host
 from hermes.interfaces import IDeliveryAgent
 
 #: The agent's name in destinations.
@@ -37,6 +37,9 @@ class Pauses:
     def any(self) -> bool:
         """Whether something is paused."""
         return bool(self._since)
+
+    def __contains__(self, what: str) -> bool:
+        return what in self._since
 
     async def add(self, what: str, now: float) -> None:
         """Pause something, durably; raise ValueError when there are too many already."""
@@ -60,6 +63,10 @@ class Pauses:
             return ""
         return next((what for what in self._since if what_matches(what, recipient.destination, recipient.address)), "")
 
+    def of_host(self, host: str) -> str:
+        """What keeps a server from being used; empty when nothing does."""
+        return next((what for what in self._since if pauses_host(what, host)), "")
+
 
 def read_pauses(octets: bytes) -> dict[str, float]:
     """What is paused, and since when; raise ValueError when that is not what was written."""
@@ -80,6 +87,4 @@ class Pausing:
         self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
     ) -> list[Outcome]:
         """Paused, all of them; the next hop is what was paused."""
-        # RFC 3463 3.4: 4.3.2, system not accepting network messages.
-        paused = Outcome(Result.PAUSED, f"{next_hop} is paused until it is resumed", "4.3.2")
-        return [paused] * len(recipients)
+        return [outcome_of(next_hop)] * len(recipients)

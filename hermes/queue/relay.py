@@ -23,6 +23,7 @@ from hermes.core.event import Event, Kind
 from hermes.core.message import QueuedMessage
 from hermes.core.order import KINDS, Action, Chosen, Done, Order
 from hermes.core.outcome import Outcome
+from hermes.core.pause import reason_of
 from hermes.core.selection import Selection
 from hermes.core.units import format_instant
 from hermes.interfaces import IContentReader, IDeliveryAgent, IRelayManager, IRouter, ISpool
@@ -197,7 +198,7 @@ class RelayManager:
 
     async def carry_out(self, order: Order) -> Done:
         """Do what an administrator wants with the messages that a selection names, step by step."""
-        done, after, event = Done(), "", self._event(order)
+        event = self._event(order)
         if order.action is Action.REROUTE and not order.destination:
             order = attrs.evolve(order, destination=UNROUTED, pinned=False)
         if order.action is Action.PAUSE:
@@ -208,6 +209,17 @@ class RelayManager:
             if not self._pauses.any:
                 # What was paused under another destination than it has now, too.
                 order = attrs.evolve(order, selection=Selection())
+        done = await self._step_by_step(order, event)
+        if order.action in {Action.RESUME, Action.DRAIN} and order.selection.what:
+            # What waits for a server does not say so by its destination, but by the reason that it was given.
+            waiting = Selection(state="paused", reply=reason_of(order.selection.what))
+            more = await self._step_by_step(attrs.evolve(order, selection=waiting), event)
+            done = Done(done.messages + more.messages, done.recipients + more.recipients)
+        self.wake()
+        return done
+
+    async def _step_by_step(self, order: Order, event: Event) -> Done:
+        done, after = Done(), ""
         while True:
             if order.action is Action.RETURN:
                 chosen = await self._spool.choose(order.selection, after)
@@ -221,10 +233,8 @@ class RelayManager:
                 done.recipients + sum(map(len, chosen.recipients.values())),
             )
             if chosen.after is None:
-                break
+                return done
             after = chosen.after
-        self.wake()
-        return done
 
     def _event(self, order: Order) -> Event:
         facts: dict[str, str | int | float | bool | None] = {"by": "administrator"}

@@ -20,6 +20,7 @@ from hermes.config.schema import DirectSettings
 from hermes.core.envelope import Envelope
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
+from hermes.core.pause import outcome_of, unpaused
 from hermes.core.tls_report import Result as TLSResult
 from hermes.core.tls_security import Level, Security
 from hermes.interfaces import IContentReader, IDeliveryAgent, ISigner, ITLSResults
@@ -55,7 +56,7 @@ class DirectAgent:
 
     ``own_names`` and ``own_addresses`` are those of this server, besides ``hostname``: mail that would come back to them is in
     a loop. ``named`` has host and port for domains whose MX records are not asked for. ``dice`` decides among hosts of equal
-    preference.
+    preference; ``paused`` says what keeps a host from being used, if something does.
     """
 
     def __init__(
@@ -72,11 +73,13 @@ class DirectAgent:
         signer: ISigner | None = None,
         protection: Protection | None = None,
         results: ITLSResults | None = None,
+        paused: Callable[[str], str] = unpaused,
     ) -> None:
         self._reactor = reactor
         self._port = settings.port
         self._hostname = hostname
         self._results = results
+        self._paused = paused
         self._protection = protection or Protection(settings, {}, resolver)
         self._any_certificate = opportunistic_context()
         self._verifying: SSL.Context | None = None
@@ -91,16 +94,18 @@ class DirectAgent:
         self._ports = {domain: port for domain, (_, port) in (named or {}).items()}
         self._slots = DeferredSemaphore(settings.connections + settings.waiting)
         self._connections = ConnectionCache(reactor)
-        self._transfer = Transfer(reader, self._connections, self.open, signer)
         #: Addresses that could not be talked to, and hosts whose TLS does not work.
         self._unwell = HostMemory(reactor.seconds)
         self._without_tls = HostMemory(reactor.seconds)
+        self._transfer = Transfer(
+            reader, self._connections, self.open, signer, broke=lambda target: self._unwell.remember(target.address)
+        )
 
     async def deliver(
         self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
     ) -> list[Outcome]:
         """Try the servers of the domain ``next_hop``; see :class:`hermes.interfaces.IDeliveryAgent`."""
-        targets = await self.targets(next_hop, message.envelope)
+        targets = await self.targets(next_hop, message.envelope, drained=recipients[0].drained)
         if isinstance(targets, Outcome):
             return [targets] * len(recipients)
         consignment = Consignment(message, recipients)
@@ -119,9 +124,10 @@ class DirectAgent:
         """End the kept connections with QUIT."""
         await self._connections.stop()
 
-    async def targets(self, domain: str, envelope: Envelope) -> list[Target] | Outcome:
+    async def targets(self, domain: str, envelope: Envelope, *, drained: bool = False) -> list[Target] | Outcome:
         """
-        Where to try for a domain, best first, or why there is nothing to try.
+        Where to try for a domain, best first, or why there is nothing to try; servers that are paused are tried for mail that is
+        ``drained``.
 
         Those that did not answer lately come last: that is a clear reason to favor the others (RFC 5321 5.1).
         """
@@ -131,6 +137,11 @@ class DirectAgent:
         guarded = await self._protection.guard(domain, stops, envelope)
         if isinstance(guarded, Outcome):
             return guarded
+        if not drained:
+            pauses = [self._paused(each.stop.host) for each in guarded]
+            if all(pauses):
+                return outcome_of(pauses[0])
+            guarded = [each for each, pause in zip(guarded, pauses, strict=True) if not pause]
         port = self._ports.get(domain.lower(), self._port)
         ordered = sorted(guarded, key=lambda each: each.stop.address in self._unwell)
         return [

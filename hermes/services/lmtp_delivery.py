@@ -7,7 +7,7 @@ so one whose mailbox is full is tried again alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -16,6 +16,7 @@ from hermes.config.sections.routes import lmtp_place
 from hermes.core.dns_answer import Status
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
+from hermes.core.pause import outcome_of, unpaused
 from hermes.interfaces import IContentReader, IDeliveryAgent
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.outgoing import Approach, Target, open_session
@@ -32,8 +33,16 @@ CONNECTIONS_TO_ONE = 5
 class LMTPDelivery:
     """Delivers to ``lmtp:HOST:PORT`` and ``lmtp:unix:PATH``; in the clear, because it stays in the house (RFC 2033 5)."""
 
-    def __init__(self, reactor: Any, hostname: str, reader: IContentReader, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        hostname: str,
+        reader: IContentReader,
+        resolver: Resolver,
+        paused: Callable[[str], str] = unpaused,
+    ) -> None:
         self._reactor = reactor
+        self._paused = paused
         self._approach = Approach(hostname, lmtp=True)
         self._resolver = resolver
         self._connections = ConnectionCache(reactor)
@@ -43,14 +52,14 @@ class LMTPDelivery:
         self, next_hop: str, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
     ) -> list[Outcome]:
         """Hand the message over; see :class:`hermes.interfaces.IDeliveryAgent`."""
-        targets = await self._targets(next_hop)
+        targets = await self._targets(next_hop, drained=recipients[0].drained)
         if isinstance(targets, Outcome):
             return [targets] * len(recipients)
         consignment = Consignment(message, recipients)
         await self._transfer.run(targets, consignment)
         return consignment.result()
 
-    async def _targets(self, next_hop: str) -> list[Target] | Outcome:
+    async def _targets(self, next_hop: str, *, drained: bool) -> list[Target] | Outcome:
         try:
             host, port, path = lmtp_place(next_hop)
         except ValueError as error:
@@ -58,6 +67,9 @@ class LMTPDelivery:
             return Outcome.deferred(str(error), "4.3.5")
         if path:
             return [Target("the LMTP server", "", 0, path=path)]
+        paused = self._paused(host)
+        if paused and not drained:
+            return outcome_of(paused)
         answer = await self._resolver.host_addresses(host)
         if answer.status is not Status.FOUND:
             return Outcome.deferred(f"the LMTP server {host} cannot be found: {answer.reason}", "4.4.3", host=host)

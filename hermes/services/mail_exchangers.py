@@ -12,12 +12,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from itertools import groupby
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults
 
 from hermes.core.dns_answer import Answer, MailExchanger, Status
 from hermes.core.outcome import Outcome
 from hermes.net.peer import normal
 from hermes.net.resolver import Resolver
+from hermes.net.together import together
 
 #: Hosts whose addresses are looked up. More than a handful is never tried, and a zone may list hundreds to keep us busy.
 MAX_HOSTS = 10
@@ -111,10 +111,7 @@ class MailExchangers:
         self, domain: str, exchangers: Sequence[MailExchanger], *, implicit: bool, certain: bool
     ) -> list[Stop] | Outcome:
         ordered = self._in_order(exchangers)[:MAX_HOSTS]
-        answers = await gatherResults(
-            [Deferred.fromCoroutine(self._resolver.addresses(exchanger.host)) for exchanger in ordered],
-            consumeErrors=True,
-        )
+        answers = await together(self._resolver.addresses(exchanger.host) for exchanger in ordered)
         found = list(zip(ordered, answers, strict=True))
         limit = min(
             (exchanger.preference for exchanger, answer in found if not self._own_addresses.isdisjoint(answer.values)),

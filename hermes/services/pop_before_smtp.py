@@ -8,7 +8,7 @@ from twisted.internet.defer import DeferredLock
 
 from hermes.core.dns_answer import Status
 from hermes.net.outgoing import Approach, Target
-from hermes.net.pop3_opening import Problem, open_session
+from hermes.net.pop3_opening import Problem, Stage, open_session
 from hermes.net.resolver import Resolver
 
 #: After a refusal nobody asks again for so long: each wrong password counts towards a lock of the account.
@@ -61,11 +61,16 @@ class PopBeforeSMTP:
         answer = await self._resolver.host_addresses(self._host)
         if answer.status is not Status.FOUND:
             return f"it cannot be found: {answer.reason}"
-        target = Target(self._host, answer.values[0], self._port)
-        opened = await open_session(self._reactor, target, self._approach, SECONDS)
-        if not isinstance(opened, Problem):
-            await opened.quit()
-            return ""
-        if opened.refused:
-            self._refused, self._refused_until = opened.reason, self._reactor.seconds() + PAUSE_SECONDS
-        return opened.reason
+        reason = ""
+        for address in answer.values:
+            target = Target(self._host, address, self._port)
+            opened = await open_session(self._reactor, target, self._approach, SECONDS)
+            if not isinstance(opened, Problem):
+                await opened.quit()
+                return ""
+            reason = opened.reason
+            if opened.refused:
+                self._refused, self._refused_until = reason, self._reactor.seconds() + PAUSE_SECONDS
+            if opened.stage is not Stage.CONNECT:
+                break
+        return reason

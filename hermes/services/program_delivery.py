@@ -8,17 +8,13 @@ the message becomes part of the command: sender, recipient and queue id are in t
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
@@ -28,6 +24,7 @@ from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
 from hermes.core.printable import one_line
 from hermes.interfaces import IDeliveryAgent
+from hermes.services.bounded_process import BoundedProcess
 
 #: What is kept of a program's output, for the report and the trace; the rest is read and forgotten.
 MAX_OUTPUT_OCTETS = 1024
@@ -35,9 +32,6 @@ MAX_OUTPUT_OCTETS = 1024
 #: Programs at once, all together and of one command: each is a process, and few are written to run beside themselves.
 PROGRAMS = 4
 PROGRAMS_OF_A_COMMAND = 1
-
-#: How long what a program has started may live on after it.
-LEFT_BEHIND_SECONDS = 2.0
 
 # A session of its own, so that everything the command starts can be ended with it.
 _START = "import os, sys; os.setsid(); os.execv('/bin/sh', ['/bin/sh', '-c', sys.argv[1]])"
@@ -119,71 +113,27 @@ class ProgramDelivery:
         finally:
             if source is not None:
                 os.close(source)
-        try:
-            outcome: Outcome = await running.ended
-        except CancelledError:
-            # The server stops: it is seen to its end first.
-            running.kill()
-            await running.gone
-            raise
-        return outcome
+        return await running.end()
 
 
-class _Running(ProcessProtocol):
-    """One program; ``ended`` fires with the outcome, and then ``gone``."""
-
+class _Running(BoundedProcess[Outcome]):
     def __init__(self, clock: IReactorTime, octets: bytes | None, seconds: float) -> None:
+        super().__init__(clock, seconds, MAX_OUTPUT_OCTETS)
         self._octets = octets
-        self._output = b""
-        self._timer = clock.callLater(seconds, self._too_long)
-        self._seconds = seconds
-        self._is_late = False
-        self._pid: int | None = None
-        self.ended: Deferred[Outcome] = Deferred()
-        self.gone: Deferred[None] = Deferred()
 
     @override
     def connectionMade(self) -> None:
-        self._pid = None if self.transport is None else self.transport.pid
+        super().connectionMade()
         if self._octets is not None and self.transport is not None:
             self.transport.write(self._octets)
             self.transport.closeStdin()
 
     @override
-    def childDataReceived(self, childFD: int, data: bytes) -> None:
-        self._output += data[: MAX_OUTPUT_OCTETS - len(self._output)]
-
-    def _too_long(self) -> None:
-        self._is_late = True
-        self.kill()
-
-    def kill(self) -> None:
-        """End it with all that it has started."""
-        if self._pid is not None:
-            # Before it has a session of its own there is no such group, and nothing it could have started.
-            for kill in (os.killpg, os.kill):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    kill(self._pid, signal.SIGKILL)
-
-    @override
-    def processExited(self, reason: Failure) -> None:
-        # What it has left behind in the background may hold its output open. It is given a moment, not the whole time.
-        if self._timer.active():
-            self._timer.reset(min(self._seconds, LEFT_BEHIND_SECONDS))
-
-    @override
-    def processEnded(self, reason: Failure) -> None:
-        if self._timer.active():
-            self._timer.cancel()
-        output = one_line(self._output.decode("utf-8", "replace"), 500).strip()
+    def conclude(self, reason: Failure) -> Outcome:
         code = 0 if reason.check(ProcessDone) else getattr(reason.value, "exitCode", None)
-        if self._is_late and code is None:
-            outcome = Outcome.deferred(f"the program took longer than {self._seconds} s", "4.3.0")
-        else:
-            outcome = outcome_of(code, output)
-        if not self.ended.called:
-            self.ended.callback(outcome)
-        self.gone.callback(None)
+        if self.is_late and code is None:
+            return Outcome.deferred(f"the program took longer than {self.seconds} s", "4.3.0")
+        return outcome_of(code, one_line(self.output.decode("utf-8", "replace"), 500).strip())
 
 
 def _word(text: str) -> str:

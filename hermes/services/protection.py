@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults
 
 from hermes.config.schema import DirectSettings
 from hermes.config.sections.destination import DestinationSettings, proxy_place
@@ -24,6 +23,7 @@ from hermes.core.tls_report import Result
 from hermes.core.tls_security import TLSA, Level, Proxy, Security, Way
 from hermes.interfaces import ITLSResults
 from hermes.net.resolver import Resolver
+from hermes.net.together import together
 from hermes.services.mail_exchangers import Stop
 from hermes.services.mta_sts import Finding, STSPolicies
 
@@ -124,9 +124,7 @@ class Protection:
         """The places that may be tried, with what they must show; or why there are none."""
         demand = await self._demand(domain, envelope)
         hosts = list(dict.fromkeys((stop.host, stop.certain, stop.secure) for stop in stops))
-        found = await gatherResults(
-            [Deferred.fromCoroutine(self._of_host(demand, *host)) for host in hosts], consumeErrors=True
-        )
+        found = await together(self._of_host(demand, *host) for host in hosts)
         by_host = dict(zip(hosts, found, strict=True))
         guarded: list[Guarded] = []
         refusals: list[Outcome] = []

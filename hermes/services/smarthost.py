@@ -7,7 +7,7 @@ mail: the configuration can be mended, and then it goes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -21,12 +21,13 @@ from hermes.config.smarthost_rules import DEFAULT_NAME, pin_of
 from hermes.core.dns_answer import Status
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
+from hermes.core.pause import outcome_of, unpaused
 from hermes.interfaces import IContentReader, IDeliveryAgent, ISigner
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import opportunistic_context, verifying_context
-from hermes.net.outgoing import Approach, Target, TLSMode, open_session
+from hermes.net.outgoing import Approach, Target, TLSMode, derived_at_once, open_session
 from hermes.net.resolver import Resolver
-from hermes.protocols.sasl_login import Login
+from hermes.protocols.sasl_login import Derive, Login
 from hermes.protocols.smtp.client_events import Refused, Stage
 from hermes.services.connection_cache import ConnectionCache
 from hermes.services.oauth_tokens import NoToken, OAuthTokens
@@ -62,8 +63,11 @@ class SmarthostAgent:
         rate: SendingRate | None = None,
         tokens: OAuthTokens | None = None,
         signer: ISigner | None = None,
+        derive: Derive = derived_at_once,
+        paused: Callable[[str], str] = unpaused,
     ) -> None:
         self._reactor = reactor
+        self._paused = paused
         self._settings = settings
         self._resolver = resolver
         self._name = name
@@ -79,7 +83,7 @@ class SmarthostAgent:
         self._login = Login(settings.username, settings.password, mechanisms=mechanisms) if settings.username else None
         self._tokens = tokens if settings.oauth else None
         pins = frozenset(octets for pin in settings.pin if (octets := pin_of(pin)) is not None)
-        self._approach = Approach(hostname, mode, self._context(mode), settings.verify, pins=pins)
+        self._approach = Approach(hostname, mode, self._context(mode), settings.verify, pins=pins, derive=derive)
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)
         self._rewrite = SenderRewrite(reader, settings.envelope_sender, settings.from_address)
@@ -125,6 +129,10 @@ class SmarthostAgent:
 
     async def carry(self, consignment: Consignment) -> None:
         """Offer those who are waiting to this host; who is waiting afterwards may be offered to another one."""
+        paused = self._paused(self._settings.host)
+        if paused and not consignment.recipients[0].drained:
+            consignment.set_back(outcome_of(paused))
+            return
         before = list(consignment.outcomes)
         excess = await self._wait_for_room(len(consignment.waiting))
         if excess is not None:

@@ -78,7 +78,8 @@ class Transfer:
     """
     Carries messages over the connections of one agent.
 
-    ``signer`` signs them, as ``reader`` gives them; ``author`` is the address that it has put into their From field, or empty.
+    ``signer`` signs them, as ``reader`` gives them; ``author`` is the address that it has put into their From field, or empty;
+    ``broke`` is told of a place whose connection broke, or hung, before it had said anything about a message.
     """
 
     def __init__(
@@ -89,12 +90,14 @@ class Transfer:
         signer: ISigner | None = None,
         *,
         author: str = "",
+        broke: Callable[[Target], object] = lambda target: None,
     ) -> None:
         self._reader = reader
         self._connections = connections
         self._open_session = open_session
         self._signer = signer
         self._author = author
+        self._broke = broke
 
     async def run(self, targets: Iterable[Target], consignment: Consignment) -> None:
         """Try one target after another while recipients are waiting."""
@@ -132,7 +135,7 @@ class Transfer:
             self._connections.opened(target, session)
         else:
             session = kept
-        before = len(consignment.waiting)
+        before = list(consignment.waiting)
         try:
             refused = await self._send(session, consignment)
         except BaseException:
@@ -140,7 +143,9 @@ class Transfer:
             raise
         ended = session.ended
         self._connections.give_back(session)
-        progress = len(consignment.waiting) < before
+        progress = len(consignment.waiting) < len(before)
+        if kept is None and ended and not _has_spoken(consignment.outcomes[position] for position in before):
+            self._broke(target)
         # A kept connection may have gone stale, which says nothing about the server; a new one may be used up half-way.
         # Each round ends a kept connection or decides about a recipient, so this comes to an end.
         return bool(consignment.waiting) and (
@@ -194,6 +199,11 @@ class Transfer:
         octets = content.size_octets - content.prefix_octets if content.binary else content.wire_octets
         octets += len(_wire_lines(consignment.signature))
         return Parcel(message.envelope, recipients, octets, content.binary)
+
+
+def _has_spoken(outcomes: Iterable[Outcome | None]) -> bool:
+    """Whether a server has said anything about a message, other than that it is too busy (421)."""
+    return any(outcome is not None and outcome.reply is not None and outcome.reply.code != 421 for outcome in outcomes)
 
 
 def _noted(outcome: Outcome, signature: Signature | None, octets: int, seconds: float) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.app.circle import LOCAL_DELIVERIES, Circle
+from hermes.app.collecting import collectors_of
 from hermes.app.entrances import entrances
 from hermes.app.stores import Stores
 from hermes.config.loader import load
@@ -22,9 +24,13 @@ from hermes.core.message import Content
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.interfaces import IDeliveryAgent, IRelayManager
 from hermes.net.gate import Gate
+from hermes.protocols.sasl_login import Derivation
 from hermes.protocols.smtp.events import Flavor
+from hermes.queue.active import ActiveSet, Delivery
+from hermes.queue.destinations import Destinations
 from hermes.services.smtp_server import SMTPServerFactory
 from tests.support.configuration import MINIMAL, write_config
+from tests.support.queue_site import Site
 from tests.support.server import ServerTestCase
 
 
@@ -64,7 +70,7 @@ class CircleTests(CircleTestCase):
         """The agents are those that are configured, with as many connections as the settings say."""
         circle = self.circle("[smarthost]\nhost = smtp.example.net\nconnections = 3\n")
         self.assertEqual(set(circle.agents), {"local", "mailbox", "public", "smarthost"})
-        self.assertEqual((circle.limits["smarthost"].total, circle.limits["smarthost"].per_destination), (3, 3))
+        self.assertEqual(circle.limits["smarthost"].most("default"), 3)
         route = self.successResultOf(Deferred.fromCoroutine(circle.router.route("bob@example.net")))
         self.assertEqual(route, "smarthost:default")
         circle = self.circle("[direct]\nenabled = yes\nconnections = 9\nconnections_per_destination = 2\n")
@@ -73,6 +79,37 @@ class CircleTests(CircleTestCase):
         self.assertEqual(circle.limits["local"].total, LOCAL_DELIVERIES)
         for agent in circle.agents.values():
             verifyObject(IDeliveryAgent, agent)
+
+    def test_connections_of_smart_hosts(self) -> None:
+        """Each smart host has all its connections, and one that hangs takes none from another."""
+        names = {"office": 1, "shop": 10, "branch": 2}
+        sections = [
+            f"[smarthost:{name}]\nhost = smtp.example.net\nsenders = {name}.example\nconnections = {most}\n"
+            for name, most in names.items()
+        ]
+        destinations = Destinations(self.circle("".join(sections)).limits, 1000)
+        site = Site()
+        for name, most in names.items():
+            started = 0
+            for _ in range(20):
+                message = site.message("x@x.test")
+                active = ActiveSet(1).add(message)
+                started += destinations.add(
+                    Delivery(active, f"smarthost:{name}", "smarthost", name, message.recipients)
+                )
+            self.assertEqual(started, most)
+
+    def test_logins_at_others(self) -> None:
+        """Whoever logs in at another server has its keys made by the thread for them."""
+        settings = "username = anna\npassword = pencil\n"
+        circle = self.circle(
+            f"[smarthost]\nhost = smtp.example.net\n{settings}pop_host = pop.example.net\n"
+            f"[collector:box]\nhost = pop.example.net\n{settings}"
+        )
+        (host,) = circle._outgoing.smarthosts._hosts.values()
+        boxes: Any = collectors_of(self.settings, circle, self.stores, self.clock, self.clock.seconds)
+        for one in (host, host._pop, boxes["box"]):
+            self.assertEqual(one._approach.derive, self.stores.derive)
 
     def test_stop(self) -> None:
         """Leave is taken of all other servers, also when there are none."""
@@ -176,6 +213,24 @@ class StoresTests(ServerTestCase):
         self.assertEqual(threading.active_count(), before)
         self.assertEqual((self.data / "secret").read_bytes(), secret)
         self.assertIn("login to=<anna>", (self.data / "mail.log").read_text())
+
+    async def test_keys_of_passwords(self) -> None:
+        """Keys for a login at another server are made in a thread of their own, however many rounds that server wants."""
+        stores = self.stores()
+        await stores.start()
+        try:
+            made = []
+
+            def rounds(name: str, password: bytes, salt: bytes, iterations: int) -> bytes:
+                made.append((threading.current_thread() is threading.main_thread(), iterations))
+                return bytes(32)
+
+            self.patch(hashlib, "pbkdf2_hmac", rounds)
+            derivation = Derivation(b"pencil", b"salt", 600_000, lambda keys: b"")
+            keys = await stores.derive(derivation)
+            self.assertEqual((keys, made), (derivation.keys(), [(False, 600_000), (True, 600_000)]))
+        finally:
+            await stores.stop()
 
     async def test_no_log(self) -> None:
         """Without a mail log facts are in the trace alone."""

@@ -77,8 +77,9 @@ class EchoTests(SynchronousTestCase):
         both = [SharedAnswers(self.tell(n)) for n in range(2)]
         for echoes, answers in zip(self.echoes, both, strict=True):
             echoes.expect("answered", answers.hear)
-        self.assertTrue(both[0].is_due("anna@example.org", "bob@example.com", 1000.0))
-        self.assertFalse(both[1].is_due("anna@example.org", "bob@example.com", 1001.0))
+        asked = ("anna@example.org", "bob@example.com")
+        self.assertEqual(both[0].why_not(*asked, 1000.0, logged_in=False), "")
+        self.assertIn("already", both[1].why_not(*asked, 1001.0, logged_in=False))
 
     def test_login_delay(self) -> None:
         """Who has logged in at one worker waits at the other; nothing is told where nobody has to wait."""

@@ -30,16 +30,19 @@ class ShareTests(SynchronousTestCase):
 
     def test_settings(self) -> None:
         """What goes to other servers is divided, and the manhole is the parent's; alone, all stays as it is."""
-        settings = load(write_config(self, f"{MINIMAL}[manhole]\nlisten = 127.0.0.1:2022\n"))
+        slow = "[destination:slow]\ndomains = slow.example\nconnections = 7\n"
+        settings = load(write_config(self, f"{MINIMAL}[manhole]\nlisten = 127.0.0.1:2022\n{slow}"))
         parts = [settings_of_worker(settings, number, 3) for number in range(3)]
         for section, key in (
             ("queue", "active"),
             ("direct", "connections"),
             ("direct", "connections_per_destination"),
+            ("direct", "waiting"),
             ("smarthost", "connections"),
         ):
             values = [getattr(getattr(part, section), key) for part in parts]
             self.assertEqual(sum(values), max(3, getattr(getattr(settings, section), key)), key)
+        self.assertEqual([part.destination["slow"].connections for part in parts], [3, 2, 2])
         self.assertEqual([part.manhole.listen for part in parts], [()] * 3)
         self.assertEqual([part.limits for part in parts], [settings.limits] * 3)
         alone = settings_of_worker(settings, 0, 1)

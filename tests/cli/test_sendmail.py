@@ -17,6 +17,9 @@ from tests.support.command import CommandTestCase, FakeServer
 TEXT = "From: a@example.org\nSubject: x\n\nhi\n"
 
 
+CRLF = b"\r\n"
+
+
 class SendmailCase(CommandTestCase):
     """A site whose server does not run."""
 
@@ -195,8 +198,11 @@ class BridgeTests(CommandTestCase):
             connection, _ = listener.accept()
             with connection:
                 connection.sendall(answer)
-                while not self.heard.endswith(b"QUIT\r\n"):
-                    self.heard += connection.recv(1000)
+                while not self.heard.upper().endswith((b"QUIT\r\n", b"QUIT\n")):
+                    piece = connection.recv(1000)
+                    if not piece:
+                        return
+                    self.heard += piece
                 connection.sendall(b"221 bye\r\n")
 
         thread = threading.Thread(target=serve, daemon=True)
@@ -204,6 +210,48 @@ class BridgeTests(CommandTestCase):
         self.addCleanup(listener.close)
         self.addCleanup(thread.join, 5)
         return int(listener.getsockname()[1])
+
+    def test_all_said(self) -> None:
+        """A program that does not say QUIT when it has said all has every answer, and no wait; one that says it says it once."""
+        for typed, heard in (
+            (b"EHLO x\r\n", b"EHLO x\r\nQUIT\r\n"),
+            (b"EHLO x\nquit\n", b"EHLO x\nquit\n"),
+            (b"QUIT\r\n", b"QUIT\r\n"),
+            (b"", b"QUIT\r\n"),
+        ):
+            config = self.site(f"[smtp]\nlisten = 127.0.0.1:{self.server(b'220 hello' + CRLF)}\n")
+            with mock.patch.object(sendmail_bridge, "BROKEN_OFF_SECONDS", 0.0):
+                code, said = self.carried(config, typed)
+            self.assertEqual((code, said), (0, b"220 hello\r\n221 bye\r\n"), typed)
+            self.assertEqual(self.heard, heard)
+
+    def test_broken_off(self) -> None:
+        """Nothing is said for a program that ends in the middle of a line, or of a message whose octets are counted."""
+        for typed in (b"EHLO", b"MAIL FROM:<>\r\nbdat 100 LAST\r\nSubject: x\r\n"):
+            listener = socket.create_server(("127.0.0.1", 0))
+            self.addCleanup(listener.close)
+            config = self.site(f"[smtp]\nlisten = 127.0.0.1:{listener.getsockname()[1]}\n")
+            with mock.patch.object(sendmail_bridge, "BROKEN_OFF_SECONDS", 0.0):
+                self.assertEqual(self.carried(config, typed), (0, b""))
+            connection, _ = listener.accept()
+            with connection:
+                self.assertEqual(connection.recv(1000), typed)
+
+    def test_counted_in_pieces(self) -> None:
+        """The command is seen wherever its octets are cut."""
+        for at in range(1, 5):
+            said = sendmail_bridge._Said()
+            said.add(b"BDAT 6 LAST\r\n"[:at])
+            said.add(b"BDAT 6 LAST\r\n"[at:])
+            self.assertFalse(said.whole)
+
+    def test_gone(self) -> None:
+        """A server that is gone in the middle, or a program that does not listen, is a failure of input or output."""
+        config = self.site(f"[smtp]\nlisten = 127.0.0.1:{self.server(b'220 hello' + CRLF)}\n")
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "wb") as sink, open(os.devnull, "rb") as source:
+            self.assertEqual(sendmail_bridge.bridge(load(config), source, sink), 74)
 
     def carried(self, config: str, typed: bytes) -> tuple[int, bytes]:
         """Run it with pipes; the exit code and what came out."""
@@ -235,10 +283,10 @@ class BridgeTests(CommandTestCase):
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
         config = self.site(f"[smtp]\nlisten = 127.0.0.1:{listener.getsockname()[1]}\n")
-        # Whose input has ended without QUIT has said all; whose input is open is waited for longer, but not for ever.
+        # Whose input has ended is waited for less long than whose input is open, but neither for ever.
         with mock.patch.object(sendmail_bridge, "LINGER_SECONDS", 0.0):
             code, said = self.carried(config, b"")
-        self.assertEqual((code, said), (0, b""))
+        self.assertEqual((code, said), (74, b""))
         reading, writing = os.pipe()
         self.addCleanup(os.close, writing)
         with os.fdopen(reading, "rb") as source, mock.patch.object(sendmail_bridge, "SILENCE_SECONDS", 0.0):

@@ -18,11 +18,12 @@ class PauseTests(SynchronousTestCase):
             "smarthost:office",
             "*",
             "lmtp:unix:/run/lmtp",
+            "host:mx1.example.net",
             "x" * (MAX_WHAT - 1),
             "x" * MAX_WHAT,
         ):
             self.assertEqual(fault_of(what), "")
-        for what in ("", " ", "a\nb", " x", "x" * (MAX_WHAT + 1)):
+        for what in ("", " ", "host:", "HOST:", "a\nb", " x", "x" * (MAX_WHAT + 1)):
             self.assertIn("names nothing to be paused", fault_of(what))
 
     def test_matches(self) -> None:

@@ -14,6 +14,8 @@ class RemoteIdTests(SynchronousTestCase):
         """The forms of common servers."""
         for text, expected in (
             ("Ok: queued as 4F2B7C00", "4F2B7C00"),
+            ("2.0.0 accepted as 01K0SP6KZ0T0", "01K0SP6KZ0T0"),
+            ("2.0.0 accepted as legitimate mail", ""),
             ("OK id=1rABCD-0001ab-2x", "1rABCD-0001ab-2x"),
             ("4AB1cdXY012345 Message accepted for delivery", "4AB1cdXY012345"),
             ("<x@y> [InternalId=12345678, Hostname=a] Queued mail for delivery", "12345678"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,9 +22,11 @@ from hermes.net.client_session import (
     HANDSHAKE_SECONDS,
     TIMEOUTS_SECONDS,
     ClientSession,
+    Setback,
 )
 from hermes.net.client_tls import TLSAttempt, opportunistic_context
 from hermes.protocols.sasl_client import Channel, Login, begin
+from hermes.protocols.sasl_login import Derivation, Keys
 from hermes.protocols.smtp.client_events import Ended, Peer, Stage, TransactionDone
 from tests.support.smtp_engine import parcel
 
@@ -362,9 +365,41 @@ class EndTests(SessionCase):
     def test_login(self) -> None:
         """A login is a wait like the others."""
         self.greet("AUTH PLAIN")
-        login = Deferred.fromCoroutine(self.session.log_in(begin("PLAIN", Login("a", "b"), Channel())))
+        login = Deferred.fromCoroutine(self.log_in("PLAIN", []))
         self.say(b"235 welcome\r\n")
         self.assertIsNone(self.successResultOf(login))
+
+    async def log_in(self, mechanism: str, working: list[Deferred[Keys]]) -> Setback | None:
+        """Log in; what is computed is waited for in ``working``."""
+
+        def derive(wanted: Derivation) -> Deferred[Keys]:
+            working.append(Deferred())
+            return working[-1]
+
+        channel = Channel(nonce="rOprNGfwEbeRWgbNEkqO")
+        return await self.session.log_in(begin(mechanism, Login("user", "pencil"), channel), derive)
+
+    def test_work_of_a_login(self) -> None:
+        """While keys are made the session waits for them and no timer runs; then it goes on, or says that the server is gone."""
+        first = b"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+        for gone in (False, True):
+            self.setUp()
+            self.greet("AUTH SCRAM-SHA-256")
+            working: list[Deferred[Keys]] = []
+            login = Deferred.fromCoroutine(self.log_in("SCRAM-SHA-256", working))
+            self.wire.written = b""
+            self.say(b"334 " + b64encode(first) + b"\r\n")
+            self.assertEqual((self.wire.written, self.clock.getDelayedCalls()), (b"", []))
+            if gone:
+                self.lose()
+            working[0].callback((bytes(32), bytes(32)))
+            self.assertEqual(self.wire.written == b"", gone)
+            if gone:
+                setback = self.successResultOf(login)
+                self.assertIn("was lost", setback.outcome.reason)
+            else:
+                self.say(b"535 5.7.8 wrong\r\n")
+                self.assertIn("wrong", self.successResultOf(login).outcome.reason)
 
 
 class HandshakeTests(SessionCase):

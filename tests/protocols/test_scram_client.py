@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.protocols import scram_client
 from hermes.protocols.sasl import KeysWanted, Prompt, Proof, ServerPart
 from hermes.protocols.sasl_client import Channel, Login, begin
-from hermes.protocols.sasl_login import Exchange
+from hermes.protocols.sasl_login import Derivation, Exchange
 from hermes.protocols.saslprep import saslprep
 from hermes.protocols.scram import ScramServer
 from hermes.protocols.scram_client import MAX_ITERATIONS, MAX_NONCE_CHARACTERS, MAX_SALT_OCTETS
@@ -32,6 +32,12 @@ def client(login: Login | None = None, channel: Channel | None = None) -> Exchan
     return begin("SCRAM-SHA-256", login or Login("user", "pencil"), channel or Channel(nonce=NONCE))
 
 
+def answer(exchange: Exchange, challenge: bytes) -> bytes | None:
+    """What is answered in the end, with the work done that it takes."""
+    response = exchange.respond(challenge)
+    return response.proceed(response.keys()) if isinstance(response, Derivation) else response
+
+
 class ExampleTests(SynchronousTestCase):
     """RFC 7677 3."""
 
@@ -40,18 +46,18 @@ class ExampleTests(SynchronousTestCase):
         exchange = client()
         self.assertEqual(exchange.initial(), b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO")
         self.assertFalse(exchange.satisfied)
-        self.assertEqual(exchange.respond(SERVER_FIRST), CLIENT_FINAL)
+        self.assertEqual(answer(exchange, SERVER_FIRST), CLIENT_FINAL)
         self.assertFalse(exchange.satisfied)
-        self.assertEqual(exchange.respond(SERVER_FINAL), b"")
+        self.assertEqual(answer(exchange, SERVER_FINAL), b"")
         self.assertTrue(exchange.satisfied)
         self.assertEqual(exchange.remark, "")
 
     def test_after_the_end(self) -> None:
         """Whoever goes on after the proof has not understood the mechanism, and is not believed any more."""
         exchange = client()
-        exchange.respond(SERVER_FIRST)
-        exchange.respond(SERVER_FINAL)
-        self.assertIsNone(exchange.respond(SERVER_FINAL))
+        answer(exchange, SERVER_FIRST)
+        answer(exchange, SERVER_FINAL)
+        self.assertIsNone(answer(exchange, SERVER_FINAL))
         self.assertFalse(exchange.satisfied)
 
     def test_header(self) -> None:
@@ -90,9 +96,9 @@ class ServerTests(SynchronousTestCase):
         keys = derive(saslprep("p\u00e4ss").encode(), b"salt", 4096)
         step = step.proceed(ServerPart(keys, "xyz", there))
         while isinstance(step, Prompt):
-            answer = exchange.respond(step.octets)
-            assert answer is not None, exchange.remark
-            step = server.step(answer)
+            response = answer(exchange, step.octets)
+            assert response is not None, exchange.remark
+            step = server.step(response)
         assert isinstance(step, Proof), step
         return step, exchange
 
@@ -122,7 +128,7 @@ class HostileTests(SynchronousTestCase):
     def refused(self, first: bytes, words: str) -> None:
         """The first message is not answered, and the remark says why."""
         exchange = client()
-        self.assertIsNone(exchange.respond(first))
+        self.assertIsNone(answer(exchange, first))
         self.assertIn(words, exchange.remark)
         self.assertFalse(exchange.satisfied)
 
@@ -141,26 +147,26 @@ class HostileTests(SynchronousTestCase):
         for nonce in ("x" + BOTH, NONCE, NONCE[:-1], NONCE + "x" * (MAX_NONCE_CHARACTERS - len(NONCE) + 1)):
             self.refused(f"r={nonce},s={SALT},i=4096".encode(), "nonce")
         longest = NONCE + "x" * (MAX_NONCE_CHARACTERS - len(NONCE))
-        self.assertIsNotNone(client().respond(f"r={longest},s={SALT},i=4096".encode()))
+        self.assertIsNotNone(answer(client(), f"r={longest},s={SALT},i=4096".encode()))
 
     def test_iterations(self) -> None:
-        """Fewer than are safe (RFC 7677 4) and more than the reactor has time for are refused."""
+        """Fewer than are safe (RFC 7677 4) and more than anybody has time for are refused."""
         self.patch(scram_client, "MAX_ITERATIONS", 5000)
         for iterations, words in ((1, "fewer"), (4095, "fewer"), (5001, "more"), (MAX_ITERATIONS, "more")):
             self.refused(f"r={BOTH},s={SALT},i={iterations}".encode(), words)
         for iterations in (4096, 5000):
-            self.assertIsNotNone(client().respond(f"r={BOTH},s={SALT},i={iterations}".encode()))
+            self.assertIsNotNone(answer(client(), f"r={BOTH},s={SALT},i={iterations}".encode()))
 
     def test_salt(self) -> None:
         """A salt has a longest length."""
         for octets, fits in ((MAX_SALT_OCTETS, True), (MAX_SALT_OCTETS + 1, False)):
             salt = base64.b64encode(bytes(octets)).decode()
-            answer = client().respond(f"r={BOTH},s={salt},i=4096".encode())
-            self.assertEqual(answer is not None, fits)
+            response = answer(client(), f"r={BOTH},s={salt},i=4096".encode())
+            self.assertEqual(response is not None, fits)
 
     def test_extensions(self) -> None:
         """Extensions that need not be understood are part of what is proved (RFC 5802 5.1)."""
-        self.assertIsNotNone(client().respond(SERVER_FIRST + b",x=later"))
+        self.assertIsNotNone(answer(client(), SERVER_FIRST + b",x=later"))
 
     def test_last_message(self) -> None:
         """Garbage, an error or a wrong proof in the end: nothing is believed."""
@@ -175,8 +181,8 @@ class HostileTests(SynchronousTestCase):
             (b"e=" + b"x" * 65, "not SCRAM"),
         ):
             exchange = client()
-            exchange.respond(SERVER_FIRST)
-            self.assertIsNone(exchange.respond(final))
+            answer(exchange, SERVER_FIRST)
+            self.assertIsNone(answer(exchange, final))
             self.assertIn(words, exchange.remark)
             self.assertFalse(exchange.satisfied)
 
@@ -186,13 +192,22 @@ class HostileTests(SynchronousTestCase):
         """Whatever is said, nobody is believed but by the right messages in the right order; nothing is raised."""
         exchange = client()
         for challenge in challenges:
-            if exchange.respond(challenge) is None:
+            if answer(exchange, challenge) is None:
                 break
         self.assertEqual(exchange.satisfied, challenges == [SERVER_FIRST, SERVER_FINAL])
 
 
 class RememberedKeysTests(SynchronousTestCase):
-    """The slow part is done once."""
+    """The slow part is done once, and where the owner wants it done."""
+
+    def test_only_asked_for(self) -> None:
+        """How much work it is stands in what is asked for; the exchange itself computes nothing, and shows no password."""
+        self.patch(hashlib, "pbkdf2_hmac", lambda *_: self.fail("computed in the exchange"))
+        wanted = client().respond(f"r={BOTH},s={SALT},i={MAX_ITERATIONS}".encode())
+        assert isinstance(wanted, Derivation)
+        self.assertEqual((wanted.password, wanted.iterations), (b"pencil", MAX_ITERATIONS))
+        self.assertEqual(wanted.salt, base64.b64decode(SALT))
+        self.assertNotIn("pencil", repr(wanted))
 
     def test_once(self) -> None:
         """The second login with the same salt computes nothing; another salt replaces what is remembered."""
@@ -203,10 +218,10 @@ class RememberedKeysTests(SynchronousTestCase):
             computed.append(salt)
             return real(name, password, salt, iterations)
 
-        self.patch(scram_client.hashlib, "pbkdf2_hmac", counted)
+        self.patch(hashlib, "pbkdf2_hmac", counted)
         login = Login("user", "pencil")
         for _ in range(3):
-            self.assertEqual(client(login).respond(SERVER_FIRST), CLIENT_FINAL)
+            self.assertEqual(answer(client(login), SERVER_FIRST), CLIENT_FINAL)
         self.assertEqual(len(computed), 1)
-        client(login).respond(f"r={BOTH},s=AAAA,i=4096".encode())
+        answer(client(login), f"r={BOTH},s=AAAA,i=4096".encode())
         self.assertEqual((len(computed), len(login.keys)), (2, 1))

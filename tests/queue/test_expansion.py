@@ -26,6 +26,8 @@ from hermes.net.content import ContentReader
 from hermes.queue.active import ActiveSet
 from hermes.queue.expansion import (
     ANSWER_PAUSE_SECONDS,
+    MAX_ANSWERS,
+    MAX_ANSWERS_TO_ONE,
     MAX_REMEMBERED,
     MAX_TOLD_CHARACTERS,
     MAX_TOLD_LINES,
@@ -34,6 +36,7 @@ from hermes.queue.expansion import (
     Expander,
 )
 from hermes.queue.relay import RelayManager
+from hermes.queue.reporting import DOMAIN_FACTOR
 from hermes.queue.router import Router
 from tests.directory.test_expansion import MemoryRedirects
 from tests.support.accounts import MemorySource, passwords_with
@@ -451,7 +454,32 @@ class AnswerTests(ExpansionTestCase):
         """So many senders are remembered, and the oldest forgotten."""
         answered = AnsweredLately()
         for number in range(MAX_REMEMBERED):
-            self.assertTrue(answered.is_due("a", f"s{number}", 0.0))
-        self.assertFalse(answered.is_due("A", "S0", 0.0))
-        self.assertTrue(answered.is_due("a", "one more", 0.0))
-        self.assertTrue(answered.is_due("a", "s0", 0.0))
+            self.assertEqual(answered.why_not("a", f"s{number}", 0.0, logged_in=True), "")
+        self.assertIn("already", answered.why_not("A", "S0", 0.0, logged_in=True))
+        self.assertEqual(answered.why_not("a", "one more", 0.0, logged_in=True), "")
+        self.assertEqual(answered.why_not("a", "s0", 0.0, logged_in=True), "")
+
+    def test_flood(self) -> None:
+        """Strangers' mail has so many answers of one address an hour, and so many to one domain; who has logged in has all."""
+        answered = AnsweredLately()
+        for number in range(MAX_ANSWERS):
+            asked = ("info@example.org", f"s@d{number}.test", 0.0)
+            self.assertEqual(answered.why_not(*asked, logged_in=False), "")
+        self.assertIn("1000 answers", answered.why_not("info@example.org", "s@other.test", 0.0, logged_in=False))
+        self.assertEqual(answered.why_not("info@example.org", "s@other.test", 0.0, logged_in=True), "")
+        self.assertEqual(answered.why_not("form@example.org", "s@more.test", 0.0, logged_in=False), "")
+        self.assertEqual(answered.why_not("info@example.org", "s@again.test", 7200.0, logged_in=False), "")
+        for number in range(MAX_ANSWERS_TO_ONE * DOMAIN_FACTOR):
+            self.assertEqual(answered.why_not(f"a{number}@x.org", f"s{number}@d.test", 0.0, logged_in=False), "")
+        self.assertIn("as many answers", answered.why_not("a@x.org", "another@d.test", 0.0, logged_in=False))
+
+    def test_flood_of_forged_senders(self) -> None:
+        """What has no answer any more is gone as the others are, and its trace says why."""
+        for number in range(MAX_ANSWERS_TO_ONE * DOMAIN_FACTOR + 1):
+            queue_id = self.send("info@example.org", sender=f"s{number}@example.com")
+        self.assertEqual(len(self.sent_on()), MAX_ANSWERS_TO_ONE * DOMAIN_FACTOR)
+        (event,) = self.events(queue_id, Kind.ANSWERED)
+        self.assertIn("as many answers", str(event.facts["reason"]))
+        self.assertEqual(self.spool.messages, {})
+        self.send("info@example.org", sender="joe@example.com", account="joe")
+        self.assertEqual(len(self.sent_on()), MAX_ANSWERS_TO_ONE * DOMAIN_FACTOR + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -10,7 +11,7 @@ from hermes.core.event import Kind
 from hermes.core.message import QueuedRecipient, State
 from hermes.core.order import Action, Done, Order
 from hermes.core.outcome import Outcome
-from hermes.core.pause import MAX_PAUSES
+from hermes.core.pause import MAX_PAUSES, outcome_of
 from hermes.core.selection import Selection
 from hermes.interfaces import IDeliveryAgent
 from hermes.queue.pauses import Pauses, Pausing, read_pauses
@@ -36,9 +37,21 @@ class ListTests(SynchronousTestCase):
         self.assertTrue(other.any)
         recipient = QueuedRecipient(0, "a@example.net", None, None, "direct:example.net", 0, 0.0)
         self.assertEqual(other.matching(recipient), "example.net")
+        self.assertEqual((other.of_host("mx.example.net"), other.of_host("example.net")), ("", ""))
         for what in ("example.net", "smarthost", "nothing"):
             self.successResultOf(Deferred.fromCoroutine(pauses.remove(what)))
         self.assertEqual((read_pauses(written[-1]), pauses.any), ({}, False))
+
+    def test_hosts(self) -> None:
+        """A server is named as such, with patterns, in any case, with or without the dot at its end; no recipient is meant."""
+        pauses = Pauses()
+        for what in ("host:MX1.example.net", "host:*.backup.test"):
+            self.successResultOf(Deferred.fromCoroutine(pauses.add(what, 0.0)))
+        self.assertEqual(pauses.of_host("mx1.Example.net."), "host:MX1.example.net")
+        self.assertEqual(pauses.of_host("a.backup.test"), "host:*.backup.test")
+        self.assertEqual((pauses.of_host("mx2.example.net"), pauses.of_host("backup.test")), ("", ""))
+        recipient = QueuedRecipient(0, "a@mx1.example.net", None, None, "direct:mx1.example.net", 0, 0.0)
+        self.assertEqual(pauses.matching(recipient), "")
 
     def test_damaged(self) -> None:
         """What is no list is told apart."""
@@ -122,6 +135,48 @@ class PauseTests(SynchronousTestCase):
         self.tried()
         self.assertEqual(self.order(Action.RESUME, "direct:one.test"), Done(1, 1))
         self.assertEqual(self.tried(), ["a@one.test"])
+
+    def test_resumed_meanwhile(self) -> None:
+        """Mail that comes to its pause when that has just ended is tried, and does not stay paused for ever."""
+        self.order(Action.PAUSE, "one.test")
+        message = self.site.message("a@one.test")
+        message.content = attrs.evolve(message.content, data=None)
+        self.site.spool.gates["content"] = Deferred()
+        self.site.manager.accepted(message)
+        self.order(Action.RESUME, "one.test")
+        self.site.spool.gates.pop("content").callback(None)
+        self.site.advance(1)
+        self.assertEqual(self.tried(), ["a@one.test"])
+        self.assertEqual(self.site.spool.recipient(message.queue_id).state, State.QUEUED)
+
+    def test_one_server(self) -> None:
+        """What waits because a server is paused goes on when that is resumed, or drained; what waits for another stays."""
+        self.assertEqual(self.order(Action.PAUSE, "host:mx1.test"), Done())
+        self.order(Action.PAUSE, "host:mx2.test")
+        self.site.direct.outcomes = {"one.test": outcome_of("host:mx1.test"), "two.test": outcome_of("host:mx2.test")}
+        one, two = self.site.accept("a@one.test"), self.site.accept("b@two.test")
+        self.tried()
+        self.assertEqual(self.site.spool.recipient(one).state, State.PAUSED)
+        self.site.advance(self.site.settings.expire * 2, 50)
+        self.assertEqual(self.tried(), [])
+        self.assertEqual(self.order(Action.DRAIN, "host:mx1.test"), Done(1, 1))
+        self.assertEqual(self.tried(), ["a@one.test"])
+        self.assertTrue(self.site.direct.drained[-1])
+        self.site.direct.outcomes.clear()
+        self.assertEqual(self.order(Action.RESUME, "host:mx1.test"), Done(1, 1))
+        self.assertEqual(self.tried(), ["a@one.test"])
+        self.assertEqual(self.site.spool.recipient(two).state, State.PAUSED)
+
+    def test_drained_apart(self) -> None:
+        """While something is paused, who was drained goes alone; else one delivery takes all of a domain."""
+        for paused, deliveries in ((False, 1), (True, 2)):
+            if paused:
+                self.order(Action.PAUSE, "host:mx1.test")
+            message = self.site.message("a@one.test", "b@one.test")
+            message.recipients[0].drained = True
+            self.site.manager.accepted(message)
+            self.assertEqual(len(self.site.direct.attempts), deliveries)
+            self.tried()
 
     def test_waiting_is_taken_back(self) -> None:
         """What has not begun is not begun any more; what is under way ends."""

@@ -6,6 +6,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from zope.interface.verify import verifyObject
 
+from hermes.config.schema import DirectSettings
+from hermes.core.dns_answer import Answer
 from hermes.core.envelope import Envelope
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import ICallAhead
@@ -14,6 +16,7 @@ from hermes.services.call_ahead import ACCEPTED_SECONDS, DOWN_SECONDS, REFUSED_S
 from hermes.services.direct_delivery import DirectAgent
 from tests.services.test_direct_delivery import SECOND
 from tests.services.test_direct_delivery import DirectCase as _DirectCase
+from tests.support.outgoing import Names, Reader
 from tests.support.smtp_peer import DROP, HANG, Script
 
 
@@ -30,6 +33,14 @@ class MovedClock:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._network, name)
+
+
+class SilentNames(Names):
+    """Nothing is heard of any address."""
+
+    async def addresses(self, host: str) -> Answer[str]:
+        """Until whoever waits has had enough."""
+        return await Deferred()
 
 
 class CallAheadTests(_DirectCase):
@@ -162,6 +173,15 @@ class CallAheadTests(_DirectCase):
         asking = self.call_ahead()
         outcome = await asking.ask("anna@example.com")
         self.assertEqual((outcome.result, asking.describe()), (Result.DEFERRED, []))
+        self.assertIn("took more than", outcome.reason)
+
+    async def test_silent_name_server(self) -> None:
+        """Neither is it for a name server that says nothing of the servers' addresses."""
+        self.patch(call_ahead, "ASK_SECONDS", 0.05)
+        settings = DirectSettings(enabled=True)
+        agent = DirectAgent(self.network, settings, "client.example.org", Reader(), SilentNames(**{"example.com": ()}))
+        outcome = await self.call_ahead(agent).ask("anna@example.com")
+        self.assertIs(outcome.result, Result.DEFERRED)
         self.assertIn("took more than", outcome.reason)
 
     async def test_bounded(self) -> None:

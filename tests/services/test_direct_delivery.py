@@ -58,7 +58,9 @@ class DirectCase(TestCase):
         self.peers.append(peer)
         return peer
 
-    def agent(self, named: dict[str, tuple[str, int]] | None = None, **settings: Any) -> DirectAgent:
+    def agent(
+        self, named: dict[str, tuple[str, int]] | None = None, paused: tuple[str, ...] = (), **settings: Any
+    ) -> DirectAgent:
         """An agent in that network."""
         agent = DirectAgent(
             self.network,
@@ -68,6 +70,7 @@ class DirectCase(TestCase):
             Resolver(reactor, [self.server.address]),
             dice=random.Random(1),
             named=named,
+            paused=lambda host: f"host:{host}" if host in paused else "",
         )
         self.agents.append(agent)
         return agent
@@ -159,6 +162,41 @@ class RouteTests(DirectCase):
         (outcome,) = await self.send(agent)
         self.assertEqual(outcome.host, "mx2.example.com")
         self.assertEqual((first.connections, second.connections), (0, 1))
+
+    async def test_hosts_that_break_come_last(self) -> None:
+        """So is one that takes the connection and breaks it, or is too busy, when the message comes; not one that refuses it."""
+        for replies, first_again in (
+            ({"MAIL": DROP}, False),
+            ({"RCPT": DROP}, False),
+            ({"MAIL": "421 4.3.2 too busy"}, False),
+            ({"MAIL": "451 4.7.1 later"}, True),
+            ({"MAIL": "550 5.7.1 no"}, True),
+        ):
+            first, second = self.peer(Script(replies=dict(replies))), self.peer(address=SECOND)
+            agent = self.agent()
+            for _ in range(2):
+                await self.send(agent)
+                for connection in [*first.open, *second.open]:
+                    connection.cut()
+            self.assertEqual(first.connections, 2 if first_again else 1, replies)
+            for peer in (first, second):
+                self.peers.remove(peer)
+                await peer.stop()
+
+    async def test_paused_host(self) -> None:
+        """A server that is paused is passed over; when all are, the mail waits; what is drained goes there all the same."""
+        first, second = self.peer(), self.peer(address=SECOND)
+        (outcome,) = await self.send(self.agent(paused=("mx1.example.com",)))
+        self.assertEqual((outcome.result, outcome.host), (Result.RELAYED, "mx2.example.com"))
+        self.assertEqual((first.connections, second.connections), (0, 1))
+        agent = self.agent(paused=("mx1.example.com", "mx2.example.com"))
+        (outcome,) = await self.send(agent)
+        self.assertIs(outcome.result, Result.PAUSED)
+        self.assertEqual(outcome.reason, "host:mx1.example.com is paused until it is resumed")
+        sending, recipients = message("anna@example.com")
+        recipients[0].drained = True
+        (outcome,) = await agent.deliver("example.com", sending, recipients)
+        self.assertEqual((outcome.result, outcome.host), (Result.RELAYED, "mx1.example.com"))
 
     async def test_addresses_of_an_attempt(self) -> None:
         """No more addresses than the limit are tried in one attempt."""

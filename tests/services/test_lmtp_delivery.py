@@ -58,6 +58,17 @@ class LMTPDeliveryTests(TestCase):
         await self.send(f"store.example.org:{self.peer.port}", "a@example.com", "b@example.com")
         self.assertEqual(self.peer.connections, 1)
 
+    async def test_paused(self) -> None:
+        """A server that is paused is not asked, but for what is drained."""
+        self.agent = LMTPDelivery(reactor, "client.example.org", Reader(), self.names, lambda host: f"host:{host}")
+        (outcome,) = await self.send(f"store.example.org:{self.peer.port}", "a@example.com")
+        self.assertIs(outcome.result, Result.PAUSED)
+        self.assertEqual(self.peer.connections, 0)
+        sending, recipients = message("a@example.com")
+        recipients[0].drained = True
+        (outcome,) = await self.agent.deliver(f"store.example.org:{self.peer.port}", sending, recipients)
+        self.assertIs(outcome.result, Result.RELAYED)
+
     async def test_unix_socket(self) -> None:
         """To a socket on this machine, whose path may be long as a temporary directory's."""
         directory = tempfile.mkdtemp(prefix="lmtp-")

@@ -156,6 +156,16 @@ class PopBeforeSMTPTests(SmarthostCase):
                 self.assertTrue(outcome.reason.isprintable())
                 self.assertEqual(peer.connections, 0)
 
+    async def test_next_address(self) -> None:
+        """When nobody is at one address of the server, the next is tried, as for SMTP."""
+        self.names.hosts[HOST] = ("::1", "127.0.0.1")
+        pop, outcome, _ = await self.through("none")
+        self.assertIs(outcome.result, Result.RELAYED, outcome.reason)
+        self.assertEqual(pop.lines[:2], ["USER tim", "PASS pw"])
+        # What one address says about the password is not asked of the next.
+        pop, outcome, _ = await self.through("none", PASS=b"-ERR [AUTH] wrong\r\n")
+        self.assertEqual(pop.lines.count("PASS pw"), 1)
+
     async def test_nobody_there(self) -> None:
         """A server that cannot be reached or found is told."""
         settings = {"username": "tim", "password": "pw", "pop_tls": "none"}

@@ -15,7 +15,8 @@ from zope.interface.verify import verifyObject
 from hermes.core.message import Content, QueuedMessage
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent
-from hermes.services.program_delivery import LEFT_BEHIND_SECONDS, MAX_OUTPUT_OCTETS, ProgramDelivery, outcome_of
+from hermes.services.bounded_process import LEFT_BEHIND_SECONDS
+from hermes.services.program_delivery import MAX_OUTPUT_OCTETS, ProgramDelivery, outcome_of
 from tests.support.maildirs import PREFIX, content_of, queued
 
 BODY = b"Subject: x\n\nbody\n"

@@ -88,6 +88,29 @@ class FallbackTests(SmarthostCase):
         self.assertIs(outcome.result, Result.DEFERRED)
         self.assertRegex(outcome.reason, "554 first.*; then .*421 second")
 
+    async def test_paused(self) -> None:
+        """A host that is paused is passed over; without another one the mail waits for its resume, unless it is drained."""
+        hosts, peers = self.hosts(Script(), Script())
+        for name, result in (("h0", Result.RELAYED), ("h1", Result.PAUSED)):
+            hosts._hosts[name]._paused = lambda host: f"host:{host}"
+            (outcome,) = await self.deliver(hosts)
+            self.assertIs(outcome.result, result)
+        self.assertEqual(outcome.reason, f"host:{HOST} is paused until it is resumed")
+        self.assertEqual([len(peer.messages) for peer in peers], [0, 1])
+        sending, recipients = message("a@example.com")
+        recipients[0].drained = True
+        (outcome,) = await hosts.deliver("h0", sending, recipients)
+        self.assertEqual((outcome.result, outcome.smarthost), (Result.RELAYED, "h0"))
+
+    async def test_paused_and_down(self) -> None:
+        """Where one host is paused and the other one down the mail is tried again by itself, in either order."""
+        for paused in ("h0", "h1"):
+            scripts = [Script(), Script(replies={"GREETING": "421 down"})]
+            hosts, _ = self.hosts(*(scripts if paused == "h0" else reversed(scripts)))
+            hosts._hosts[paused]._paused = lambda host: f"host:{host}"
+            (outcome,) = await self.deliver(hosts)
+            self.assertIs(outcome.result, Result.DEFERRED)
+
     async def test_refusals_stand(self) -> None:
         """What the first host refuses or defers by itself is no matter for the next: only the host's own trouble is."""
         script = Script(

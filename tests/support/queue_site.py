@@ -72,6 +72,7 @@ class ScriptedAgent:
         self.outcomes: dict[str, Outcome | Exception | list[Outcome]] = {}
         self.hangs: Callable[[str], bool] = lambda _: False
         self.attempts: list[Attempt] = []
+        self.drained: list[bool] = []
         self.running: list[Attempt] = []
         self.most_at_once: dict[str, int] = {}
 
@@ -82,6 +83,7 @@ class ScriptedAgent:
         assert message.content.data is not None
         attempt = Attempt(next_hop, message, list(recipients), Deferred(lambda _: setattr(attempt, "cancelled", True)))
         self.attempts.append(attempt)
+        self.drained.append(recipients[0].drained)
         self.running.append(attempt)
         together = sum(1 for each in self.running if each.next_hop == next_hop)
         self.most_at_once[next_hop] = max(together, self.most_at_once.get(next_hop, 0))

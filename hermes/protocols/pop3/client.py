@@ -13,7 +13,6 @@ Whatever the server does, no more than one line and what the owner has not fetch
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from collections import deque
@@ -25,7 +24,8 @@ from hermes.protocols.pop3.client_events import Answer, Ended, Event, Greeting, 
 from hermes.protocols.pop3.message_reader import MessageReader
 from hermes.protocols.pop3.offer import Offer, offer_of
 from hermes.protocols.receive_buffer import Line, ReceiveBuffer
-from hermes.protocols.sasl_login import Exchange
+from hermes.protocols.sasl_client import challenge_in
+from hermes.protocols.sasl_login import Derivation, Exchange, Keys
 
 #: RFC 1939 3 and RFC 2449 4 let a response line have 512 octets, and a challenge of RFC 5034 be longer; no mechanism of ours is
 #: sent more than some hundreds.
@@ -132,6 +132,11 @@ class ClientEngine:
         they have asked for it.
         """
         self._ask(_Command(Verb.AUTH, _line("AUTH", exchange.mechanism), exchange=exchange))
+
+    def derived(self, derivation: Derivation, keys: Keys) -> None:
+        """Go on with AUTH after a :class:`Derivation`, unless the session has ended meanwhile."""
+        if not self.ended:
+            self._out.append(base64.b64encode(derivation.proceed(keys)) + b"\r\n")
 
     def sizes(self) -> None:
         """LIST of all messages."""
@@ -293,16 +298,17 @@ class ClientEngine:
             self._send()
 
     def _challenged(self, command: _Command, exchange: Exchange, text: str) -> None:
-        try:
-            challenge = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            answer = None
-        else:
+        answer: bytes | Derivation | None = None
+        challenge = challenge_in(text)
+        if challenge is not None:
             # What is sent first answers the first "+", which then has nothing to say.
             answer = None if command.begun else exchange.initial()
             if answer is None:
                 answer = exchange.respond(challenge)
         command.begun = True
+        if isinstance(answer, Derivation):
+            self._events.append(answer)
+            return
         # RFC 5034 4: "*" calls the exchange off.
         self._out.append((b"*" if answer is None else base64.b64encode(answer)) + b"\r\n")
 

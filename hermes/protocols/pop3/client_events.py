@@ -6,6 +6,8 @@ import enum
 
 import attrs
 
+from hermes.protocols.sasl_login import Derivation
+
 
 class Verb(enum.Enum):
     """What can be asked."""
@@ -77,4 +79,5 @@ class Ended:
     reason: str
 
 
-Event = Greeting | Answer | Listing | Piece | MessageEnd | Ended
+#: A :class:`Derivation` wants work done, and then ``engine.derived(...)``.
+Event = Greeting | Derivation | Answer | Listing | Piece | MessageEnd | Ended

@@ -12,7 +12,6 @@ Whatever the server does, the engine ends with an outcome for every recipient an
 from __future__ import annotations
 
 import base64
-import binascii
 from collections import deque
 from collections.abc import Callable
 
@@ -20,7 +19,8 @@ import attrs
 
 from hermes.core.outcome import Outcome
 from hermes.core.reply import Reply
-from hermes.protocols.sasl_login import Exchange
+from hermes.protocols.sasl_client import challenge_in
+from hermes.protocols.sasl_login import Derivation, Exchange, Keys
 from hermes.protocols.smtp import client_commands
 from hermes.protocols.smtp.capabilities import Capabilities, parse_capabilities
 from hermes.protocols.smtp.client_events import (
@@ -141,11 +141,16 @@ class ClientEngine:
             self._command(Stage.HELLO, self._hello)
 
     def log_in(self, exchange: Exchange) -> None:
-        """Run a SASL exchange (RFC 4954); :class:`LoggedIn` or :class:`Refused` follows."""
+        """Run a SASL exchange (RFC 4954): :class:`LoggedIn` or :class:`Refused` follows, or first a :class:`Derivation`."""
         self._exchange = exchange
         self._cancelled = None
         command, self._withheld = client_commands.auth(exchange.mechanism, exchange.initial())
         self._command(Stage.LOGIN, command)
+
+    def derived(self, derivation: Derivation, keys: Keys) -> None:
+        """Go on with a login, unless the session has ended meanwhile."""
+        if not self._ended:
+            self._command(Stage.LOGIN, base64.b64encode(derivation.proceed(keys)) + b"\r\n")
 
     def etrn(self, node: str) -> None:
         """Ask for the mail that waits for a domain (RFC 1985 5); :class:`Told` follows. Raises UnsafeError."""
@@ -314,14 +319,11 @@ class ClientEngine:
             answer, self._withheld = self._withheld, None
             self._command(Stage.LOGIN, answer + b"\r\n")
             return
-        self._answer(exchange, reply)
-
-    def _answer(self, exchange: Exchange, reply: Reply) -> None:
-        try:
-            answer = exchange.respond(base64.b64decode(reply.lines[-1], validate=True))
-        except (binascii.Error, ValueError):
-            answer = None
-        if answer is None:
+        challenge = challenge_in(reply.lines[-1])
+        response = None if challenge is None else exchange.respond(challenge)
+        if isinstance(response, Derivation):
+            self._events.append(response)
+        elif response is None:
             # RFC 4954 4: "*" calls the exchange off; the server answers 501.
             self._exchange = None
             reason = f"{self.peer.host} asked for something that AUTH {exchange.mechanism} does not know"
@@ -330,7 +332,7 @@ class ClientEngine:
             self._cancelled = self.peer.deferred(reason, "4.5.0", reply)
             self._command(Stage.LOGIN, b"*\r\n")
         else:
-            self._command(Stage.LOGIN, base64.b64encode(answer) + b"\r\n")
+            self._command(Stage.LOGIN, base64.b64encode(response) + b"\r\n")
 
     def _reset_reply(self, reply: Reply) -> None:
         if not reply.is_positive:

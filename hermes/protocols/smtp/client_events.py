@@ -8,6 +8,7 @@ import attrs
 
 from hermes.core.outcome import Outcome, Result
 from hermes.core.reply import Reply
+from hermes.protocols.sasl_login import Derivation
 from hermes.protocols.smtp.capabilities import Capabilities
 
 
@@ -128,4 +129,5 @@ class Ended:
     outcome: Outcome
 
 
-Event = Ready | TLSReady | LoggedIn | Refused | ContentWanted | TransactionDone | Told | Ended
+#: A :class:`Derivation` wants work done, and then ``engine.derived(...)``.
+Event = Ready | TLSReady | Derivation | LoggedIn | Refused | ContentWanted | TransactionDone | Told | Ended

@@ -24,7 +24,7 @@ from hermes.protocols.pop3.client_events import (
     Verb,
 )
 from hermes.protocols.pop3.offer import Offer, offer_of
-from hermes.protocols.sasl_login import Channel, Login
+from hermes.protocols.sasl_login import Channel, Derivation, Login
 from tests.support.engines import replay
 
 CAPABLE = b"+OK\r\nUIDL\r\nTOP\r\nPIPELINING\r\nSTLS\r\nSASL PLAIN XOAUTH2\r\nLOGIN-DELAY 30\r\n.\r\n"
@@ -256,7 +256,7 @@ class SASLTests(SynchronousTestCase):
         engine.receive(b"+OK\r\n")
         events_of(engine)
         exchange = sasl_client.begin(
-            mechanism, Login("tim", **login), Channel(private=True, nonce="rOprNGfwEbeRWgbNEkqO")
+            mechanism, Login(**{"username": "tim", **login}), Channel(private=True, nonce="rOprNGfwEbeRWgbNEkqO")
         )
         engine.authenticate(exchange)
         self.assertEqual(engine.data_to_send(), f"AUTH {mechanism}\r\n".encode())
@@ -301,6 +301,35 @@ class SASLTests(SynchronousTestCase):
         engine = self.start("PLAIN", password="x")
         self.say(engine, b"+ \r\n")
         self.assertEqual(self.say(engine, b"+ eA==\r\n"), b"*\r\n")
+
+    def test_scram(self) -> None:
+        """The example of RFC 7677 3: the proof is sent when it has been computed, and the server proves itself in turn."""
+        engine = self.start("SCRAM-SHA-256", username="user", password="pencil")
+        self.assertEqual(base64.b64decode(self.say(engine, b"+ \r\n")), b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO")
+        first = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+        self.assertEqual(self.say(engine, b"+ " + base64.b64encode(first) + b"\r\n"), b"")
+        (wanted,) = self.events
+        assert isinstance(wanted, Derivation)
+        engine.derived(wanted, wanted.keys())
+        proof = base64.b64decode(engine.data_to_send())
+        self.assertTrue(proof.endswith(b",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="), proof)
+        final = base64.b64encode(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+        self.assertEqual(self.say(engine, b"+ " + final + b"\r\n"), b"\r\n")
+        self.say(engine, b"+OK in\r\n")
+        self.assertEqual(self.events, [Answer(Verb.AUTH, True, "in")])
+
+    def test_gone_meanwhile(self) -> None:
+        """A server that is gone when the proof has been computed is sent nothing."""
+        engine = self.start("SCRAM-SHA-256", username="user", password="pencil")
+        self.say(engine, b"+ \r\n")
+        first = b"r=rOprNGfwEbeRWgbNEkqOx,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+        self.say(engine, b"+ " + base64.b64encode(first) + b"\r\n")
+        (wanted,) = self.events
+        assert isinstance(wanted, Derivation)
+        engine.connection_lost("it is gone")
+        self.assertEqual(events_of(engine), [Ended("it is gone")])
+        engine.derived(wanted, wanted.keys())
+        self.assertEqual(engine.data_to_send(), b"")
 
     def test_not_believed(self) -> None:
         """A server that lets us in without having proved what SCRAM makes it prove is not believed."""

@@ -10,6 +10,7 @@ from hermes.core.envelope import BodyType
 from hermes.core.outcome import Result
 from hermes.core.reply import Reply
 from hermes.protocols.sasl_client import Channel, Login, begin
+from hermes.protocols.sasl_login import Derivation
 from hermes.protocols.smtp.capabilities import Capabilities
 from hermes.protocols.smtp.client import ClientEngine
 from hermes.protocols.smtp.client_commands import UnsafeError
@@ -270,11 +271,30 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(talk.sent(), b"AUTH SCRAM-SHA-256 " + b64encode(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO") + b"\r\n")
         return talk
 
+    def prove(self, talk: Conversation) -> None:
+        """The server's first message comes, and the work is done that it makes."""
+        (wanted,) = talk.server(b"334 " + b64encode(SERVER_FIRST) + b"\r\n")
+        assert isinstance(wanted, Derivation)
+        talk.engine.derived(wanted, wanted.keys())
+
+    @every_cut
+    def test_said_meanwhile(self, cut: Cut) -> None:
+        """What a server says while its proof is being computed is out of turn: the session ends, and nothing is proved to it."""
+        for said in (b"235 welcome\r\n", b"334 " + b64encode(SERVER_FIRST) + b"\r\n", b"421 closing\r\n"):
+            talk = self.scram(cut)
+            (wanted,) = talk.server(b"334 " + b64encode(SERVER_FIRST) + b"\r\n")
+            assert isinstance(wanted, Derivation)
+            (event,) = talk.server(said)
+            self.assertIsInstance(event, Ended)
+            self.assertIs(event.outcome.result, Result.DEFERRED)
+            talk.engine.derived(wanted, wanted.keys())
+            self.assertEqual(talk.sent(), b"")
+
     @every_cut
     def test_scram(self, cut: Cut) -> None:
         """SCRAM goes through three answers, and ends with an empty one to the server's proof (RFC 4954 4)."""
         talk = self.scram(cut)
-        talk.server(b"334 " + b64encode(SERVER_FIRST) + b"\r\n")
+        self.prove(talk)
         self.assertEqual(talk.sent(), b64encode(CLIENT_FINAL) + b"\r\n")
         talk.server(b"334 " + b64encode(SERVER_FINAL) + b"\r\n")
         self.assertEqual(talk.sent(), b"\r\n")
@@ -285,8 +305,8 @@ class LoginTests(SynchronousTestCase):
         """A server that says yes before it has proved itself is not believed, at any point: the session ends, the mail waits."""
         for challenges in ((), (SERVER_FIRST,)):
             talk = self.scram(cut)
-            for challenge in challenges:
-                talk.server(b"334 " + b64encode(challenge) + b"\r\n")
+            for _ in challenges:
+                self.prove(talk)
             (event,) = talk.server(b"235 welcome\r\n")
             self.assertIsInstance(event, Ended)
             self.assertEqual((event.stage, event.outcome.result), (Stage.LOGIN, Result.DEFERRED))
@@ -296,7 +316,7 @@ class LoginTests(SynchronousTestCase):
     def test_server_with_a_wrong_proof(self) -> None:
         """A wrong proof calls the exchange off, and the reason says what that may mean."""
         talk = self.scram(whole)
-        talk.server(b"334 " + b64encode(SERVER_FIRST) + b"\r\n")
+        self.prove(talk)
         talk.sent()
         talk.server(b"334 " + b64encode(b"v=" + b64encode(bytes(32))) + b"\r\n")
         self.assertEqual(talk.sent(), b"*\r\n")
