@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from hermes.config.sections.ldap import LDAPSettings
+from hermes.directory.ldap.book import MAX_WAITING as MAX_WAITING_FOR_BOOK
+from hermes.directory.ldap.book import LDAPBook
+from hermes.directory.ldap.entries import Place, Terms
 from hermes.directory.ldap.names import nds_context
 from hermes.directory.ldap.profiles import PROFILES, Profile
-from hermes.directory.ldap.questions import Place, Terms
 from hermes.directory.ldap.servers import Access, Servers
-from hermes.directory.ldap.source import LDAPSource
+from hermes.directory.ldap.source import MAX_WAITING, LDAPSource
+from hermes.directory.ldap.threads import Threads
 from hermes.interfaces import IGroupWorker
 
 
@@ -28,11 +31,13 @@ def ldap_source(
 
     ValueError, with a text for the administrator, when the section cannot be used.
     """
-    terms, servers = terms_of(name, section), servers_of(name, section)
+    terms = terms_of(name, section)
+    threads = Threads(servers_of(name, section), workers(name, section.connections), MAX_WAITING)
+    own = Threads(servers_of(name, section), workers(f"{name}-book", 1), MAX_WAITING_FOR_BOOK)
     return LDAPSource(
         terms,
-        servers,
-        workers(name, section.connections),
+        threads,
+        LDAPBook(terms, own, wall),
         now,
         wall,
         remember_seconds=section.remember,
@@ -91,6 +96,8 @@ def _profile(section: LDAPSettings) -> Profile:
         profile = attrs.evolve(profile, login=section.login_attribute, also_login=())
     if section.address_attributes:
         profile = attrs.evolve(profile, addresses=tuple((each, "") for each in section.address_attributes))
+    if section.synonym_attributes:
+        profile = attrs.evolve(profile, synonyms=section.synonym_attributes)
     if section.forward_attribute:
         profile = attrs.evolve(profile, forward=section.forward_attribute)
     return profile

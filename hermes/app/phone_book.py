@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hermes.config.schema import Settings
-from hermes.core.phone_book import Book
+from hermes.core.phone_book import Book, Entry, Term
 from hermes.directory.books import read_book
 from hermes.directory.books.account_book import AccountBook
 from hermes.directory.directory import AccountSource
-from hermes.interfaces import IGroupWorker
+from hermes.interfaces import UnavailableError
 from hermes.policy.edited_file import EditedFile, Lines, read_lines
-from hermes.services.phonebook_server import PhoneBook
+from hermes.services.lookups import Lookups
+from hermes.services.phonebook_server import Find, PhoneBook
+
+if TYPE_CHECKING:
+    from hermes.app.stores import Stores
 
 
 def parse_book(lines: Lines) -> Book:
@@ -26,18 +31,41 @@ def book_paths(settings: Settings) -> list[str]:
     return [os.path.join(settings.hermes.data, path) for path in settings.phonebook.books]
 
 
-def phone_book(settings: Settings, source: AccountSource, reader: IGroupWorker, now: Callable[[], float]) -> PhoneBook:
-    """What is looked up; ``reader`` is a worker that calls each item. ConfigError tells what is wrong with a file."""
-    files = [EditedFile(path, parse_book, reader, now) for path in book_paths(settings)]
-    accounts = AccountBook(source, settings.hermes.domains)
-
-    async def books() -> list[Book]:
-        own = [await accounts.current()] if settings.phonebook.accounts else []
-        return own + [file.current() for file in files]
-
+def phone_book(settings: Settings, stores: Stores, lookups: Lookups, now: Callable[[], float]) -> PhoneBook:
+    """What is looked up. ConfigError tells what is wrong with a file."""
     hermes = settings.hermes
+    accounts = partial(_find_account, lookups, stores.source, AccountBook(hermes.domains))
+    files = [EditedFile(path, parse_book, stores.lookup_worker, now) for path in book_paths(settings)]
+    books: list[Find] = [partial(_find_in_file, lookups, file) for file in files]
+    books += [partial(_find_in_directory, stores, name, hermes.domains) for name in settings.phonebook.directories]
+    if settings.phonebook.accounts:
+        books.insert(0, accounts)
     domain = hermes.domains[0] if hermes.domains else ""
-    return PhoneBook(settings.phonebook, books, reader.submit, domain, hermes.postmaster)
+    return PhoneBook(settings.phonebook, books, domain, hermes.postmaster)
+
+
+async def _find_account(
+    lookups: Lookups, source: AccountSource, accounts: AccountBook, terms: Sequence[Term], most: int
+) -> list[Entry] | None:
+    table = source.known()
+    return await lookups.do(lambda: accounts.book(table).find(terms, most))
+
+
+async def _find_in_file(
+    lookups: Lookups, file: EditedFile[Book], terms: Sequence[Term], most: int
+) -> list[Entry] | None:
+    book = file.current()
+    return await lookups.do(lambda: book.find(terms, most))
+
+
+async def _find_in_directory(
+    stores: Stores, name: str, domains: Sequence[str], terms: Sequence[Term], most: int
+) -> list[Entry] | None:
+    # Looked for each time: after a reload it may be another one, or none for those who are still connected.
+    book = stores.directory_book(name)
+    if book is None:
+        raise UnavailableError(f"[ldap:{name}] is not asked any more")
+    return await book.find(domains, terms, most)
 
 
 def book_files(settings: Settings) -> Iterator[tuple[str, str, Callable[[], tuple[int, str, str]]]]:

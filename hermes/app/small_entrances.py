@@ -15,6 +15,7 @@ from hermes.net.gate import Gate
 from hermes.net.server_gate import ServerGate
 from hermes.services.finger_server import FingerServerFactory, Profiles
 from hermes.services.line_connection import LineServer
+from hermes.services.lookups import Lookups
 from hermes.services.password_server import Offices, PasswordServerFactory
 from hermes.services.phonebook_server import PhoneBookServerFactory
 
@@ -46,12 +47,13 @@ def small_entrances(
             shared = server("poppass", place, poppass.timeout, implicit_tls=key == "listen_tls")
             yield Entrance("poppass", key, place, PasswordServerFactory(shared, poppass, offices, hostname))
     finger = settings.finger
-    profiles = Profiles(circle.directory, stores.spool, stores.mailbox_worker, finger)
+    lookups = Lookups(stores.lookup_worker)
+    profiles = Profiles(circle.directory, stores.spool, lookups, finger)
     for place in finger.listen:
         shared = server("finger", place, finger.timeout)
         yield Entrance("finger", "listen", place, FingerServerFactory(shared, profiles))
     if settings.phonebook.listen:
-        book = phone_book(settings, stores.source, stores.mailbox_worker, clock.seconds)
+        book = phone_book(settings, stores, lookups, clock.seconds)
         for place in settings.phonebook.listen:
             shared = server("phonebook", place, settings.phonebook.timeout)
             yield Entrance("phonebook", "listen", place, PhoneBookServerFactory(shared, book))

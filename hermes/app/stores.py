@@ -72,6 +72,7 @@ from hermes.spool.errors import SpoolError
 from hermes.spool.store import Spool
 
 if TYPE_CHECKING:
+    from hermes.directory.ldap.book import LDAPBook
     from hermes.directory.ldap.source import LDAPSource
 
 #: How long mail to a domain whose policy (MTA-STS) is not known yet waits for it; RFC 8461 3.3 suggests a minute.
@@ -119,9 +120,10 @@ class Stores(Module):
         #: Lists and clears mailboxes and reads the accounts, one at a time: a big one of these takes seconds, for which no
         #: message that is being sent or fetched shall wait.
         self.mailbox_worker = worker("mailboxes", 1)
+        #: What strangers ask finger and phone book: however much it is, they wait for one another and nobody else does.
+        self.lookup_worker = worker("lookups", 1)
         self.deposit_worker = worker("deliver")
         self.accounts_file = FileSource(accounts_file(settings), self.mailbox_worker)
-        self._make_worker = worker
         self._ldap: dict[tuple[str, LDAPSettings], LDAPSource] = {}
         self._new_ldap: dict[str, LDAPSource] = {}
         self.source = SeveralSources([self.accounts_file])
@@ -206,6 +208,10 @@ class Stores(Module):
             if self._ldap.get(key) is not source:
                 await source.stop()
 
+    def directory_book(self, name: str) -> LDAPBook | None:
+        """The directory service of that section as a phone book; None when there is none (any more)."""
+        return next((source.book for (section, _), source in self._ldap.items() if section == name), None)
+
     def _take_sources(self, settings: Settings) -> dict[tuple[str, LDAPSettings], LDAPSource]:
         before = self._ldap
         self._ldap = {(name, settings.ldap[name]): source for name, source in self._new_ldap.items()}
@@ -219,12 +225,13 @@ class Stores(Module):
         return ldap_source(name, section, self._ldap_workers, self._reactor.seconds, self._now)
 
     def _ldap_workers(self, name: str, count: int) -> list[IGroupWorker]:
-        return [self._make_worker(f"ldap-{name}-{number}", 1) for number in range(count)]
+        return [self._worker(f"ldap-{name}-{number}", 1) for number in range(count)]
 
     @override
     async def start(self) -> None:
         self._read_worker.start(perform_reads)
         self.mailbox_worker.start(perform_reads)
+        self.lookup_worker.start(perform_reads)
         self.dkim_worker.start(perform_reads)
         self._key_worker.start(perform_reads)
         self._policy_worker.start(perform_reads)
@@ -291,6 +298,7 @@ class Stores(Module):
         await self.deposit_worker.stop()
         self._transcript_files.stop()
         await self._transcript_worker.stop()
+        await self.lookup_worker.stop()
         await self.mailbox_worker.stop()
         await self._read_worker.stop()
         if self._mail_log is not None:

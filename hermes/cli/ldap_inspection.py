@@ -8,7 +8,7 @@ import attrs
 
 from hermes.app.ldap import servers_of, terms_of
 from hermes.config.schema import Settings
-from hermes.directory.ldap.questions import Terms
+from hermes.directory.ldap.entries import Terms
 from hermes.directory.ldap.servers import Line
 from hermes.interfaces import UnavailableError
 

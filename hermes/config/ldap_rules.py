@@ -51,9 +51,10 @@ def _faults(ldap: LDAPSettings) -> Iterator[tuple[str, str]]:
     for key in ("login_attribute", "forward_attribute"):
         if (name := getattr(ldap, key)) and not _ATTRIBUTE.match(name):
             yield key, f"{name!r} is not an attribute"
-    for name in ldap.address_attributes:
-        if not _ATTRIBUTE.match(name):
-            yield "address_attributes", f"{name!r} is not an attribute"
+    for key in ("address_attributes", "synonym_attributes"):
+        for name in getattr(ldap, key):
+            if not _ATTRIBUTE.match(name):
+                yield key, f"{name!r} is not an attribute"
     if ldap.connections > MAX_CONNECTIONS:
         yield "connections", f"more than {MAX_CONNECTIONS} do not make a directory quicker"
 

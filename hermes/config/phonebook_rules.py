@@ -22,6 +22,11 @@ def phonebook_findings(settings: Settings) -> Iterator[Finding]:
         if not path.lower().endswith(_SUFFIXES):
             remedy = f"a book's name must end in {', '.join(_SUFFIXES)}"
             yield Finding((("phonebook", "books"),), f"{path!r}: {remedy}")
-    if book.listen and not (book.books or book.accounts):
+    for name in book.directories:
+        if name not in settings.ldap:
+            yield Finding(
+                (("phonebook", "directories"),), f"there is no [ldap:{name}]: write one, or take the name out"
+            )
+    if book.listen and not (book.books or book.accounts or book.directories):
         places = (("phonebook", "listen"), ("phonebook", "books"))
-        yield Finding(places, "there is nothing to look up: name books, or set accounts = yes")
+        yield Finding(places, "there is nothing to look up: name books or directories, or set accounts = yes")

@@ -157,12 +157,13 @@ def _query(argument: str) -> Query | Refused:
     tokens = _tokens(argument)
     if tokens is None:
         return _NOT_TEXT
-    if len(tokens) > MAX_WORDS:
-        return _TOO_MANY_WORDS
     wanted = [text.lower() for field, text in tokens]
     end = next((number for number, (field, _) in enumerate(tokens) if not field and wanted[number] == "return"), None)
     fields = [] if end is None else wanted[end + 1 :]
     terms = [Term(field.lower() or "name", word) for field, text in tokens[:end] for word in text.split() or [""]]
+    # Quotes hold several words; each is looked for on its own, and is what a query costs.
+    if len(terms) + len(fields) > MAX_WORDS:
+        return _TOO_MANY_WORDS
     return _refusal(terms, fields) or Query(
         tuple(terms), tuple(field for field in fields if field != "all"), everything="all" in fields
     )

@@ -25,11 +25,12 @@ from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
 from hermes.core.peer_address import host_of
 from hermes.core.units import format_instant
-from hermes.interfaces import IDirectory, IGroupWorker, ISpool
+from hermes.interfaces import IDirectory, ISpool, TooBusyError, UnavailableError
 from hermes.net.peer import is_loopback
 from hermes.net.turns import Engine
 from hermes.protocols.finger import FingerServer, Query, Unreadable
 from hermes.services.line_connection import LineConnection, LineServer
+from hermes.services.lookups import Lookups
 from hermes.services.query_rate import QueryRate
 
 #: Of a profile as much is told, and as many people are looked at and told of in one answer.
@@ -53,28 +54,27 @@ DENIED_FORWARDING = "Finger forwarding service denied"
 DENIED_LIST = "Finger online user list denied"
 UNREADABLE = "That is no query: say a name, and end the line"
 TOO_OFTEN = "Too many queries: try again in a minute"
+_LATER = "That cannot be looked up now: try again later"
 _FAULT = "Something went wrong here: try again later"
 
 
 @attrs.frozen
 class Profiles:
-    """Where what is told comes from; ``worker`` calls each item in its thread."""
+    """Where what is told comes from."""
 
     directory: IDirectory
     spool: ISpool
-    worker: IGroupWorker
+    lookups: Lookups
     settings: FingerSettings
 
     async def names(self) -> list[str]:
         """Everybody who has a profile, in order."""
-        found: list[str] = await self.worker.submit(lambda: _names(self.settings.profiles))
-        return found
+        return await self.lookups.do(lambda: _names(self.settings.profiles))
 
     async def text(self, name: str) -> str:
         """Somebody's profile."""
         path = os.path.join(self.settings.profiles, name + _SUFFIX)
-        text: str = await self.worker.submit(lambda: _read(path))
-        return text
+        return await self.lookups.do(lambda: _read(path))
 
     async def people(self, query: str) -> list[Account]:
         """Those whom a query means: by login name, by an address of theirs, or by a part of their name."""
@@ -126,6 +126,9 @@ class FingerSession(LineConnection, finger.Finger):
         except CancelledError:
             # Whoever asked has left.
             raise
+        except (TooBusyError, UnavailableError) as error:
+            self._log.debug("A query of {peer} has to wait: {error}", peer=self.peer, error=error)
+            self._say(_octets(_LATER))
         except Exception:
             self._log.failure("A query of {peer} could not be answered", peer=self.peer)
             self._say(_octets(_FAULT))

@@ -7,7 +7,7 @@ questions alike. Nothing can be changed, nobody can log in, and a query that fin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -18,7 +18,8 @@ from typing_extensions import override
 from hermes.config.sections.phonebook import PhoneBookSettings
 from hermes.core.outcome import Verdict
 from hermes.core.peer_address import host_of
-from hermes.core.phone_book import FIELDS, Book, Entry
+from hermes.core.phone_book import FIELDS, Entry, Term
+from hermes.interfaces import TooBusyError, UnavailableError
 from hermes.net.peer import is_loopback, within
 from hermes.net.turns import Engine
 from hermes.protocols import ph
@@ -35,16 +36,20 @@ _USUAL = ("alias", "name", "email", "phone")
 _OPTIONS = frozenset(("echo", "limit", "verbose", "addonly", "nolog"))
 
 _TOO_OFTEN = "Too many queries: try again in a minute."
+_LATER = "The book is not available now: try again later."
 _FAULT = "Something went wrong here: try again later."
+
+#: Looks in one book for all terms: so many entries at most, None when there are more. UnavailableError and TooBusyError may
+#: come of it.
+Find = Callable[[Sequence[Term], int], Awaitable[list[Entry] | None]]
 
 
 @attrs.frozen
 class PhoneBook:
-    """What is looked up: ``books`` gives those of the moment, ``search`` runs something off the reactor's thread."""
+    """What is looked up: ``books`` are asked one after the other."""
 
     settings: PhoneBookSettings
-    books: Callable[[], Awaitable[list[Book]]]
-    search: Callable[[Callable[[], list[Entry] | None]], Awaitable[list[Entry] | None]]
+    books: Sequence[Find]
     domain: str
     administrator: str
 
@@ -77,6 +82,10 @@ class PhoneBookSession(LineConnection):
             await self._do(event)
         except CancelledError:
             raise
+        except (TooBusyError, UnavailableError) as error:
+            # What one book does not say might be the only match: no answer is better than half of one.
+            self._log.debug("A query of {peer} has to wait: {error}", peer=self.peer, error=error)
+            self._say(_line(475, _LATER))
         except Exception:
             self._log.failure("A query of {peer} could not be answered", peer=self.peer)
             self._say(_line(400, _FAULT))
@@ -166,8 +175,8 @@ class PhoneBookSession(LineConnection):
                 self._refuse(507, f"{name}: there is no such field.")
                 return
         found: list[Entry] = []
-        for book in await self._book.books():
-            some = await self._book.search(lambda book=book: book.find(query.terms, settings.max_matches))  # type: ignore[misc]
+        for find in self._book.books:
+            some = await find(query.terms, settings.max_matches)
             if some is None or len(found) + len(some) > settings.max_matches:
                 self._say(_line(502, "Too many entries match: say more."))
                 return

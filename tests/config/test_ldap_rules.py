@@ -12,7 +12,7 @@ from hermes.app.ldap import servers_of, terms_of
 from hermes.config.errors import ConfigError
 from hermes.config.loader import parse
 from hermes.config.schema import Settings
-from hermes.directory.ldap.questions import Place
+from hermes.directory.ldap.entries import Place
 
 _GOOD = "servers = ldaps://ldap.example.org\nbase = o=acme\n"
 
@@ -40,6 +40,7 @@ class LDAPRulesTests(SynchronousTestCase):
             "servers = ldap://127.0.0.1\nstarttls = no\nbase = o=acme\n",
             "profile = nds\nservers = ldaps://nds.example.org\ncontexts = /[root]\n",
             f"{_GOOD}filter = (a=b)\nlogin_attribute = uid\naddress_attributes = mail, other-1\nconnections = 64\n",
+            f"{_GOOD}synonym_attributes = description, other-1\n",
         ):
             self.assertEqual(list(self.settings(text).ldap), ["acme"])
 
@@ -62,6 +63,7 @@ class LDAPRulesTests(SynchronousTestCase):
             (f"{_GOOD}filter = a=b\n", "filter"),
             (f"{_GOOD}login_attribute = uid)(x\n", "login_attribute"),
             (f"{_GOOD}address_attributes = mail, *\n", "address_attributes"),
+            (f"{_GOOD}synonym_attributes = mail, a=b\n", "synonym_attributes"),
             (f"{_GOOD}connections = 65\n", "connections"),
         ):
             self.assertIn(key, self.fault(text), text)
@@ -82,10 +84,11 @@ class LDAPRulesTests(SynchronousTestCase):
 
     def test_overrides(self) -> None:
         """Attributes that are named take the place of the profile's."""
-        more = "login_attribute = sn\naddress_attributes = a, b\nforward_attribute = f\nnames = full\n"
+        more = "login_attribute = sn\naddress_attributes = a, b\nforward_attribute = f\nnames = full\nsynonym_attributes = c\n"
         terms = terms_of("acme", self.settings(_GOOD + more).ldap["acme"])
         self.assertEqual((terms.profile.login, terms.profile.forward), ("sn", "f"))
         self.assertEqual(terms.profile.addresses, (("a", ""), ("b", "")))
+        self.assertEqual(terms.profile.synonyms, ("c",))
         self.assertTrue(terms.full_names)
 
     def test_manual(self) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.phone_book import MAX_ENTRIES, Entry, Term
-from hermes.directory.accounts import table_of
+from hermes.directory.accounts import AccountTable, table_of
 from hermes.directory.books import READERS, read_book
 from hermes.directory.books.account_book import AccountBook
-from tests.support.accounts import MemorySource, record
+from tests.support.accounts import record
 
 CSV = """Display Name;Primary Email;Work Phone;Color
 "Smith; Joe";joe@example.org;555 1234;red
@@ -143,15 +142,17 @@ class AccountBookTests(SynchronousTestCase):
 
     def test_accounts(self) -> None:
         """Everybody who is not disabled, by name, full name and address; and anew when the accounts change."""
-        source = MemorySource(record("joe", "sales@example.org"), record("ann"), record("gone", disabled=True))
-        book = AccountBook(source, ("example.org",))
+        before = table_of([record("joe", "sales@example.org"), record("ann"), record("gone", disabled=True)])
+        after = table_of([record("new")])
+        book = AccountBook(("example.org",))
 
-        def find(name: str) -> list[Entry] | None:
-            return self.successResultOf(Deferred.fromCoroutine(book.current())).find([Term("alias", name)], 9)
+        def find(name: str, table: AccountTable = before) -> list[Entry] | None:
+            return book.book(table).find([Term("alias", name)], 9)
 
         self.assertEqual(find("joe"), [{"alias": ("joe",), "email": ("sales@example.org",)}])
         self.assertEqual(find("ann"), [{"alias": ("ann",), "email": ("ann@example.org",)}])
         self.assertEqual(find("gone"), [])
         self.assertEqual(find("new"), [])
-        source.table = table_of([record("new")])
-        self.assertEqual(find("new"), [{"alias": ("new",), "email": ("new@example.org",)}])
+        self.assertEqual(find("new", after), [{"alias": ("new",), "email": ("new@example.org",)}])
+        self.assertEqual(find("joe", after), [])
+        self.assertIs(book.book(after), book.book(after))

@@ -14,6 +14,7 @@ from hermes.directory.ldap.names import (
     dn_parts,
     dn_value,
     filter_value,
+    form_pieces,
     is_askable,
     is_below,
     nds_context,
@@ -99,6 +100,27 @@ class EscapingTests(SynchronousTestCase):
             ("é" * (MAX_NAME_OCTETS // 2 + 1), False),
         ):
             self.assertEqual(is_askable(text), askable, text)
+
+
+class FormTests(SynchronousTestCase):
+    """Forms of people's names."""
+
+    def test_pieces(self) -> None:
+        """The first name, or its beginning, and the surname; an underscore may be in a name, a dot may not."""
+        for form, pieces in (
+            ("ann.archer", ("ann", "archer")),
+            ("a_archer", ("a", "archer")),
+            ("ann_b_archer", ("ann", "archer")),
+            ("ann_b.archer", ("ann_b", "archer")),
+            ("ann", None),
+            ("ann.b.archer", None),
+            (".archer", None),
+            ("ann.", None),
+            ("_archer", None),
+            ("ann_", None),
+            ("", None),
+        ):
+            self.assertEqual(form_pieces(form), pieces, form)
 
 
 class DottedTests(SynchronousTestCase):

@@ -6,18 +6,24 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.account import Account
+from hermes.core.phone_book import Term
 from hermes.directory.accounts import Record
+from hermes.directory.ldap.book import LDAPBook
+from hermes.directory.ldap.entries import Place, Terms
 from hermes.directory.ldap.profiles import PROFILES, Values
-from hermes.directory.ldap.questions import NOTHING, Answer, Asking, Kind, Place, Question, Terms
-from hermes.directory.ldap.servers import AVOID_SECONDS, Access, Servers
+from hermes.directory.ldap.questions import NOTHING, Answer, Asking, Kind, Question
+from hermes.directory.ldap.servers import AVOID_SECONDS, Access, Line, Servers
 from hermes.directory.ldap.source import MAX_REMEMBERED, MAX_WAITING, LDAPSource
+from hermes.directory.ldap.threads import Threads
 from hermes.interfaces import TooBusyError, UnavailableError
 from tests.support.worker import ImmediateWorker
 
 JOE = Answer(Record(Account("joe", ("joe@example.org",)), key="cn=joe,o=acme"))
+TWINS = Answer(problem="two cannot be told apart")
 REMEMBER, GRACE = 60.0, 600.0
 
 
@@ -30,10 +36,11 @@ class LDAPSourceTests(SynchronousTestCase):
         self.worker = ImmediateWorker()
         access = Access(("ldap://127.0.0.1",), False, "", "", "", 1)
         terms = Terms("acme", PROFILES["openldap"], (Place("o=acme"),))
+        self.book_worker = ImmediateWorker()
         self.source = LDAPSource(
             terms,
-            Servers(access),
-            [self.worker],
+            Threads(Servers(access), [self.worker], MAX_WAITING),
+            LDAPBook(terms, Threads(Servers(access), [self.book_worker], 1)),
             self.clock.seconds,
             self.clock.seconds,
             remember_seconds=REMEMBER,
@@ -48,6 +55,8 @@ class LDAPSourceTests(SynchronousTestCase):
         self.asked.append(question.key)
         if not self.here:
             raise UnavailableError("no directory server answers")
+        if question.key == "twin":
+            return TWINS
         return JOE if question.key == "joe" else NOTHING
 
     def ask(self, name: str) -> Deferred[Answer]:
@@ -82,6 +91,20 @@ class LDAPSourceTests(SynchronousTestCase):
         self.here = True
         self.assertEqual(self.successResultOf(self.ask("joe")), JOE)
         self.assertEqual(self.successResultOf(self.ask("nobody")), NOTHING)
+
+    def test_problem(self) -> None:
+        """What is wrong in the directory is told once for as long as answers hold, and does not mean that it is down."""
+        with capturedLogs() as told:
+            for _ in range(3):
+                failure = self.failureResultOf(self.ask("twin"), UnavailableError)
+                self.assertEqual(failure.getErrorMessage(), TWINS.problem)
+                self.assertEqual(self.successResultOf(self.ask("joe")), JOE)
+                self.clock.advance(1)
+            self.assertEqual([formatEvent(event) for event in told], [f"[ldap:acme] {TWINS.problem}"])
+            self.clock.advance(REMEMBER)
+            self.failureResultOf(self.ask("twin"), UnavailableError)
+        self.assertEqual(len(told), 2)
+        self.assertEqual(self.asked, ["twin", "joe", "twin"])
 
     def test_asked_once(self) -> None:
         """Those who ask the same at the same time wait for one answer, or for the same trouble."""
@@ -135,10 +158,17 @@ class LDAPSourceTests(SynchronousTestCase):
     def test_stop(self) -> None:
         """A source that was never asked has no threads to stop; another stops them."""
         self.successResultOf(Deferred.fromCoroutine(self.source.stop()))
-        self.assertFalse(self.worker.stopped)
+        self.assertFalse(self.worker.stopped or self.book_worker.stopped)
+
+    def test_stop_of_what_was_begun(self) -> None:
+        """Threads that were begun are ended; who asks after that, by what was known before a reload, shall come again."""
+        self.patch(Line, "search_some", lambda *_: ([], True))
         self.successResultOf(self.ask("joe"))
+        self.successResultOf(Deferred.fromCoroutine(self.source.book.find((), [Term("name", "joe")], 1)))
         self.successResultOf(Deferred.fromCoroutine(self.source.stop()))
-        self.assertTrue(self.worker.stopped)
+        self.assertTrue(self.worker.stopped and self.book_worker.stopped)
+        self.failureResultOf(self.ask("ann"), UnavailableError)
+        self.assertEqual(self.successResultOf(self.ask("joe")), JOE)
 
 
 class ServersTests(SynchronousTestCase):

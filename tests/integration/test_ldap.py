@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import poplib
 import smtplib
+import socket
 import ssl
 import time
 from email.message import EmailMessage
@@ -16,12 +17,14 @@ from hermes.app.at_once import AtOnce
 from hermes.app.ldap import ldap_source
 from hermes.config.sections.ldap import LDAPSettings
 from hermes.core.account import Local, Redirected, Resolution, Unknown
+from hermes.core.phone_book import Term
 from hermes.directory.directory import Directory
 from hermes.directory.ldap.names import dn_value
 from hermes.directory.ldap.source import LDAPSource
+from hermes.directory.lookup import Rules
 from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.interfaces import UnavailableError
-from tests.integration.site import Site, wait_until
+from tests.integration.site import Site, free_ports, wait_until
 from tests.support.accounts import passwords_with
 from tests.support.slapd import ADMIN, ADMIN_PASSWORD, Slapd, lacks_slapd
 
@@ -55,7 +58,8 @@ objectClass: organizationalUnit
 """ + "".join([
     person("cn=Joe,ou=sales,o=acme", "uid: joe", "mail: joe@example.org", "mail: Info@Example.org", "displayName: Joe Doe",
            "sAMAccountName: Joe", "userPrincipalName: joe@example.net", "proxyAddresses: SMTP:joe@example.org",
-           "proxyAddresses: smtp:j.doe@example.org", "proxyAddresses: X400:c=us", "userAccountControl: 512"),
+           "proxyAddresses: smtp:j.doe@example.org", "proxyAddresses: X400:c=us", "userAccountControl: 512", "sn: Doe",
+           "description: boss", "description: the.boss@example.org", "telephoneNumber: +1 555 0100"),
     person("cn=ann,ou=eng,o=acme", "uid: ann", "mail: ann@example.org", "mailForwardingAddress: joe@example.org",
            "sAMAccountName: ann", "userAccountControl: 514", "loginDisabled: FALSE"),
     person("cn=bob,ou=sales,o=acme", "uid: bob", "loginDisabled: TRUE"),
@@ -66,8 +70,13 @@ objectClass: organizationalUnit
     person("cn=eve,ou=away,o=acme", "uid: eve", "mail: eve@example.org"),
     person("cn=Ünsal,ou=eng,o=acme", "uid: unsal", "mail: unsal@example.org"),
     person(f"cn={dn_value(ODD)},ou=eng,o=acme", "uid: odd", "mail: odd@example.org"),
+    person("cn=Max Archer,ou=eng,o=acme", "uid: max", "sn: Archer", "mail: max@example.org", "mail: chief@example.org",
+           "ou: Engineering", "postalAddress: 1 Road$Town"),
+    person("cn=mia,ou=eng,o=acme", "uid: mia", "sn: Archer", "givenName: Mia", "displayName: Archer, Mia",
+           "mail: mia@example.org", "description: chief"),
     person("cn=bad,ou=eng,o=acme", "uid: ../bad", "mail: bad@example.org"),
     "dn: cn=team,ou=sales,o=acme\nobjectClass: groupOfNames\nobjectClass: mailGroup\nmail: team@example.org\n"
+    "description: crew\n"
     "member: cn=Joe,ou=sales,o=acme\nmember: cn=sam,ou=west,ou=sales,o=acme\nmember: cn=gone,o=acme\n\n",
     "dn: cn=NOMAIL,o=acme\nobjectClass: groupOfNames\nmember: cn=sam,ou=west,ou=sales,o=acme\n"
     f"member: cn={dn_value(ODD)},ou=eng,o=acme\n\n",
@@ -94,7 +103,7 @@ class _LDAPTestCase(SynchronousTestCase):
             "acme", LDAPSettings(**given), lambda _, __: [AtOnce()], time.monotonic, time.time
         )
         self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(source.stop())))
-        self.directory = Directory(self.source, self.domains, "", passwords_with())
+        self.directory = Directory(self.source, self.domains, "", passwords_with(), rules=Rules((), name_forms=True))
         return self.directory
 
     def resolve(self, address: str) -> Resolution:
@@ -183,6 +192,40 @@ class OpenLDAPTests(_LDAPTestCase):
         self.assertEqual(self.ends("team@example.org"), ["joe", "sam"])
         self.use(base="o=acme", groups=False)
         self.assertEqual(self.resolve("team@example.org"), Unknown("team@example.org"))
+
+    def test_synonyms(self) -> None:
+        """Further addresses, and names that hold at every domain where nobody has the whole address; of groups, too."""
+        self.domains = ("example.org", "example.net")
+        self.use(base="o=acme", synonym_attributes=("description",))
+        for address in ("boss@example.org", "BOSS+x@example.net", "the.boss@example.org"):
+            self.assertEqual(self.owner(address), "joe", address)
+        self.assertEqual(self.owner("the.boss@example.net"), "")
+        self.assertEqual((self.owner("chief@example.org"), self.owner("chief@example.net")), ("max", "mia"))
+        self.assertEqual(self.ends("crew@example.net"), ["joe", "sam"])
+        found = self.resolve("boss@example.org")
+        assert isinstance(found, Local)
+        # It is written to by a synonym, and writes by the addresses that it lists.
+        self.assertEqual(found.account.addresses, ("joe@example.org", "Info@Example.org"))
+        self.use(base="o=acme")
+        self.assertEqual(self.owner("boss@example.org"), "")
+
+    def test_forms_of_names(self) -> None:
+        """First.Last and I.Last, of the name that is shown or of its parts; what could be two people is nobody's."""
+        for address, owner in (
+            ("joe.doe@example.org", "joe"),
+            ("J_Doe+news@example.org", "joe"),
+            ("max.archer@example.org", "max"),
+            ("Mia_Archer@example.org", "mia"),
+            ("m.archer@example.org", ""),
+            ("ma.archer@example.org", ""),
+            ("doe.joe@example.org", ""),
+            ("j*.d*@example.org", ""),
+            ("*.doe@example.org", ""),
+        ):
+            self.assertEqual(self.owner(address), owner, address)
+        self.domains = ("example.org", "example.net")
+        self.use(base="o=acme")
+        self.assertEqual(self.owner("joe.doe@example.net"), "")
 
     def test_forward(self) -> None:
         """Mail goes on to the address of the attribute, and into the mailbox where that is wanted."""
@@ -315,6 +358,68 @@ class NDSTests(_LDAPTestCase):
         self.assertEqual((self.owner("joe@example.org"), self.login("eve")), ("joe", "eve"))
 
 
+class BookTests(_LDAPTestCase):
+    """The same directory as a phone book."""
+
+    def find(self, *terms: str, most: int = 9) -> list[Any] | None:
+        """Look for terms like ``name=smith``."""
+        given = [Term(*term.split("=", 1)) for term in terms]
+        return self.successResultOf(Deferred.fromCoroutine(self.source.book.find(("example.org",), given, most)))
+
+    def names(self, *terms: str) -> list[str]:
+        """The aliases of those who are found."""
+        return sorted(each["alias"][0] for each in self.find(*terms) or ())
+
+    def test_openldap(self) -> None:
+        """By every field that is searched, with wildcards; words are whole ones, and what is no word of anything is nobody."""
+        self.use(base="o=acme")
+        (entry,) = self.find("alias=MAX") or ()
+        self.assertEqual(
+            entry,
+            {
+                "alias": ("max",),
+                "name": ("Max Archer",),
+                "email": ("max@example.org", "chief@example.org"),
+                "department": ("Engineering",),
+                "postal": ("1 Road, Town",),
+            },
+        )
+        for terms, found in (
+            (("name=archer",), ["max", "mia"]),
+            (("name=arch",), []),
+            (("name=a*r", "alias=m?a"), ["mia"]),
+            (("department=engineering",), ["max"]),
+            (("email=chief@example.org",), ["max"]),
+            (("email=*@example.org", "name=doe"), ["joe"]),
+            (("email=sam@example.org",), ["sam"]),
+            (("name=doe", "phone=0100"), ["joe"]),
+            (("name=doe", "phone=0101"), []),
+            (("name=ÜNSAL",), ["unsal"]),
+            (("name=)(uid=*",), []),
+            (("name=\\2a",), []),
+        ):
+            self.assertEqual(self.names(*terms), found, terms)
+        self.assertIsNone(self.find("alias=*a*", most=1))
+
+    def test_the_others(self) -> None:
+        """Names and addresses as the profile says; whoever is closed is in no book."""
+        self.use(profile="ad", base="o=acme")
+        self.assertEqual(self.names("email=j.doe@example.org"), ["Joe"])
+        self.assertEqual(self.names("alias=ann"), [])
+        self.use(profile="nds", contexts=("/sales.acme: sales.example.org",))
+        self.assertEqual(self.names("name=doe"), ["Joe"])
+        self.assertEqual(self.names("alias=bob"), [])
+
+    def test_down(self) -> None:
+        """Whoever asks shall come again, and the mail is not told that the server is down."""
+        self.use(base="o=acme")
+        self.assertEqual(self.names("name=doe"), ["joe"])
+        self.slapd.stop()
+        self.assert_unavailable(self.source.book.find(("example.org",), [Term("name", "doe")], 9))
+        self.slapd.start()
+        self.assertEqual(self.owner("joe@example.org"), "joe")
+
+
 class ServersTests(_LDAPTestCase):
     """TLS, and servers that are not there."""
 
@@ -368,9 +473,12 @@ class WholeServerTests(SynchronousTestCase):
             self.addCleanup(server.close)
         urls = ", ".join(each.url for each in self.servers)
         times = "remember = 1s\ngrace = 1s\ntimeout = 2s\n"
-        section = f"[ldap:acme]\nservers = {urls}\nauthority = {first.authority}\nbase = o=acme\n{times}"
+        self.phonebook = free_ports(1)[0]
+        book = f"[phonebook]\nlisten = 127.0.0.1:{self.phonebook}\ndirectories = acme\nbooks = people.csv\n"
+        section = f"{book}[ldap:acme]\nservers = {urls}\nauthority = {first.authority}\nbase = o=acme\n{times}"
         self.site = Site(f"\n{section}")
         self.addCleanup(self.site.close)
+        (self.site.config.parent / "data" / "people.csv").write_text("name,email\nJo Smith,jo@example.com\n")
         self.site.start()
         self.context = ssl.create_default_context(cafile=str(self.site.certificate))
         self.context.check_hostname = False
@@ -391,6 +499,24 @@ class WholeServerTests(SynchronousTestCase):
             return client.stat()[0]
         finally:
             client.quit()
+
+    def looked_up(self, query: str) -> list[str]:
+        """What a stranger hears of a query."""
+        with socket.create_connection(("127.0.0.1", self.phonebook), timeout=30) as client:
+            client.sendall(f"query {query} return email\r\nquit\r\n".encode())
+            with client.makefile("rb") as answer:
+                return [line.decode().strip() for line in answer][:-1]
+
+    def test_phone_book(self) -> None:
+        """People of the directory and of a file are found together; while no server answers, nobody is said not to exist."""
+        emails = ["-200:1:email: joe@example.org", "-200:1:     : Info@Example.org"]
+        self.assertEqual(self.looked_up("doe")[1:-1], emails)
+        self.assertEqual(self.looked_up("smith")[1:-1], ["-200:1:email: jo@example.com"])
+        self.assertEqual(self.looked_up("nobody"), ["501:No matches to your query."])
+        self.servers[0].stop()
+        self.assertEqual(self.looked_up("doe")[1:-1], emails)
+        self.servers[1].stop()
+        self.assertEqual(self.looked_up("smith"), ["475:The book is not available now: try again later."])
 
     def test_mail(self) -> None:
         """Submitted with a login, delivered to a mailbox that did not exist, and read; then one server is gone, then both."""

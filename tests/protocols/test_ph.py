@@ -109,6 +109,9 @@ class RefusalTests(TestCase):
             ('query "joe', 599),
             (f"query {'x' * (MAX_TERM_CHARACTERS + 1)}", 512),
             (f"query {' x' * (MAX_WORDS + 1)}", 502),
+            (f'query "{"x " * (MAX_WORDS + 1)}"', 502),
+            (f"query x return {'name ' * MAX_WORDS}", 502),
+            (f'query "{"x " * (MAX_WORDS - 1)}" return name email', 502),
         ):
             self.assertEqual(self.code(line), code, line)
 
@@ -116,6 +119,9 @@ class RefusalTests(TestCase):
         """At the limits queries are understood."""
         self.assertIsInstance(event(f"query {'x' * MAX_TERM_CHARACTERS}"), Query)
         self.assertIsInstance(event(f"query{' x' * MAX_WORDS}"), Query)
+        self.assertIsInstance(event(f'query "{"x " * MAX_WORDS}"'), Query)
+        self.assertIsInstance(event(f"query x return {'name ' * (MAX_WORDS - 1)}"), Query)
+        self.assertIsInstance(event(f'query "{"x " * (MAX_WORDS - 1)}" return name'), Query)
         self.assertIsInstance(event("query a*b*c*d*e"), Query)
         self.assertEqual(event("id " + "x" * (MAX_LINE_OCTETS - 4)), Identify("x" * (MAX_LINE_OCTETS - 4)))
         self.assertEqual(self.code("id " + "x" * (MAX_LINE_OCTETS - 3)), 599)

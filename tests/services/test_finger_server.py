@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs
 from twisted.protocols import finger
 from twisted.trial.unittest import TestCase
 
@@ -17,6 +17,7 @@ from hermes.core.account import Account
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
+from hermes.interfaces import TooBusyError, UnavailableError
 from hermes.net.content import perform_reads
 from hermes.services.finger_server import (
     DENIED_FORWARDING,
@@ -30,6 +31,7 @@ from hermes.services.finger_server import (
     Profiles,
 )
 from hermes.services.line_connection import LineServer
+from hermes.services.lookups import Lookups
 from hermes.services.query_rate import MAX_ADDRESSES, QueryRate
 from tests.support.surroundings import LineWire, ListJournal, OpenGate
 from tests.support.worker import ImmediateWorker
@@ -86,7 +88,7 @@ class FingerServerTests(TestCase):
         worker = ImmediateWorker()
         worker.start(perform_reads)
         settings = {"profiles": str(self.profiles), **settings}
-        profiles = Profiles(self.directory, self.trace, worker, FingerSettings(**settings))  # type: ignore[arg-type]
+        profiles = Profiles(self.directory, self.trace, Lookups(worker), FingerSettings(**settings))  # type: ignore[arg-type]
         return FingerServerFactory(server, profiles)
 
     def ask(
@@ -221,6 +223,14 @@ class FingerServerTests(TestCase):
         self.directory.fault = RuntimeError("broken directory")
         self.assertEqual(self.ask("joe"), "Something went wrong here: try again later")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_later(self) -> None:
+        """When there is no telling now, who asks shall come again; that is no fault, and fills no log."""
+        for error in (UnavailableError("the directory is down"), TooBusyError("too many")):
+            self.directory.fault = error
+            with capturedLogs() as told:
+                self.assertEqual(self.ask("joe"), "That cannot be looked up now: try again later")
+            self.assertEqual([event for event in told if event["log_level"] > LogLevel.debug], [])
 
 
 class QueryRateTests(TestCase):

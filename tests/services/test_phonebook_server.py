@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import TestCase
 
 from hermes.config.sections.phonebook import PhoneBookSettings
 from hermes.core.outcome import Verdict
-from hermes.core.phone_book import Book, Entry, entry
+from hermes.core.phone_book import Book, Entry, Term, entry
 from hermes.core.reply import Reply
+from hermes.interfaces import TooBusyError, UnavailableError
 from hermes.services.line_connection import LineServer
 from hermes.services.phonebook_server import MAX_ERRORS, PhoneBook, PhoneBookServerFactory
 from tests.support.surroundings import LineWire, ListJournal, OpenGate
@@ -31,19 +34,19 @@ class PhoneBookServerTests(TestCase):
         self.gate = OpenGate()
         self.journal = ListJournal()
         self.books = [Book([JOE]), Book([ANN])]
+        self.fault: Exception | None = None
 
     def connect(self, peer: str = NEAR, **settings: Any) -> Any:
         """Connect; the session, with its wire."""
 
-        async def books() -> list[Book]:
-            return self.books
-
-        async def search(find: Any) -> list[Entry] | None:
-            found: list[Entry] | None = find()
-            return found
+        async def find(number: int, terms: Sequence[Term], most: int) -> list[Entry] | None:
+            if self.fault is not None:
+                raise self.fault
+            return self.books[number].find(terms, most)
 
         server = LineServer("phonebook", "here", self.clock, self.gate, self.journal, None, False, 60)
-        book = PhoneBook(PhoneBookSettings(**settings), books, search, "example.org", "postmaster@example.org")
+        finds = [partial(find, number) for number in range(len(self.books))]
+        book = PhoneBook(PhoneBookSettings(**settings), finds, "example.org", "postmaster@example.org")
         self.factory = PhoneBookServerFactory(server, book)
         return self.again(peer)
 
@@ -110,7 +113,7 @@ class PhoneBookServerTests(TestCase):
         session = self.connect(max_matches=1)
         self.assertEqual(self.ask(session, "query nobody"), ["501:No matches to your query."])
         self.assertEqual(self.ask(session, "query smith"), ["502:Too many entries match: say more."])
-        self.books = [Book([JOE, ANN])]
+        self.books = [Book([JOE, ANN]), Book([])]
         self.assertEqual(self.ask(session, "query smith"), ["502:Too many entries match: say more."])
         self.assertEqual(len(self.ask(self.connect(max_matches=2), "query smith")), 10)
 
@@ -180,8 +183,21 @@ class PhoneBookServerTests(TestCase):
     def test_fault(self) -> None:
         """A fault of ours is logged, and the session goes on."""
         session = self.connect()
-        self.books = [None]  # type: ignore[list-item]
+        self.fault = RuntimeError("broken book")
         self.assertEqual(
             self.ask(session, "query joe", "id 0"), ["400:Something went wrong here: try again later.", "200:Thanks."]
         )
-        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_later(self) -> None:
+        """While a book cannot be asked, nobody is said not to be in it; that is no error of the client's, and fills no log."""
+        session = self.connect()
+        for fault in (UnavailableError("the directory is down"), TooBusyError("too many")):
+            self.fault = fault
+            with capturedLogs() as told:
+                answers = self.ask(session, *["query joe"] * MAX_ERRORS)
+            self.assertEqual(answers, ["475:The book is not available now: try again later."] * MAX_ERRORS)
+            self.assertEqual([event for event in told if event["log_level"] > LogLevel.debug], [])
+        self.fault = None
+        self.assertEqual(self.ask(session, "query joe")[-1], "200:Ok.")
+        self.assertEqual(self.journal.events, [])

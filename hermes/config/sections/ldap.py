@@ -52,6 +52,11 @@ class LDAPSettings:
     address_attributes: tuple[str, ...] = setting(
         "words", (), "Attributes with addresses, the one to write from first. Empty: as the profile says."
     )
+    synonym_attributes: tuple[str, ...] = setting(
+        "words",
+        (),
+        "Attributes with synonyms: further addresses, and names without a domain, which hold at every domain.",
+    )
     forward_attribute: str = setting(
         "text", "", "Attribute with addresses to which mail goes on. Empty: as the profile says."
     )

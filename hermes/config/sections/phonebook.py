@@ -18,6 +18,9 @@ class PhoneBookSettings:
         "Files of address books: CSV, LDIF or vCard, by the end of their names; relative to the data directory.",
     )
     accounts: bool = setting("flag", False, "Whether the accounts of this server, with their names, are in the book.")
+    directories: tuple[str, ...] = setting(
+        "words", (), "Directory services whose people are in the book: the names of [ldap:NAME] sections."
+    )
     fields: tuple[str, ...] = setting(
         "words", ("alias", "name", "email"), "The fields that everybody may see and search."
     )

@@ -6,24 +6,25 @@ from collections.abc import Iterator
 
 from hermes.core.phone_book import Book, Entry, entry
 from hermes.directory.accounts import AccountTable
-from hermes.directory.directory import AccountSource
 
 
 class AccountBook:
-    """Made anew when the accounts have changed; ``domains`` are those at which an account without addresses has its name."""
+    """
+    Made anew when the accounts have changed; ``domains`` are those at which an account without addresses has its name.
 
-    def __init__(self, source: AccountSource, domains: tuple[str, ...]) -> None:
-        self._source = source
+    To be searched in one thread, and not the reactor's: of many accounts a book takes its time.
+    """
+
+    def __init__(self, domains: tuple[str, ...]) -> None:
         self._domains = domains
         self._table: AccountTable | None = None
         self._book = Book([])
 
-    async def current(self) -> Book:
-        """All accounts that are listed here and not disabled; those of a directory service are not in it."""
-        table = self._source.known()
+    def book(self, table: AccountTable) -> Book:
+        """All accounts of a table that are not disabled."""
         if table is not self._table:
-            self._table = table
             self._book = Book(self._entries(table))
+            self._table = table
         return self._book
 
     def _entries(self, table: AccountTable) -> Iterator[Entry]:

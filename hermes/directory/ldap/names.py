@@ -44,6 +44,16 @@ def _escaped(text: str) -> str:
     return "".join(chr(octet) if _PLAIN.match(bytes((octet,))) else f"\\{octet:02x}" for octet in text.encode("utf-8"))
 
 
+def form_pieces(form: str) -> tuple[str, str] | None:
+    """The first name, or how it begins, and the surname in a form like ``ann.archer`` or ``a_archer``; None when it is none."""
+    separator = "." if "." in form else "_"
+    first, found, last = form.partition(separator)
+    if separator == "_":
+        # A name may have the character in it: what is between is not looked at here.
+        last = last.rpartition(separator)[2]
+    return (first, last) if found and first and last and "." not in last else None
+
+
 def nds_parts(name: str) -> list[tuple[str, str]]:
     """
     Type and value of each part of a name of NDS, from the leaf up; types in lower case, and empty where none is written.

@@ -56,7 +56,8 @@ class Profile:
     One kind of directory. ``people`` and ``groups`` are filters.
 
     ``login`` is the attribute with the name of the account; ``also_login`` are others by which somebody may log in. The first of
-    ``addresses`` holds the address to write from; a prefix belongs to its values. ``closed`` says whether an account is disabled
+    ``addresses`` holds the address to write from; a prefix belongs to its values. ``synonyms`` hold further addresses, and names
+    without a domain, which mean every domain. ``closed`` says whether an account is disabled
     or has expired.
     """
 
@@ -68,6 +69,7 @@ class Profile:
     full_name: tuple[str, ...]
     members: tuple[str, ...]
     forward: str
+    synonyms: tuple[str, ...] = ()
     closed_by: tuple[str, ...] = ()
     closed: Callable[[Values, float], bool] = _never
     #: Whether names are NetWare's, with dots and contexts.
@@ -85,6 +87,7 @@ class Profile:
             *self.full_name,
             *self.members,
             *self.closed_by,
+            *self.synonyms,
             self.forward,
         )
         return list(dict.fromkeys(["objectClass", *filter(None, wanted)]))

@@ -27,6 +27,9 @@ MAX_ENTRIES = 20
 
 _SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT, _INVALID_CREDENTIALS = 0, 4, 32, 49
 
+#: A search with these results (RFC 4511 A.1) was too much work: timeLimitExceeded, adminLimitExceeded.
+_TOO_MUCH = frozenset({3, 11})
+
 #: A bind with these results (RFC 4511 A.1) is a wrong password or an account that is closed: constraintViolation,
 #: noSuchObject, inappropriateAuthentication, invalidCredentials, insufficientAccessRights, unwillingToPerform. Everything else is
 #: the server's own trouble.
@@ -105,10 +108,16 @@ class Line:
 
         LookupError when there is no ``base``, UnavailableError when no server answers.
         """
+        return self.search_some(base, scope, filter_, attributes, MAX_ENTRIES)[0]
+
+    def search_some(
+        self, base: str, scope: str, filter_: str, attributes: Sequence[str], most: int
+    ) -> tuple[list[Found], bool]:
+        """The same with ``most`` entries, or as many as the server wants to give; and whether these are all that there are."""
 
         def ask(connection: Any) -> tuple[int, list[Found]]:
             connection.search(
-                base, filter_, scope, attributes=list(attributes), size_limit=MAX_ENTRIES, time_limit=self._seconds
+                base, filter_, scope, attributes=list(attributes), size_limit=most, time_limit=self._search_seconds
             )
             return _code(connection), [_found(each) for each in connection.response or () if "raw_attributes" in each]
 
@@ -116,8 +125,9 @@ class Line:
         if code == _NO_SUCH_OBJECT:
             raise LookupError(f"there is no {base!r} in the directory")
         if code not in {_SUCCESS, _SIZE_LIMIT}:
-            raise UnavailableError(f"the directory cannot answer a question: result {code} of RFC 4511")
-        return found
+            hint = "; is an index missing?" if code in _TOO_MUCH else ""
+            raise UnavailableError(f"the directory cannot answer a question: result {code} of RFC 4511{hint}")
+        return found, code == _SUCCESS
 
     def proves(self, dn: str, password: bytes) -> bool:
         """Whether the password opens that entry. An empty one would prove nothing (RFC 4513 5.1.2) and is not tried."""
@@ -162,6 +172,11 @@ class Line:
     @property
     def _seconds(self) -> int:
         return self._servers.access.timeout_seconds
+
+    @property
+    def _search_seconds(self) -> int:
+        """A server that is asked too much shall say so, and not be taken for one that is down."""
+        return max(1, self._seconds - 1)
 
     def _asked(self, ask: Callable[[Any], tuple[int, list[Found]]]) -> tuple[int, list[Found]]:
         """Ask on the connection that is open, or on a new one, to the first server that answers."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
@@ -17,10 +16,12 @@ from twisted.logger import Logger
 
 from hermes.core.address import split
 from hermes.directory.accounts import AccountTable, Group, Record
-from hermes.directory.ldap.questions import NOTHING, Answer, Asking, Kind, Question, Terms
-from hermes.directory.ldap.servers import Line, Servers
+from hermes.directory.ldap.book import LDAPBook
+from hermes.directory.ldap.entries import Terms
+from hermes.directory.ldap.questions import NOTHING, Answer, Asking, Kind, Question
+from hermes.directory.ldap.threads import Threads
 from hermes.directory.passwords import encode_password
-from hermes.interfaces import IGroupWorker, TooBusyError, UnavailableError
+from hermes.interfaces import TooBusyError, UnavailableError
 
 #: Answers that are remembered, at a kilobyte or so each: more addresses than are written to within a minute.
 MAX_REMEMBERED = 10_000
@@ -41,8 +42,8 @@ class _Remembered:
 
 class LDAPSource:
     """
-    One ``[ldap:NAME]``. Each of ``workers`` is a thread with one line to the servers; they are started when the first question
-    comes, and stopped here. ``now`` gives seconds that only increase, ``wall`` those since the epoch.
+    One ``[ldap:NAME]``. ``threads`` ask it and are stopped here, as is ``book``, by which strangers look its people up. ``now``
+    gives seconds that only increase, ``wall`` those since the epoch.
     """
 
     _log = Logger()
@@ -50,8 +51,8 @@ class LDAPSource:
     def __init__(
         self,
         terms: Terms,
-        servers: Servers,
-        workers: Sequence[IGroupWorker],
+        threads: Threads,
+        book: LDAPBook,
         now: Callable[[], float],
         wall: Callable[[], float],
         *,
@@ -60,22 +61,19 @@ class LDAPSource:
     ) -> None:
         self._terms = terms
         self._asking = Asking(terms, self, wall)
-        self._workers = workers
-        self._lines = [Line(servers) for _ in workers]
-        self._waiting = [0] * len(workers)
+        self._threads = threads
+        self.book = book
         self._now = now
         self._remember_seconds = remember_seconds
         self._grace_seconds = grace_seconds
         self._remembered: OrderedDict[Question, _Remembered] = OrderedDict()
         self._asked: dict[Question, list[Deferred[None]]] = {}
         self._down = False
-        self._started = False
 
     async def stop(self) -> None:
         """Take leave of the servers and end the threads."""
-        for worker, line in zip(self._workers, self._lines, strict=True) if self._started else ():
-            await worker.submit(line.close)
-            await worker.stop()
+        await self._threads.stop()
+        await self.book.stop()
 
     async def current(self) -> LDAPView:
         """What is known of it, to be asked one question."""
@@ -98,25 +96,30 @@ class LDAPSource:
     async def proves(self, record: Record, password: str) -> bool:
         """Whether that password opens the account's entry."""
         octets = encode_password(password)
-        proved: bool = await self._in_thread(lambda line: line.proves(record.key, octets))
-        return proved
+        return await self._threads.do(lambda line: line.proves(record.key, octets))
 
     async def pretend(self, password: str) -> None:
         """Try the password on an entry that does not exist."""
         octets = encode_password(password)
-        await self._in_thread(lambda line: line.proves(_NOBODY, octets))
+        await self._threads.do(lambda line: line.proves(_NOBODY, octets))
 
     async def change(self, record: Record, old: str, new: str) -> str:
         """Have somebody change the own password."""
         octets = encode_password(old), encode_password(new)
         unicode_password = self._terms.profile.unicode_password
-        changed = await self._in_thread(
+        changed = await self._threads.do(
             lambda line: line.change(record.key, *octets, unicode_password=unicode_password)
         )
         return "" if changed else "The directory does not accept this password"
 
     async def answer(self, question: Question) -> Answer:
-        """What the directory says, now or a moment ago; UnavailableError when it says nothing."""
+        """What the directory says, now or a moment ago; UnavailableError when it says nothing that could be used."""
+        answer = await self._answer(question)
+        if answer.problem:
+            raise UnavailableError(answer.problem)
+        return answer
+
+    async def _answer(self, question: Question) -> Answer:
         remembered = self._remembered.get(question)
         if remembered is not None and self._now() < remembered.at + self._remember_seconds:
             return remembered.answer
@@ -130,7 +133,7 @@ class LDAPSource:
             return self._in_grace(question, UnavailableError("no directory server answers"))
         self._asked[question] = []
         try:
-            answer: Answer = await self._in_thread(lambda line: self._asking.answer(line, question))
+            answer = await self._threads.do(lambda line: self._asking.answer(line, question))
         except CancelledError:
             raise
         except TooBusyError:
@@ -149,6 +152,8 @@ class LDAPSource:
         if self._down:
             self._down = False
             self._log.info("[ldap:{name}] answers again", name=self._terms.name)
+        if answer.problem:
+            self._log.error("[ldap:{name}] {problem}", name=self._terms.name, problem=answer.problem)
         self._remembered[question] = _Remembered(answer, self._now())
         self._remembered.move_to_end(question)
         while len(self._remembered) > MAX_REMEMBERED:
@@ -164,38 +169,6 @@ class LDAPSource:
         if remembered is None or not remembered.answer.found or self._now() >= remembered.at + limit:
             raise UnavailableError(str(error))
         return remembered.answer
-
-    async def _in_thread(self, job: Callable[[Line], Any]) -> Any:
-        if sum(self._waiting) >= MAX_WAITING:
-            raise TooBusyError("too many questions to the directory wait already")
-        if not self._started:
-            self._started = True
-            for worker in self._workers:
-                worker.start(_perform)
-        which = self._waiting.index(min(self._waiting))
-        line = self._lines[which]
-        self._waiting[which] += 1
-        abandoned = False
-
-        def perform() -> Any:
-            # When the peer has gone, the thread need not begin.
-            return None if abandoned else job(line)
-
-        try:
-            return await self._workers[which].submit(perform)
-        finally:
-            abandoned = True
-            self._waiting[which] -= 1
-
-
-def _perform(jobs: list[Callable[[], Any]]) -> list[Any]:
-    results: list[Any] = []
-    for job in jobs:
-        try:
-            results.append(job())
-        except Exception as error:
-            results.append(error)
-    return results
 
 
 class LDAPView:
@@ -225,8 +198,8 @@ class LDAPView:
         return record if record is not None and not record.account.addresses else None
 
     def of_form(self, form: str) -> tuple[Record, ...]:
-        """Nobody is looked for by forms of the name: the directory has addresses for them."""
-        return ()
+        """The accounts whose owner's name may be written so."""
+        return self._told(Kind.FORM, form).people
 
     def taken_from(self, name: str, address: str) -> bool:
         """Whether another account lists that address."""

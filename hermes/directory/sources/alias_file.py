@@ -230,6 +230,8 @@ _SPECIALS: dict[str, Callable[[str, str, bool], str]] = {
     "TFILE": _file("TFILE"),
     "PUBLIC": _public,
     "|": _program,
+    # A set of rules takes the place of the delivery (mercury.md 3.5). As long as nothing goes through sets, to take the line
+    # would be to lose the mail, and to deliver as if it were not there would be to do what was not asked for.
     "FILTER": _missing("FILTER", "there are no sets of rules in Hermes yet"),
     "DAEMON": _missing("DAEMON", "libraries of Mercury cannot be loaded by Hermes"),
 }

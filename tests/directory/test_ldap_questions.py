@@ -1,0 +1,145 @@
+"""What a directory is asked about accounts, and what is believed of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.core.account import Account, Local, Resolution, Unknown
+from hermes.directory.accounts import Record, table_of
+from hermes.directory.directory import Directory
+from hermes.directory.ldap.book import LDAPBook
+from hermes.directory.ldap.entries import Place, Terms
+from hermes.directory.ldap.profiles import PROFILES
+from hermes.directory.ldap.questions import MAX_MEMBERS
+from hermes.directory.ldap.servers import Access, Found, Line, Servers
+from hermes.directory.ldap.source import LDAPSource
+from hermes.directory.ldap.threads import Threads
+from hermes.directory.lookup import Rules
+from hermes.directory.sources.several import SeveralSources
+from hermes.interfaces import UnavailableError
+from tests.support.accounts import MemorySource, passwords_with
+from tests.support.worker import ImmediateWorker
+
+
+def person(name: str, **values: str) -> Found:
+    """An entry."""
+    return Found(f"uid={name},o=acme", {"uid": (name,), **{key: (value,) for key, value in values.items()}})
+
+
+class QuestionTests(SynchronousTestCase):
+    """Accounts in a file, then those of a directory whose server gives all that it has, whatever it is asked."""
+
+    def setUp(self) -> None:
+        """Nobody yet."""
+        self.file = MemorySource()
+        self.here: list[Found] = []
+        self.complete = True
+        self.asked: list[str] = []
+        self.patch(Line, "search_some", self.search)
+        profile = attrs.evolve(PROFILES["openldap"], synonyms=("initials",))
+        terms = Terms("acme", profile, (Place("o=acme"),))
+        servers = Servers(Access(("ldap://127.0.0.1",), False, "", "", "", 1))
+        book = LDAPBook(terms, Threads(servers, [ImmediateWorker()], 1))
+        source = LDAPSource(
+            terms,
+            Threads(servers, [ImmediateWorker()], 1),
+            book,
+            lambda: 0.0,
+            lambda: 0.0,
+            remember_seconds=0,
+            grace_seconds=0,
+        )
+        domains = ["example.org", "example.net"]
+        rules = Rules((), name_forms=True)
+        self.directory = Directory(SeveralSources([self.file, source]), domains, "", passwords_with(), rules=rules)
+
+    def search(
+        self, base: str, scope: str, filter_: str, attributes: Sequence[str], most: int
+    ) -> tuple[list[Found], bool]:
+        """Answer as the server."""
+        self.asked.append(filter_)
+        return self.here, self.complete
+
+    def resolving(self, address: str) -> Deferred[Resolution]:
+        """Ask whose an address is."""
+        return Deferred.fromCoroutine(self.directory.resolve(address))
+
+    def owner(self, address: str) -> str:
+        """The account that has an address, or nothing."""
+        found = self.successResultOf(self.resolving(address))
+        return found.account.name if isinstance(found, Local) else ""
+
+    def test_synonyms(self) -> None:
+        """A synonym with a domain is for that domain, one without for all; what somebody lists comes before the latter."""
+        self.here = [
+            person("joe", mail="joe@example.org", initials=" Boss "),
+            person("ann", mail="ann@example.org", initials="chief@example.org"),
+            person("bob", mail="boss@example.org"),
+        ]
+        self.assertEqual(self.owner("chief@example.org"), "ann")
+        self.assertEqual(self.owner("chief@example.net"), "")
+        self.assertEqual((self.owner("boss@example.org"), self.owner("boss@example.net")), ("bob", "joe"))
+        self.assertIn(r"(initials=boss\40example\2enet)(initials=boss)", "".join(self.asked))
+
+    def test_synonyms_of_two(self) -> None:
+        """A synonym of two people is put off, and none of its mail is lost."""
+        self.here = [person("joe", initials="boss"), person("ann", initials="boss")]
+        failure = self.failureResultOf(self.resolving("boss@example.org"), UnavailableError)
+        self.assertIn("cannot be told apart", failure.getErrorMessage())
+
+    def test_forms(self) -> None:
+        """By the name that is shown, or by the given name and the surname, of one person alone."""
+        self.here = [
+            person("ann", displayname="Archer, Ann", givenname="Ann", sn="Archer", mail="ann@example.org"),
+            person("max", cn="Max van Archer", sn="Archer"),
+        ]
+        self.assertEqual(self.owner("Ann.Archer@example.org"), "ann")
+        self.assertEqual(self.owner("a_archer@example.org"), "ann")
+        self.assertEqual(self.owner("ann.archer@example.net"), "")
+        self.assertEqual(self.owner("max_archer@example.net"), "max")
+        self.assertEqual(self.owner("ar.archer@example.org"), "")
+        begins = "(|(givenName=ann*)(displayName=ann*)(cn=ann*))"
+        self.assertIn(f"(&(objectClass=inetOrgPerson)(&(sn=archer){begins}))", self.asked)
+
+    def test_forms_of_several(self) -> None:
+        """A form that fits two people, one of them perhaps in the file or among those that were not told, is nobody's."""
+        self.here = [person("ann", cn="Ann Archer"), person("al", cn="Al Archer"), person("amy", cn="Amy Archer")]
+        for form, owner in (("a.archer", ""), ("ann.archer", "ann")):
+            self.assertEqual(self.owner(f"{form}@example.org"), owner)
+        self.file.table = table_of([Record(Account("andy", full_name="Ann Archer"))])
+        self.assertEqual(self.owner("ann.archer@example.org"), "")
+        self.assertEqual(self.owner("al.archer@example.org"), "al")
+        self.complete = False
+        self.assertEqual(self.owner("al.archer@example.org"), "")
+
+    def test_what_is_no_form(self) -> None:
+        """What cannot be a form of a name is not looked for as one."""
+        for local_part in ("ann", "ann.b.archer", ".archer", "ann.", "_archer", "ann_"):
+            self.asked.clear()
+            address = f"{local_part}@example.org"
+            self.assertEqual(self.successResultOf(self.resolving(address)), Unknown(address))
+            self.assertEqual([text for text in self.asked if "sn=" in text], [], local_part)
+
+    def test_form_of_no_account(self) -> None:
+        """Somebody whose name cannot be an account's has no mailbox, by whatever way."""
+        self.here = [person("../ann", cn="Ann Archer")]
+        self.assertEqual(self.owner("ann.archer@example.org"), "")
+
+    def test_large_group(self) -> None:
+        """A group has so many members; one that has more is put off."""
+
+        def group(count: int) -> list[Found]:
+            members = tuple(f"uid=a{number},o=acme" for number in range(count))
+            values: dict[str, Any] = {"mail": ("all@example.org",), "objectclass": ("groupOfNames",), "member": members}
+            return [Found("cn=all,o=acme", values)]
+
+        self.here = group(MAX_MEMBERS)
+        self.successResultOf(self.resolving("all@example.org"))
+        self.here = group(MAX_MEMBERS + 1)
+        failure = self.failureResultOf(self.resolving("all@example.org"), UnavailableError)
+        self.assertIn(f"more than {MAX_MEMBERS} members", failure.getErrorMessage())
