@@ -22,6 +22,9 @@ MAX_VALUES = 20
 MAX_TERM_CHARACTERS = 80
 MAX_WILDCARDS = 4
 
+# What a value may not have, for it is shown on people's terminals: C0, DEL and C1.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
 _WORD = re.compile(r"[^\s,;()<>\"]+")
 
 
@@ -70,7 +73,7 @@ def entry(values: Mapping[str, Iterable[str]]) -> Entry:
     made: dict[str, tuple[str, ...]] = {}
     for name, texts in values.items():
         most = min(FIELDS[name].max_characters, MAX_VALUE_CHARACTERS)
-        cleaned = (" ".join(text.split())[:most] for text in texts)
+        cleaned = (" ".join(_CONTROL.sub(" ", text).split())[:most] for text in texts)
         found = tuple(dict.fromkeys(text for text in cleaned if text))[:MAX_VALUES]
         if found:
             made[name] = found

@@ -15,6 +15,8 @@ from hermes.directory.passwords import MAX_PASSWORD_OCTETS, Passwords
 from hermes.directory.sources.several import named
 from hermes.interfaces import IPasswordChange
 
+_MEANWHILE = "The password was changed by somebody else just now"
+
 
 @attrs.frozen
 class PasswordRule:
@@ -62,9 +64,11 @@ class PasswordChange:
             return "The password cannot be changed"
         if record.keeper is not None:
             return await record.keeper.change(record, old, new)
+        # Somebody may have changed it since it was proved, and whoever knows the old one alone must not take that back.
+        if not (await self._passwords.verify(account.name, record.password_hash, old)).matches:
+            return _MEANWHILE
         made = await self._passwords.make(new, scram=self._makes_scram)
-        # Somebody may have changed it since it was proved: then that one counts.
         changed = await self._source.change_password(
             account.name, made.password_hash, instead_of=record.password_hash, scram=made.scram
         )
-        return "" if changed else "The password was changed by somebody else just now"
+        return "" if changed else _MEANWHILE

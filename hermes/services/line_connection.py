@@ -120,9 +120,7 @@ class LineConnection(Protocol):
 
     def _turn_away(self, verdict: Verdict) -> None:
         server = self._server
-        unrecorded = server.turned_away.record(server.clock.seconds())
-        if unrecorded is not None:
-            self.record_refusal(verdict, "connect", {"unrecorded": unrecorded} if unrecorded else {})
+        self.record_refusal(verdict, "connect")
         if server.implicit_tls:
             # Before TLS a word would only look like broken TLS.
             self._lingers = server.turned_away.may_linger()
@@ -155,12 +153,13 @@ class LineConnection(Protocol):
         known = {"service": server.service, "peer": self.peer, "tls": tls.describe(self.transport), **facts}
         server.journal.record(Event(server.clock.seconds(), kind, address=address, facts=known))
 
-    def record_refusal(
-        self, verdict: Verdict, command: str, facts: Mapping[str, str | int | float | bool | None] = {}
-    ) -> None:
-        """Put a refusal into the trace."""
-        told = {"rule": verdict.rule, "reason": verdict.reason or None, "command": command, **facts}
-        self.record(Kind.REFUSED, "", {**told, "listener": self._server.listener})
+    def record_refusal(self, verdict: Verdict, command: str) -> None:
+        """Put a refusal into the trace, unless a flood of them has filled this minute's share: those are counted."""
+        server = self._server
+        unrecorded = server.turned_away.record(server.clock.seconds())
+        if unrecorded is not None:
+            told = {"rule": verdict.rule, "reason": verdict.reason or None, "command": command}
+            self.record(Kind.REFUSED, "", {**told, "unrecorded": unrecorded or None, "listener": server.listener})
 
     def describe(self) -> dict[str, object]:
         """What the session is doing, for the administrator; ``since`` is in seconds since the epoch."""

@@ -175,17 +175,22 @@ class PasswordSession(LineConnection):
         if account is None:
             raise RuntimeError("the engine let a password through of somebody who has not logged in")
         # A client that leaves before its answer must not leave half a change.
-        problem = await shielded(self._offices.changing.change(account, self._old, new), "changing a password")
-        self.record(
-            Kind.PASSWORD, account.name, {"result": "refused" if problem else "changed", "reason": problem or None}
-        )
+        problem = await shielded(self._changed(account, self._old, new), "changing a password")
         if problem:
             self._say(f"500 {problem}\r\n".encode("ascii", "replace"))
             return
         self._old = new
-        if self._settings.end_sessions:
-            self._offices.end_sessions(account.name)
         self._say(poppass.CHANGED)
+
+    async def _changed(self, account: Account, old: str, new: str) -> str:
+        """Change a password, with all that belongs to it; why that cannot be, or nothing."""
+        problem = await self._offices.changing.change(account, old, new)
+        self.record(
+            Kind.PASSWORD, account.name, {"result": "refused" if problem else "changed", "reason": problem or None}
+        )
+        if not problem and self._settings.end_sessions:
+            self._offices.end_sessions(account.name)
+        return problem
 
     async def _start_tls(self) -> None:
         tls = self._server.tls

@@ -2,7 +2,8 @@
 How many of the connections that the gate refuses are worth a line in the trace, and how many may stay to hear why.
 
 Whoever floods the server with connections must not be able to flood the trace and the mail log with refusals. The first ones
-of each minute are recorded one by one; of the others the next record tells the number.
+of each minute are recorded one by one; of the others the next record tells the number. With the small servers, whose refusals
+nobody's mail depends on, those within a session are counted with them.
 
 Nor may they fill the process: in the clear a refusal is said and the connection closed, but under TLS it can be said only after
 a handshake, which the client may never make. Who is refused for good is waited for until QUIT (RFC 5321 3.1), which may never

@@ -27,6 +27,10 @@ class EntryTests(TestCase):
         made = entry({"name": [" a\tb\n c ", "a b c", ""], "phone": [], "alias": ["x" * 100]})
         self.assertEqual(made, {"name": ("a b c",), "alias": ("x" * FIELDS["alias"].max_characters,)})
 
+    def test_control_characters(self) -> None:
+        """What would steer a terminal is no part of a value."""
+        self.assertEqual(entry({"name": ["Joe\x1b[2J\x9b1m\x00 \x7fSmith\x85"]}), {"name": ("Joe [2J 1m Smith",)})
+
     def test_many_values(self) -> None:
         """A field keeps so many values, and no more."""
         made = entry({"phone": [str(number) for number in range(MAX_VALUES + 1)]})

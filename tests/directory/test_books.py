@@ -125,6 +125,17 @@ class BookTests(SynchronousTestCase):
         self.assertEqual(self.read("book.vcf", "BEGIN:VCARD\nFN Joe\nEND:VCARD\n"), ([], [2]))
         self.assertEqual(self.read("book.vcf", "BEGIN:VCARD\nFN:Joe\n"), ([], [1]))
 
+    def test_line_ends(self) -> None:
+        """Lines end in CRLF, LF or CR, and in nothing else that is in a text."""
+        odd = "one\u2028two\x0cthree\x85four"
+        for end in ("\r\n", "\n", "\r"):
+            entries, wrong = self.read("book.ldif", f"cn: Joe{end}description: {odd}{end}{end}cn: Ann{end}")
+            self.assertEqual(wrong, [])
+            self.assertEqual([entry["name"] for entry in entries], [("Joe",), ("Ann",)])
+            self.assertEqual(entries[0]["other"], ("one two three four",))
+            entries, wrong = self.read("book.vcf", f"BEGIN:VCARD{end}FN:Joe{end}NOTE:{odd}{end}END:VCARD{end}")
+            self.assertEqual((entries, wrong), ([{"name": ("Joe",), "other": ("one two three four",)}], []))
+
     def test_other(self) -> None:
         """A file of another kind is none, and one with too many entries is too large."""
         self.assertEqual(self.read("book.txt", "Joe"), ([], [1]))

@@ -111,7 +111,7 @@ class QuestionTests(SynchronousTestCase):
         self.here = [person("ann", cn="Ann Archer"), person("al", cn="Al Archer"), person("amy", cn="Amy Archer")]
         for form, owner in (("a.archer", ""), ("ann.archer", "ann")):
             self.assertEqual(self.owner(f"{form}@example.org"), owner)
-        self.file.table = table_of([Record(Account("andy", full_name="Ann Archer"))])
+        self.file.table = table_of([Record(Account("andy", (), full_name="Ann Archer"))])
         self.assertEqual(self.owner("ann.archer@example.org"), "")
         self.assertEqual(self.owner("al.archer@example.org"), "al")
         self.complete = False

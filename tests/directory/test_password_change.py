@@ -4,6 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.account import Account
+from hermes.directory.accounts import table_of
 from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.directory.passwords import MAX_PASSWORD_OCTETS
 from tests.support.accounts import QUICK, MemorySource, passwords_with, record
@@ -68,6 +69,12 @@ class ChangeTests(SynchronousTestCase):
         self.assertIn("at least 10", self.change(new="short"))
         self.assertIn("cannot be changed", self.change("ann"))
         self.assertIn("cannot be changed", self.change("nobody"))
+        self.assertEqual(self.source.changed, [])
+
+    def test_old_one(self) -> None:
+        """Who proved a password that has been changed since knows an old one, and changes nothing."""
+        self.source.table = table_of([record("joe", password="chosen by the owner")])
+        self.assertIn("somebody else", self.change())
         self.assertEqual(self.source.changed, [])
 
     def test_meanwhile(self) -> None:

@@ -136,10 +136,10 @@ class SeveralSourcesTests(SynchronousTestCase):
         rule = PasswordRule(8, 4)
         changing = PasswordChange(self.source, passwords_with(), rule)
         for name in ("joe", "ann"):
-            change = changing.change(Account(name, ()), "the old one", "battery staple")
+            change = changing.change(Account(name, ()), "correct horse", "battery staple")
             self.assertEqual(self.successResultOf(Deferred.fromCoroutine(change)), "")
         self.assertEqual([name for name, *_ in self.file.changed], ["joe"])
-        self.assertEqual(self.service.changes, [("cn=ann", "the old one", "battery staple")])
+        self.assertEqual(self.service.changes, [("cn=ann", "correct horse", "battery staple")])
         nobody = self.source.change_password("nobody", "hash")
         self.assertFalse(self.successResultOf(Deferred.fromCoroutine(nobody)))
 

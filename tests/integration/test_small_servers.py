@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import urlencode
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.site import PASSWORD, USER, Site, free_ports, need, run
 
 NEW_PASSWORD = "quite another 7 words"
+
+#: Debian's poppass-cgi, which has the port 106 in its source and takes no new password with a space.
+POPPASS_CGI = Path("/usr/lib/cgi-bin/poppass")
+ONE_WORD = "quite-another-7-words"
+
+#: What has it call another port, and is all that is changed of it.
+OTHER_PORT = """
+package OtherPort;
+use IO::Socket::INET;
+no warnings 'redefine';
+my $new = \\&IO::Socket::INET::new;
+*IO::Socket::INET::new = sub { my ($class, %how) = @_; $how{PeerPort} = $ENV{OTHER_PORT}; $new->($class, %how) };
+1;
+"""
 
 BOOK = "name,email,phone\nAnn Smith,ann@example.com,555 1\nBob Smith,bob@example.com,555 2\nAl Miller,al@example.com,555 3\n"
 
@@ -58,6 +75,31 @@ class SmallServerTests(SynchronousTestCase):
         self.assertEqual([answer[:3] for answer in answers], ["200"] * 5)
         self.assertEqual(self.fetch(NEW_PASSWORD), 0)
         self.assertEqual(self.fetch(PASSWORD), 67)
+
+    def change_by_page(self, password: str, new: str) -> str:
+        """What poppass-cgi answers to its form."""
+        fields = {"host": "127.0.0.1", "username": USER, "password": password, "newpassword1": new, "newpassword2": new}
+        form = urlencode(fields)
+        (self.site.root / "OtherPort.pm").write_text(OTHER_PORT)
+        environment = (
+            f"OTHER_PORT={self.ports['poppass']}",
+            "REQUEST_METHOD=POST",
+            "CONTENT_TYPE=application/x-www-form-urlencoded",
+            f"CONTENT_LENGTH={len(form)}",
+        )
+        command = ("perl", f"-I{self.site.root}", "-MOtherPort", POPPASS_CGI)
+        return run("env", *environment, *command, stdin=form).stdout.decode()
+
+    def test_password_page(self) -> None:
+        """The page of Debian's poppass-cgi changes a password, and shows why it was not changed."""
+        self.assertIn("Name or password is wrong", self.change_by_page("wrong", ONE_WORD))
+        self.assertIn("at least 10 characters", self.change_by_page(PASSWORD, "too-short"))
+        self.assertIn("Password Changed Successfully", self.change_by_page(PASSWORD, ONE_WORD))
+        self.assertEqual((self.fetch(ONE_WORD), self.fetch(PASSWORD)), (0, 67))
+
+    test_password_page.skip = (  # type: ignore[attr-defined]
+        None if POPPASS_CGI.exists() else "not installed: poppass-cgi (.ci/run installs it)"
+    )
 
     def test_finger(self) -> None:
         """Somebody with a profile is told of."""

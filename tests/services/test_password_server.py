@@ -77,6 +77,26 @@ class PasswordServerTests(TestCase):
         self.assertEqual(name, "joe")
         self.assertTrue(QUICK.verify(password_hash, NEW))
 
+    def test_clients(self) -> None:
+        """
+        The dialogues of two clients as their source has them: what each sends, and what it takes for success.
+
+        poppass-cgi of Debian ends lines in LF, takes 200 alone and says QUIT. The driver "poppassd" of Roundcube's plugin
+        "password" ends them in CRLF, takes 2xx and, behind user and pass, 3xx, and leaves without a word.
+        """
+        for end, verbs, takes in (
+            ("\n", ("USER", "PASS", "NEWPASS", "QUIT"), ("200", "200", "200", "200")),
+            ("\r\n", ("user", "pass", "newpass"), (r"2\d\d", r"[23]\d\d", r"[23]\d\d", r"2\d\d")),
+        ):
+            wire = self.connect()
+            for (verb, word), taken in zip(zip(verbs, ("joe", OLD, NEW, ""), strict=False), takes, strict=False):
+                self.assertRegex(wire.value().decode("ascii"), rf"\A{taken} \S[^\r\n]*\r\n\Z")
+                wire.clear()
+                self.session.dataReceived(f"{verb} {word}".rstrip().encode("ascii") + end.encode("ascii"))
+            self.assertRegex(wire.value().decode("ascii"), rf"\A{takes[-1]} ")
+            self.session.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual([name for name, _, _ in self.source.changed], ["joe", "joe"])
+
     def test_other_sessions_end(self) -> None:
         """A changed password ends the account's other sessions, unless that is not wanted."""
         for wanted in (True, False):
@@ -250,7 +270,7 @@ class PasswordServerTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_left_in_the_middle(self) -> None:
-        """A change goes on to its end when the client leaves before its answer."""
+        """A change goes on to its end when the client leaves before its answer: other sessions end, and the trace has it."""
         storing: Deferred[None] = Deferred()
         original = self.source.change_password
 
@@ -262,5 +282,8 @@ class PasswordServerTests(TestCase):
         wire = self.connect()
         self.say(wire, "USER joe", f"PASS {OLD}", f"NEWPASS {NEW}")
         self.session.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((self.ended, self.journal.facts("password")), ([], []))
         storing.callback(None)
         self.assertEqual(len(self.source.changed), 1)
+        self.assertEqual(self.ended, ["joe"])
+        self.assertEqual([fact["result"] for fact in self.journal.facts("password")], ["changed"])

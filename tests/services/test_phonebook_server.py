@@ -18,6 +18,7 @@ from hermes.core.reply import Reply
 from hermes.interfaces import TooBusyError, UnavailableError
 from hermes.services.line_connection import LineServer
 from hermes.services.phonebook_server import MAX_ERRORS, PhoneBook, PhoneBookServerFactory
+from hermes.services.turned_away import MAX_RECORDED, WINDOW_SECONDS
 from tests.support.surroundings import LineWire, ListJournal, OpenGate
 
 JOE = entry({"alias": ["joe"], "name": ["Joe Smith"], "email": ["joe@example.org"], "phone": ["555 1", "555 2"]})
@@ -174,6 +175,22 @@ class PhoneBookServerTests(TestCase):
         self.assertFalse(session.transport.disconnecting)
         self.ask(session, "xyzzy")
         self.assertTrue(session.transport.disconnecting)
+
+    def test_flood_of_refusals(self) -> None:
+        """So many refusals a minute are in the trace one by one, of all sessions together, and of the others the number is."""
+        lines = MAX_ERRORS - 1
+        session = self.connect()
+        sent = 0
+        while sent <= MAX_RECORDED:
+            self.ask(session, *["xyzzy"] * lines)
+            sent += lines
+            session = self.again(NEAR)
+        self.assertEqual(len(self.journal.events), MAX_RECORDED)
+        self.clock.advance(WINDOW_SECONDS)
+        session = self.again(NEAR)
+        self.ask(session, "xyzzy", "xyzzy")
+        numbers = [event.facts["unrecorded"] for event in self.journal.events]
+        self.assertEqual(numbers, [None] * MAX_RECORDED + [sent - MAX_RECORDED, None])
 
     def test_turned_away(self) -> None:
         """Whom the gate does not let in hears why."""

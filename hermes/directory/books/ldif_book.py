@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Callable, Iterator
 
 from hermes.core.phone_book import Entry, entry
+from hermes.directory.books.lines import lines_of
 
 # Attributes of inetOrgPerson and its kin, in lower case.
 _ATTRIBUTES = {
@@ -64,7 +65,7 @@ def _value(text: str) -> str:
 def _unfolded(text: str) -> Iterator[tuple[int, str]]:
     """Lines with the numbers of their beginnings; one that begins with a space goes on the one before it."""
     pending: tuple[int, list[str]] | None = None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         if line.startswith(" ") and pending is not None:
             pending[1].append(line[1:])
             continue

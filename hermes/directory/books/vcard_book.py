@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from hermes.core.phone_book import Entry, entry
+from hermes.directory.books.lines import lines_of
 
 _PROPERTIES = {
     "NICKNAME": "alias",
@@ -64,7 +65,7 @@ def _plain(value: str) -> str:
 def _unfolded(text: str) -> Iterator[tuple[int, str]]:
     """Lines with the numbers of their beginnings (RFC 6350 3.2); quoted-printable ones of old cards end in ``=``."""
     pending: tuple[int, list[str]] | None = None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_of(text), 1):
         if pending is not None and line[:1] in (" ", "\t"):
             pending[1].append(line[1:])
         elif pending is not None and pending[1][-1].endswith("=") and "QUOTED-PRINTABLE" in pending[1][0].upper():

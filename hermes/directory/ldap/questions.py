@@ -154,8 +154,9 @@ class Asking:
 
     def _forms(self, entry: Found) -> set[str]:
         """The forms of a name as it is shown, and as its parts make it: many directories show the surname first."""
-        first, last = (next(iter(entry.values.get(name, ())), "") for name in ("givenname", "sn"))
-        return {*forms_of(self._entries.full_name(entry)), *forms_of(f"{first} {last}")}
+        first, surnames = next(iter(entry.values.get("givenname", ())), ""), entry.values.get("sn", ())
+        names = (self._entries.full_name(entry), *(f"{first} {surname}" for surname in surnames))
+        return {form for name in names for form in forms_of(name)}
 
     def _dotted(self, line: Line, name: str) -> list[Found]:
         """Who has a whole name of NDS, from the root or from one of our contexts."""
