@@ -43,8 +43,8 @@ class Expression:
     """
     A compiled expression; ``text`` is what the administrator wrote.
 
-    ``word`` is what decides, in small letters, where of a text in ASCII nothing else is asked than whether that stands in it, in
-    any case (``*word*``, of which most lists of filters consist); else it is empty.
+    ``needs`` stands, in some case of letters, in each text of ASCII that matches; it is in small letters, and empty where nothing
+    can be told. Most lists of filters consist of ``*word*``, and most texts have none of the words.
     """
 
     def __init__(self, text: str) -> None:
@@ -52,7 +52,7 @@ class Expression:
         tokens = list(_Reader(text).tokens())
         self._machine = _Machine(tokens)
         pieces = _pieces(tokens)
-        self.word = pieces[1] if pieces is not None and len(pieces) == 3 and not pieces[0] and not pieces[2] else ""
+        self.needs = max(pieces, key=len) if pieces is not None else ""
         self._quick = _as_text(pieces) if pieces is not None else _as_re(tokens)
 
     def matches(self, text: str) -> bool:

@@ -60,7 +60,7 @@ class Filter:
     One filter.
 
     ``expression`` is what was written, and ``matches`` what it means; with ``negate`` it triggers where that does not match.
-    ``word``, where it is not empty, says the same of texts in ASCII: they match when it stands in them, in any case of letters.
+    ``needs``, where it is not empty, stands in each text of ASCII that matches, in some case of letters; it is in small ones.
     ``block`` puts the client on the list of offenders. ``reply`` is for those that refuse, ``text`` is what :attr:`Action.LOG`
     writes. ``place`` is where it stands: file and line.
     """
@@ -75,7 +75,7 @@ class Filter:
     text: str = ""
     place: str = ""
     syntax: str = "mercury"
-    word: str = attrs.field(default="", eq=False)
+    needs: str = attrs.field(default="", eq=False)
 
     def triggers(self, *texts: str) -> bool:
         """True when the filter acts on something that can be read in these ways."""

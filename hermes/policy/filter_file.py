@@ -87,7 +87,7 @@ def parse_line(text: str) -> Filter:
         negate=bool(action["negate"]),
         reply=parse_reply(response) if what in REFUSING else None,
         text=response if what is Action.LOG else "",
-        word=expression.word,
+        needs=expression.needs,
     )
 
 

@@ -97,12 +97,12 @@ class Filters:
     def _go_through(self, stage: Pass, case: Case, *texts: str) -> Verdict:
         if max(map(len, texts)) > MAX_CHARACTERS:
             texts = tuple(text[:MAX_CHARACTERS] for text in texts)
-        # Every line of every client comes here, and meets many filters: those that look for a word need no call. It has no line
-        # end in it, and so stands in one of the texts when it stands in all of them together.
+        # Every line of every client comes here, and meets many filters, of which nearly all look for what is not there.
         together = "\n".join(texts)
         lowered = together.lower() if together.isascii() else ""
         for one in self._filters(stage):
-            if not ((one.word in lowered) != one.negate if one.word and lowered else one.triggers(*texts)):
+            absent = lowered and one.needs not in lowered
+            if not (one.negate if absent else one.triggers(*texts)):
                 continue
             rule = f"filter.{stage.name.lower()}"
             if one.block and self._report is not None:

@@ -101,7 +101,7 @@ def _filter(place: str, one: FilterSettings) -> Filter:
         text=one.text if action is Action.LOG else "",
         place=place,
         syntax=one.syntax,
-        word=compiled(one.pattern).word if one.syntax == "mercury" else "",
+        needs=compiled(one.pattern).needs if one.syntax == "mercury" else "",
     )
 
 
