@@ -137,8 +137,7 @@ class SMTPSession(SMTPConnection):
         # RFC 3207 4.2: nothing that came before TLS counts, neither octets nor what they have led to.
         self._engine.discard_input()
         self._intake.drop()
-        self._login.detach()
-        self._checks.visit.account = None
+        self._log_out()
         self._write(self._engine.reply(_GO_AHEAD))
         await self._turns.written()
         self.transport.startTLS(context_factory)
@@ -148,7 +147,7 @@ class SMTPSession(SMTPConnection):
     async def _client(self, event: events.XClient) -> Reply | None:
         """XCLIENT: what comes next is that client's, from the greeting on."""
         self._intake.drop()
-        self._login.detach()
+        self._log_out()
         if event.address is not None:
             verdict = self._become(event.address)
             if verdict.reply is not None:
@@ -174,16 +173,23 @@ class SMTPSession(SMTPConnection):
             # It has been recorded. What the client answers ends the exchange with 535.
             self._write(self._engine.challenge(attrs.evolve(hint, status=self._login.token_fault)))
             return None
-        return _LOGGED_IN if verdict.reply is None else self._refuse(verdict, "AUTH")
+        return self._judged(verdict)
 
     async def _credentials(self, event: events.Credentials | events.Digest | events.Proof) -> Reply | None:
-        verdict = await self._login.log_in(event, self._tls)
-        reception = self._login.reception
-        self._checks.visit.account = reception.account if verdict.accepted and reception is not None else None
+        return self._judged(await self._login.log_in(event, self._tls))
+
+    def _judged(self, verdict: Verdict) -> Reply:
+        """A login has been judged: from here on the checks know who it is."""
         if verdict.reply is not None:
             return self._refuse(verdict, "AUTH")
+        reception = self._login.reception
+        self._checks.visit.account = reception.account if reception is not None else None
         self._scribe.logged_in(self._login.name)
         return _LOGGED_IN
+
+    def _log_out(self) -> None:
+        self._login.detach()
+        self._checks.visit.account = None
 
     async def _challenge(self, event: events.Challenge) -> Reply | None:
         return event.reply

@@ -305,6 +305,15 @@ class XClientTests(FrontEndTests):
             self.assertEqual(codes(client.say("EHLO x", "MAIL FROM:<alice@example.org>")), ["250", "530"])
         self.assertEqual(site.realm.present, 0)
 
+    def test_nobody_for_the_checks(self) -> None:
+        """Neither do the checks know an account any more, whatever XCLIENT says."""
+        for said in ("HELO=client.example.com", f"ADDR={CLIENT}"):
+            client = self.site(auth_without_tls="loopback", tls=False).connect(FRONT_END)
+            client.say(f"AUTH PLAIN {plain()}")
+            self.assertIsNotNone(client.session._checks.visit.account)
+            client.say(f"XCLIENT {said}")
+            self.assertIsNone(client.session._checks.visit.account)
+
     def test_wrong_password(self) -> None:
         """A wrong password is the client's, who is kept from guessing; the front end is not."""
         site = self.site(auth_without_tls="loopback", tls=False)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from typing import Any
 
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from hermes.core.account import Account
 from hermes.core.event import Event, Kind
-from hermes.core.outcome import Verdict
+from hermes.core.outcome import PASS, Verdict
+from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
-from hermes.interfaces import TokenDeniedError, TooBusyError, UnavailableError
+from hermes.interfaces import ICheck, TokenDeniedError, TooBusyError, UnavailableError
 from hermes.protocols.sasl import TokenHint
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.smtp_login import SECONDS_PER_FAILURE
@@ -22,10 +26,27 @@ from tests.support.smtp_site import Client, Site, codes
 HINT = TokenHint(scope="mail", configuration="https://login.example.org/.well-known/openid-configuration")
 
 
+@implementer(ICheck)
+class Watching:
+    """Remembers whose senders it has seen."""
+
+    name = "watching"
+    stages = (Stage.SENDER,)
+    momentary = False
+
+    def __init__(self) -> None:
+        self.accounts: list[Account | None] = []
+
+    def judge(self, case: Case) -> Verdict:
+        """Let it pass."""
+        self.accounts.append(case.visit.account)
+        return PASS
+
+
 class BearerTests(SynchronousTestCase):
     """A submission session over TLS, at a server that takes tokens."""
 
-    def connect(self, **settings: int) -> Client:
+    def connect(self, **settings: Any) -> Client:
         """A session that has been greeted."""
         self.site = Site(flavor=Flavor.SUBMISSION, implicit_tls=True, tokens=HINT, **settings)
         self.tokens = TokenList()
@@ -71,6 +92,13 @@ class BearerTests(SynchronousTestCase):
         client.say(f"AUTH OAUTHBEARER {bearer()}")
         (asked,) = self.tokens.asked
         self.assertEqual((asked.name, asked.host, asked.port), ("", "mail.example.org", 587))
+
+    def test_known_to_the_checks(self) -> None:
+        """From the login on the checks know the account, as they do after one by a password: its limits hold."""
+        check = Watching()
+        client = self.connect(checks=[check])
+        client.say(f"AUTH XOAUTH2 {xoauth2()}", "MAIL FROM:<alice@example.org>")
+        self.assertEqual([account.name if account else "" for account in check.accounts], ["alice"])
 
     def test_refused(self) -> None:
         """A bad token: the error in JSON, the client's answer, 535; counted and recorded once, and without the token."""
