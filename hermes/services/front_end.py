@@ -7,13 +7,16 @@ its own place in every count, to everybody behind it.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IGate
+from hermes.net.peer import normal, peer_of
 from hermes.protocols.proxy import Header, HeaderReader, MalformedHeaderError
 
 #: A front end sends its header with the first octets, so the time is that of a lost segment which is sent again.
@@ -51,7 +54,7 @@ class Introduction:
         if not verdict.accepted:
             self._failed(verdict)
             return
-        self._timer = self._clock.callLater(HEADER_SECONDS, self._too_late)
+        self._timer = self._clock.callLater(HEADER_SECONDS, self._late)
 
     def received(self, data: bytes) -> None:
         """Take octets from the front end."""
@@ -73,6 +76,66 @@ class Introduction:
             self._timer = None
             self._gate.expected()
 
+    def _late(self) -> None:
+        # A server that was busy for so long hears of the time before it reads what has come meanwhile: that goes first.
+        self._timer = self._clock.callLater(0, self._too_late)
+
     def _too_late(self) -> None:
         self.stop()
         self._failed(_TOO_LATE)
+
+
+class Fronted:
+    """
+    A connection that may be a front end's, which says first whose it really is: mixed into the class of a protocol.
+
+    ``peer`` is the client, and ``via`` the front end that said so; empty when nobody has.
+    """
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.peer = ""
+        self.via = ""
+        self._introduction: Introduction | None = None
+        self._waiting_room: set[Any] = set()
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Begin the session: it is known who the peer is."""
+
+    @abstractmethod
+    def _not_introduced(self, verdict: Verdict) -> None:
+        """Say why nothing is done for a front end that has not said who its client is."""
+
+    def _arrive(self, clock: IReactorTime, gate: IGate, sessions: set[Any], believes: Callable[[str], bool]) -> None:
+        """The connection is there. Who is to be believed has to begin with the header, and is in ``sessions`` meanwhile."""
+        self.peer = peer_of(self.transport)
+        if not believes(self.peer):
+            self._begin()
+            return
+        self._waiting_room = sessions
+        sessions.add(self)
+        self._introduction = Introduction(clock, gate, self._introduced, self._refused_introduction)
+        self._introduction.start()
+
+    def _introduced(self, header: Header) -> None:
+        """The header has come: from here on the connection is that of the client."""
+        self._leave_waiting_room()
+        if header.client is not None:
+            self.via, self.peer = self.peer, normal(header.client)
+        self._begin()
+        if header.behind:
+            # TLS may have begun meanwhile, and then they are its.
+            self.transport.protocol.dataReceived(header.behind)
+
+    def _refused_introduction(self, verdict: Verdict) -> None:
+        self._leave_waiting_room()
+        self._not_introduced(verdict)
+
+    def _leave_waiting_room(self) -> None:
+        """The header is not waited for any more; harmless when it never was."""
+        if self._introduction is not None:
+            self._introduction.stop()
+            self._introduction = None
+            self._waiting_room.discard(self)

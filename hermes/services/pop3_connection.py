@@ -21,14 +21,13 @@ from typing_extensions import override
 from hermes.core.event import Kind
 from hermes.core.outcome import Verdict
 from hermes.net import tls
-from hermes.net.peer import normal, peer_of, within
+from hermes.net.peer import within
 from hermes.net.shielded import shielded
 from hermes.net.turns import Turns
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import refused
 from hermes.protocols.pop3.server import POP3Server
-from hermes.protocols.proxy import Header
-from hermes.services.front_end import Introduction
+from hermes.services.front_end import Fronted
 from hermes.services.pop3_maildrop import Maildrop
 from hermes.services.pop3_trace import SessionTrace
 from hermes.services.pop3_transaction import Transaction
@@ -44,7 +43,7 @@ LINGER_SECONDS = 30.0
 _T = TypeVar("_T")
 
 
-class POP3Connection(pop3.POP3):
+class POP3Connection(Fronted, pop3.POP3):
     """One connection, from its first octet to its last; ``factory`` holds what all sessions share."""
 
     _log = Logger()
@@ -54,15 +53,12 @@ class POP3Connection(pop3.POP3):
     transport: Any
 
     def __init__(self, factory: POP3ServerFactory) -> None:
+        super().__init__()
         # Twisted's class has these two as None and says no more of them.
         self.factory = factory  # type: ignore[assignment]
         self.portal = factory.portal  # type: ignore[assignment]
         self._server = factory
-        self.peer = ""
-        #: The front end that said who the peer is; empty when nobody has.
-        self.via = ""
         self._clock = factory.clock
-        self._introduction: Introduction | None = None
         self._admitted = False
         self._lingers = False
         self._scram = ScramLogin(factory.scram)
@@ -87,34 +83,18 @@ class POP3Connection(pop3.POP3):
 
     @override
     def connectionMade(self) -> None:
-        settings = self._server.settings
-        self.peer = peer_of(self.transport)
+        server, settings = self._server, self._server.settings
         self._since = self._clock.seconds()
-        if settings.proxy_protocol and within(self.peer, settings.front_ends):
-            self._server.sessions.add(self)
-            self._introduction = Introduction(self._clock, self._server.gate, self._introduced, self._not_introduced)
-            self._introduction.start()
-        else:
-            self._begin()
+        front_ends = settings.front_ends if settings.proxy_protocol else ()
+        self._arrive(self._clock, server.gate, server.sessions, lambda peer: within(peer, front_ends))
 
-    def _introduced(self, header: Header) -> None:
-        """The header of a front end has come: from here on the connection is that of its client."""
-        self._introduction = None
-        self._server.sessions.discard(self)
-        if header.client is not None:
-            self.via, self.peer = self.peer, normal(header.client)
-        self._begin()
-        if header.behind:
-            # TLS may have begun meanwhile, and then they are its.
-            self.transport.protocol.dataReceived(header.behind)
-
+    @override
     def _not_introduced(self, verdict: Verdict) -> None:
-        self._introduction = None
-        self._server.sessions.discard(self)
         assert verdict.reply is not None
         self._trace = SessionTrace(self._server.journal, self._clock, self.peer)
         self._turn_away(verdict, refused(verdict.reply.text, "SYS/TEMP").encode(), tls_begun=False)
 
+    @override
     def _begin(self) -> None:
         factory = self._server
         settings = factory.settings
@@ -180,10 +160,7 @@ class POP3Connection(pop3.POP3):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._connected = False
         self._stop_timer()
-        if self._introduction is not None:
-            self._introduction.stop()
-            self._introduction = None
-            self._forget()
+        self._leave_waiting_room()
         if self._admitted:
             self._scribe.close(reason.getErrorMessage())
             self._turns.stop()

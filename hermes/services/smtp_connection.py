@@ -24,14 +24,13 @@ from hermes.core.envelope import Recipient
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Then, Verdict
 from hermes.core.reply import Reply
-from hermes.net.peer import UNKNOWN_PEER, normal, peer_of
+from hermes.net.peer import UNKNOWN_PEER, normal
 from hermes.net.turns import Turns
-from hermes.protocols.proxy import Header
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.barred import Barred
 from hermes.protocols.smtp.parameters import ServerParameters
 from hermes.protocols.smtp.server import SMTPServer
-from hermes.services.front_end import Introduction
+from hermes.services.front_end import Fronted
 from hermes.services.session_checks import SessionChecks
 from hermes.services.smtp_context import SessionContext, TLSStream
 from hermes.services.smtp_intake import Intake
@@ -60,7 +59,7 @@ _BROKEN = Verdict(Reply.of(421, "4.3.0", "Something went wrong here: come again 
 _LOST = Verdict(None, "session.lost", "the connection was lost before the message was whole")
 
 
-class SMTPConnection(smtp.ESMTP):
+class SMTPConnection(Fronted, smtp.ESMTP):
     """One connection, from its first octet to its last."""
 
     _log = Logger()
@@ -69,12 +68,10 @@ class SMTPConnection(smtp.ESMTP):
     portal: Portal | None  # type: ignore[assignment]
 
     def __init__(self, context: SessionContext) -> None:
-        super().__init__()
+        Fronted.__init__(self)
+        smtp.ESMTP.__init__(self)
         self.host = context.hostname
         self.portal = context.portal
-        self.peer = ""
-        #: The front end that said who the peer is; empty when nobody has.
-        self.via = ""
         self._context = context
         self._clock = context.clock
         self._intake = Intake()
@@ -82,7 +79,6 @@ class SMTPConnection(smtp.ESMTP):
         self._errors = 0
         self._since = 0.0
         self._tls: str | None = None
-        self._introduction: Introduction | None = None
         self._front_end = False
         self._counted = False
         self._closing = False
@@ -107,31 +103,15 @@ class SMTPConnection(smtp.ESMTP):
     @override
     def connectionMade(self) -> None:
         context = self._context
-        self.peer = peer_of(self.transport)
         self._since = self._clock.seconds()
-        if context.settings.proxy_protocol and context.believes(self.peer):
-            context.sessions.add(self)
-            self._introduction = Introduction(self._clock, context.gate, self._introduced, self._not_introduced)
-            self._introduction.start()
-        else:
-            self._begin()
+        wanted = context.settings.proxy_protocol
+        self._arrive(self._clock, context.gate, context.sessions, lambda peer: wanted and context.believes(peer))
 
-    def _introduced(self, header: Header) -> None:
-        """The header of a front end has come: from here on the connection is that of its client."""
-        self._introduction = None
-        self._context.sessions.discard(self)
-        if header.client is not None:
-            self.via, self.peer = self.peer, normal(header.client)
-        self._begin()
-        if header.behind:
-            # TLS may have begun meanwhile, and then they are its.
-            self.transport.protocol.dataReceived(header.behind)
-
+    @override
     def _not_introduced(self, verdict: Verdict) -> None:
-        self._introduction = None
-        self._context.sessions.discard(self)
         self._turn_away(verdict, tls_begun=False)
 
+    @override
     def _begin(self) -> None:
         context = self._context
         if context.implicit_tls and context.server_tls is not None:
@@ -411,9 +391,7 @@ class SMTPConnection(smtp.ESMTP):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        if self._introduction is not None:
-            self._introduction.stop()
-            self._context.sessions.discard(self)
+        self._leave_waiting_room()
         if self._turns is None:
             if self._lingers:
                 self._context.turned_away.gone()

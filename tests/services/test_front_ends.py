@@ -114,6 +114,18 @@ class ProxyTests(FrontEndTests):
         self.assertEqual(site.journal.refusals(), [("proxy.timeout", "")])
         self.over(client)
 
+    def test_read_late(self) -> None:
+        """A server that had no time to read what has come reads it before it takes the time to be over."""
+        site = self.site()
+        client = site.connect(FRONT_END, None)
+        # The timer is served before the sockets.
+        (timer,) = site.clock.getDelayedCalls()
+        timer.func()
+        timer.cancel()
+        self.assertEqual(codes(client.send(HEADER)), ["220"])
+        site.clock.advance(HEADER_SECONDS)
+        self.assertEqual(codes(client.say("EHLO x")), ["250"])
+
     def test_in_time(self) -> None:
         """A header just in time is one, and the time is not counted any more."""
         site = self.site()
