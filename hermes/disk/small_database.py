@@ -19,6 +19,12 @@ from twisted.logger import Logger
 #: How long another process (the command line, another worker) may hold the file: it reads or writes some rows.
 BUSY_SECONDS = 5.0
 
+#: What says nothing about the file, only of the moment: somebody holds it, or the disk is full (over quota, to SQLite, is an
+#: error of writing).
+_OF_THE_MOMENT = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}
+)
+
 #: What the file is called by that could not be used.
 DAMAGED = ".damaged"
 
@@ -70,11 +76,14 @@ class SmallDatabase:
         """
         What ``read`` makes of the file when a server starts, or of a new one, whatever is wrong with that which is there.
 
-        ``read`` raises ValueError for rows that it cannot understand.
+        ``read`` raises ValueError for rows that it cannot understand. A disk that is full, or a file that is held for too long,
+        is a fault of the moment, and raises OSError.
         """
         try:
             return read(self.connection())
         except (sqlite3.DatabaseError, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", None) in _OF_THE_MOMENT:
+                raise OSError(f"{self._path} cannot be used now: {error}") from error
             self._put_aside(error)
             return read(self.connection())
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.disk import small_database
 from hermes.disk.small_database import DAMAGED, SmallDatabase, beside, transaction
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS words (word TEXT PRIMARY KEY NOT NULL);"
@@ -105,6 +106,33 @@ class SmallDatabaseTests(SynchronousTestCase):
         self.assertRaises(sqlite3.OperationalError, self.database.guarded, words)
         self.assertFalse(os.path.exists(self.path + DAMAGED))
         self.assertEqual(self.database.load(words), [])
+
+    def test_held(self) -> None:
+        """A file that another process holds for too long is whole: it stays where it is, and is read when it is free."""
+        self.patch(small_database, "BUSY_SECONDS", 0.01)
+        self.put("a")
+        self.database.close()
+        with beside(self.path) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            error = self.assertRaises(OSError, self.database.load, words)
+            self.assertEqual(str(error), f"{self.path} cannot be used now: database is locked")
+            other.execute("ROLLBACK")
+        self.assertFalse(os.path.exists(self.path + DAMAGED))
+        self.assertEqual(self.database.load(words), ["a"])
+
+    def test_full(self) -> None:
+        """So is one for which there is no room just now."""
+        self.put("a")
+
+        def grow(connection: sqlite3.Connection) -> None:
+            connection.execute("PRAGMA max_page_count = 3")
+            connection.execute(INSERT, ("x" * 100_000,))
+
+        error = self.assertRaises(OSError, self.database.load, grow)
+        self.assertIn("full", str(error))
+        self.assertFalse(os.path.exists(self.path + DAMAGED))
+        self.database.close()
+        self.assertEqual(self.database.load(words), ["a"])
 
     def test_no_directory(self) -> None:
         """Where no file can be made that is told, and nothing is open."""
