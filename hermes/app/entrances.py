@@ -13,9 +13,10 @@ from hermes.app.tokens import token_hint
 from hermes.config.greeting import greeting_lines
 from hermes.config.schema import Settings
 from hermes.core.reading_profile import expiry_before_login
-from hermes.interfaces import IServerTLS
+from hermes.interfaces import IScramKeys, IServerTLS
 from hermes.net.gate import Gate
 from hermes.net.server_gate import ServerGate
+from hermes.protocols.sasl import TokenHint
 from hermes.protocols.smtp.events import Flavor
 from hermes.services.finger_server import FingerServerFactory
 from hermes.services.password_server import PasswordServerFactory
@@ -43,6 +44,73 @@ class Entrance:
         return f"[{self.module}] {self.key}"
 
 
+@attrs.frozen
+class _MailServers:
+    """What all listeners of mail protocols have in common, and how each is made of it."""
+
+    settings: Settings
+    circle: Circle
+    stores: Stores
+    clock: Any
+    gate: Gate
+    tls: IServerTLS | None
+    turn: Turn | None
+    greeting: str
+    tokens: TokenHint | None
+
+    @property
+    def _scram(self) -> IScramKeys | None:
+        return self.circle.directory if self.settings.accounts.scram == "yes" else None
+
+    def _gate(self, server: str) -> ServerGate:
+        return ServerGate(self.gate, self.circle.access, server, self.circle.schedule)
+
+    def smtp(self, place: str, flavor: Flavor, implicit_tls: bool) -> SMTPServerFactory:
+        circle, stores = self.circle, self.stores
+        return SMTPServerFactory(
+            settings=self.settings.smtp,
+            hostname=self.settings.hermes.hostname,
+            listener=place,
+            flavor=flavor,
+            clock=self.clock,
+            portal=circle.portal,
+            gate=self._gate("smtp"),
+            journal=stores.spool.journal,
+            server_tls=self.tls,
+            implicit_tls=implicit_tls,
+            scram=self._scram,
+            tokens=self.tokens,
+            digests=circle.directory.offers_digests,
+            policy=circle.checks,
+            visit_of=circle.visit_of,
+            greeting=self.greeting,
+            transcripts=stores.transcripts,
+            turn=self.turn,
+        )
+
+    def pop3(self, place: str, implicit_tls: bool) -> POP3ServerFactory:
+        circle, stores, settings = self.circle, self.stores, self.settings.pop3
+        return POP3ServerFactory(
+            clock=self.clock,
+            settings=settings,
+            hostname=self.settings.hermes.hostname,
+            listener=place,
+            portal=circle.portal,
+            gate=self._gate("pop3"),
+            journal=stores.spool.journal,
+            reader=stores.reader,
+            tls=self.tls,
+            implicit_tls=implicit_tls,
+            scram=self._scram,
+            transcripts=stores.transcripts,
+            tokens=self.tokens,
+            digests=circle.directory.offers_digests,
+            entry_of=lambda peer: circle.access.entry(peer, "pop3"),
+            expire=lambda: expiry_before_login(settings.expire, circle.directory.expiries()),
+            login_times=stores.login_times,
+        )
+
+
 def entrances(
     settings: Settings,
     circle: Circle,
@@ -58,53 +126,7 @@ def entrances(
     Raises ValueError, with a text for the administrator, when the greeting file cannot be used.
     """
     greeting = "\n".join((GREETING, *greeting_lines(settings)))
-    smtp_gate, pop3_gate = (ServerGate(gate, circle.access, server, circle.schedule) for server in ("smtp", "pop3"))
-    scram = circle.directory if settings.accounts.scram == "yes" else None
-    tokens = token_hint(settings)
-
-    def smtp(place: str, flavor: Flavor, implicit_tls: bool) -> SMTPServerFactory:
-        return SMTPServerFactory(
-            settings=settings.smtp,
-            hostname=settings.hermes.hostname,
-            listener=place,
-            flavor=flavor,
-            clock=clock,
-            portal=circle.portal,
-            gate=smtp_gate,
-            journal=stores.spool.journal,
-            server_tls=tls,
-            implicit_tls=implicit_tls,
-            scram=scram,
-            tokens=tokens,
-            digests=circle.directory.offers_digests,
-            policy=circle.checks,
-            visit_of=circle.visit_of,
-            greeting=greeting,
-            transcripts=stores.transcripts,
-            turn=turn,
-        )
-
-    def pop3(place: str, implicit_tls: bool) -> POP3ServerFactory:
-        return POP3ServerFactory(
-            clock=clock,
-            settings=settings.pop3,
-            hostname=settings.hermes.hostname,
-            listener=place,
-            portal=circle.portal,
-            gate=pop3_gate,
-            journal=stores.spool.journal,
-            reader=stores.reader,
-            tls=tls,
-            implicit_tls=implicit_tls,
-            scram=scram,
-            transcripts=stores.transcripts,
-            tokens=tokens,
-            digests=circle.directory.offers_digests,
-            entry_of=lambda peer: circle.access.entry(peer, "pop3"),
-            expire=lambda: expiry_before_login(settings.pop3.expire, circle.directory.expiries()),
-            login_times=stores.login_times,
-        )
-
+    servers = _MailServers(settings, circle, stores, clock, gate, tls, turn, greeting, token_hint(settings))
     for key, places, flavor in (
         ("listen", settings.smtp.listen, Flavor.SMTP),
         ("submission", settings.smtp.submission, Flavor.SUBMISSION),
@@ -112,7 +134,7 @@ def entrances(
         ("lmtp", settings.smtp.lmtp, Flavor.LMTP),
     ):
         for place in places:
-            yield Entrance("smtp", key, place, smtp(place, flavor, key == "submissions"))
+            yield Entrance("smtp", key, place, servers.smtp(place, flavor, key == "submissions"))
     for key, places in (("listen", settings.pop3.listen), ("listen_tls", settings.pop3.listen_tls)):
         for place in places:
-            yield Entrance("pop3", key, place, pop3(place, key == "listen_tls"))
+            yield Entrance("pop3", key, place, servers.pop3(place, key == "listen_tls"))

@@ -45,7 +45,7 @@ from hermes.mailbox.deposit import Depositor
 from hermes.net.content import ContentReader, perform_reads
 from hermes.net.fetch import Fetcher
 from hermes.net.https import post_form
-from hermes.net.worker import GroupWorker
+from hermes.net.worker import MAX_GROUP, GroupWorker
 from hermes.policy.dkim_signer import SignatureMemory
 from hermes.policy.dnsbl_record import Records
 from hermes.policy.greylist import Greylist
@@ -94,50 +94,22 @@ class Stores(Module):
     def __init__(
         self, settings: Settings, reactor: Any, now: Callable[[], float], station: Station | None = None
     ) -> None:
-        def worker(name: str, max_group: int = 256) -> GroupWorker:
-            return GroupWorker(reactor, f"hermes-{name}", max_group)
-
-        self._worker = worker
         self._settings = settings
         self._reactor = reactor
+        self._now = now
         self.station = station = station or Station()
         self.resolvers = Resolvers(reactor)
-        self.lists = Records(reactor.seconds)
-        self.sending_rates = SendingRates(reactor.seconds)
-        self._log_settings = settings.log
         self._mail_log: MailLog | None = None
-        # The second one makes keys of our passwords at other servers (SCRAM): each connection to one has one made at most.
-        self.dkim_worker, self._key_worker = worker("dkim", 1), worker("keys", 1)
-        self.signatures = SignatureMemory()
-        self._policy_worker = worker("policies")
-        self._policy_store = PolicyStore(policies_file(settings), self._policy_worker)
-        self.fetcher = Fetcher(reactor, POLICY_SECONDS)
-        self.sts = STSPolicies(lambda: self.resolvers.current, self.fetcher, self._policy_store, now)
-        self.tls_results = TLSResults(tls_results_file(settings), self._policy_worker, now)
-        self._secret_file = secret_file(settings)
-        self._recoverable_key_file = recoverable_key_file(settings)
-        self._read_worker = worker("read")
+        self._read_worker = self._worker("read")
         #: Lists and clears mailboxes and reads the accounts, one at a time: a big one of these takes seconds, for which no
         #: message that is being sent or fetched shall wait.
-        self.mailbox_worker = worker("mailboxes", 1)
+        self.mailbox_worker = self._worker("mailboxes", 1)
         #: What strangers ask finger and phone book: however much it is, they wait for one another and nobody else does.
-        self.lookup_worker = worker("lookups", 1)
-        self.deposit_worker = worker("deliver")
-        self.accounts_file = FileSource(accounts_file(settings), self.mailbox_worker)
-        self._ldap: dict[tuple[str, LDAPSettings], LDAPSource] = {}
-        self._new_ldap: dict[str, LDAPSource] = {}
-        self.source = SeveralSources([self.accounts_file])
-        self.redirects = AliasFiles(files_of(settings), self.mailbox_worker)
+        self.lookup_worker = self._worker("lookups", 1)
+        self.deposit_worker = self._worker("deliver")
+        self.reader = ContentReader(self._read_worker)
         tell = station.tell
         self.answered = AnsweredLately() if tell is None else SharedAnswers(tell)
-        self.passwords = Passwords(
-            [worker(f"password-{n}", 1) for n in range(share(PASSWORD_THREADS, station.number, station.count))],
-            reactor.seconds,
-        )
-        self.app_passwords = AppPasswords(app_passwords_file(settings), worker("app-passwords"), now)
-        self.login_times = LoginTimes() if tell is None else SharedLoginTimes(tell)
-        self.recoverable = RecoverableSecrets()
-        self.reader = ContentReader(self._read_worker)
         self._pauses_file = pauses_file(settings)
         self.pauses = Pauses(
             lambda octets: self._read_worker.submit(partial(write_durably, self._pauses_file, octets, 0o600))
@@ -149,18 +121,58 @@ class Stores(Module):
             now,
             lambda address, form, authority: post_form(reactor, address, form, authority=authority),
         )
-        self._now = now
-        self._offender_store = OffenderStore(offenders_file(settings), worker("offenders"))
-        self.offenders = Offenders(self._offender_store, now)
-        self.rates = Rates(now) if tell is None else SharedRates(now, tell)
-        greylist = GreylistStore(greylist_file(settings), worker("greylist"))
-        self.greylist = Greylist(greylist, now) if tell is None else SharedGreylist(greylist, now, tell)
-        self.recipients = RecipientStore(recipients_file(settings), worker("recipients"))
-        self.collected = UidMemory(collected_file(settings), worker("collected"), now)
-        self._transcript_worker = worker("transcripts")
+        self.collected = UidMemory(collected_file(settings), self._worker("collected"), now)
+        self._transcript_worker = self._worker("transcripts")
         self._transcript_files = TranscriptFiles(self._transcript_worker, now)
         self.transcripts = Transcripts(reactor, now, self._transcript_files)
+        self._make_accounts()
+        self._make_sending()
+        self._make_policy()
         self.spool = self.shard(station.number)
+
+    def _worker(self, name: str, max_group: int = MAX_GROUP) -> GroupWorker:
+        return GroupWorker(self._reactor, f"hermes-{name}", max_group)
+
+    def _make_accounts(self) -> None:
+        """Who is who, and what proves it."""
+        settings, station = self._settings, self.station
+        self.accounts_file = FileSource(accounts_file(settings), self.mailbox_worker)
+        self._ldap: dict[tuple[str, LDAPSettings], LDAPSource] = {}
+        self._new_ldap: dict[str, LDAPSource] = {}
+        self.source = SeveralSources([self.accounts_file])
+        self.redirects = AliasFiles(files_of(settings), self.mailbox_worker)
+        threads = share(PASSWORD_THREADS, station.number, station.count)
+        self.passwords = Passwords(
+            [self._worker(f"password-{number}", 1) for number in range(threads)], self._reactor.seconds
+        )
+        self.app_passwords = AppPasswords(app_passwords_file(settings), self._worker("app-passwords"), self._now)
+        self.login_times = LoginTimes() if station.tell is None else SharedLoginTimes(station.tell)
+        self.recoverable = RecoverableSecrets()
+
+    def _make_sending(self) -> None:
+        """What is known of other servers, and signs what goes to them."""
+        settings, now = self._settings, self._now
+        self.sending_rates = SendingRates(self._reactor.seconds)
+        self.dkim_worker = self._worker("dkim", 1)
+        #: Makes keys of our passwords at other servers (SCRAM): each connection to one has one made at most.
+        self._key_worker = self._worker("keys", 1)
+        self.signatures = SignatureMemory()
+        self._policy_worker = self._worker("policies")
+        self._policy_store = PolicyStore(policies_file(settings), self._policy_worker)
+        self.fetcher = Fetcher(self._reactor, POLICY_SECONDS)
+        self.sts = STSPolicies(lambda: self.resolvers.current, self.fetcher, self._policy_store, now)
+        self.tls_results = TLSResults(tls_results_file(settings), self._policy_worker, now)
+
+    def _make_policy(self) -> None:
+        """What is counted of clients."""
+        settings, now, tell = self._settings, self._now, self.station.tell
+        self.lists = Records(self._reactor.seconds)
+        self._offender_store = OffenderStore(offenders_file(settings), self._worker("offenders"))
+        self.offenders = Offenders(self._offender_store, now)
+        self.rates = Rates(now) if tell is None else SharedRates(now, tell)
+        greylist = GreylistStore(greylist_file(settings), self._worker("greylist"))
+        self.greylist = Greylist(greylist, now) if tell is None else SharedGreylist(greylist, now, tell)
+        self.recipients = RecipientStore(recipients_file(settings), self._worker("recipients"))
 
     def shard(self, number: int) -> Spool:
         """A shard of the spool, not yet open."""
@@ -242,12 +254,16 @@ class Stores(Module):
             self.accounts_file.load()
             self.redirects.load()
             self._load_pauses()
-            self.secret = self.passwords.secret = kept_secret(self._secret_file)
-            self.recoverable.key = kept_secret(self._recoverable_key_file)
-            if self._log_settings.file:
-                self._mail_log = MailLog(self._log_settings.file, self._log_settings.format, self._reactor)
+            self.secret = self.passwords.secret = kept_secret(secret_file(self._settings))
+            self.recoverable.key = kept_secret(recoverable_key_file(self._settings))
+            log = self._settings.log
+            if log.file:
+                self._mail_log = MailLog(log.file, log.format, self._reactor)
             self.offenders.load(self._offender_store.open(self._now()))
             self.rates.load(self._offender_store.saved_rates())
+            if self._settings.greylist.enabled:
+                # Now, when nobody waits: a large one takes some time to be read.
+                self.greylist.open()
             await self.spool.open()
         except BaseException:
             await self._stop_threads()

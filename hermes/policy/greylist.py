@@ -4,7 +4,7 @@ Greylisting: strangers who write for the first time are told to come again, and 
 A first try is remembered by the client's network (/24, /64) and the domain of the sender, not by the address and the whole
 sender: large senders come again from another machine, and lists write from a new address each time. When it is repeated in time,
 the network is known, and whoever writes from it is let in from then on. All is in memory, where a look-up takes microseconds, and
-in a file, from which it is read at the first question after a start.
+in a file, from which it is read when the server starts, or at the first question when it is switched on later.
 """
 
 from __future__ import annotations

@@ -41,9 +41,6 @@ from hermes.services.pop3_view import view_of
 #: the same for names that do not exist.
 WRONG_PASSWORD_SECONDS = 1.0
 
-#: A client that does not take the last words, or does not close, is not waited for longer than this.
-LINGER_SECONDS = 30.0
-
 _WRONG = refused("wrong name or password", "AUTH")
 _IN_USE = refused("another session has the mailbox open", "IN-USE")
 _BUSY = refused("too many are logging in, try again later", "SYS/TEMP")
@@ -54,7 +51,6 @@ _LEFT = Verdict(None, "login.left", "the client left before its answer")
 _NO_LOGIN = _FAULT, Verdict(None, "login.fault")
 _NOT_DELETED = "the marked messages could not be removed"
 
-_T = TypeVar("_T")
 _A = TypeVar("_A", bound=Attempt)
 
 

@@ -12,7 +12,7 @@ from hermes.config.schema import POP3Settings
 from hermes.core.event import Kind
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
-from hermes.services.pop3_session import LINGER_SECONDS
+from hermes.services.pop3_connection import LINGER_SECONDS
 from hermes.services.turned_away import MAX_RECORDED, WINDOW_SECONDS
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Site, Wire
