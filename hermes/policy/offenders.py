@@ -204,13 +204,10 @@ class Offenders:
 
     def _put(self, one: Offender) -> None:
         network = one.network
-        if one.by_administrator:
-            self._listed.pop(network, None)
-            self._added[network] = one
-        else:
-            # At the end: it is the one that has most of its time left.
-            self._listed.pop(network, None)
-            self._listed[network] = one
+        self._added.pop(network, None)
+        self._listed.pop(network, None)
+        # At the end: it is the one that has most of its time left.
+        (self._added if one.by_administrator else self._listed)[network] = one
         table = self._tables.setdefault((network.version, network.prefixlen), {})
         table[_leading(network)] = network
 

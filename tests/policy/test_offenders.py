@@ -238,6 +238,15 @@ class AdministratorTests(OffendersTestCase):
         self.assertEqual((one.by_administrator, one.until, one.reason, one.times), (True, None, "mine", 2))
         self.assertEqual(self.store.told, [("put", f"{PEER}/32")] * 2)
 
+    def test_after_it_has_ended(self) -> None:
+        """Who offends when the administrator's entry has just ended is blocked by the rule, and stays so."""
+        self.offenders.add(ip_network(PEER), 60, "")
+        self.clock.advance(60)
+        self.assertTrue(self.offenders.report(PEER, "some.rule", "", 600))
+        self.assertIsNotNone(self.offenders.entry(PEER))
+        self.successResultOf(Deferred.fromCoroutine(self.offenders.follow()))
+        self.assertIsNotNone(self.offenders.entry(PEER))
+
     def test_exempt_as_a_whole(self) -> None:
         """What would change nothing is refused, with what exempts it: nobody locks himself out of his own machine."""
         for text, why in (
