@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 from twisted.application.service import IService
@@ -12,6 +13,7 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 from typing_extensions import override
 
+from hermes.app.main import CANNOT_START
 from hermes.app.server import Server, StartError, halt
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
@@ -38,11 +40,14 @@ def makeService(options: Options) -> IService:
     """
     Read the configuration, open the sockets, and return the service; twistd ends with one line if that fails.
 
-    What fails later is in the log alone: twistd runs the reactor itself and lets no service set its exit status.
+    What fails later is in the log, and the process ends with the same status as that of ``hermes run``.
     """
 
     def failed(failure: Failure) -> None:
         _log.critical("Hermes cannot start: {reason}", reason=failure.getErrorMessage())
+        # twistd runs the reactor itself, and lets no service say with which status it ends: all that is its own, the file with
+        # its process id above all, has been cleaned up when this is called.
+        atexit.register(os._exit, CANNOT_START)
         reactor.callWhenRunning(halt, reactor)
 
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any
 
@@ -79,7 +80,7 @@ class MakeServiceTests(ServerTestCase):
         )
 
     def test_start_fails(self) -> None:
-        """When the stores cannot be opened the log says why, and the reactor ends as soon as it runs."""
+        """When the stores cannot be opened the log says why, the reactor ends as soon as it runs, and the status is not 0."""
         reactor = MemoryReactor()
         self.patch(tap, "reactor", reactor)
         kept: list[Any] = []
@@ -90,8 +91,11 @@ class MakeServiceTests(ServerTestCase):
 
         self.patch(tap, "Server", server)
         self.make(self.write())
+        last: list[tuple[object, ...]] = []
+        self.patch(atexit, "register", lambda *call: last.append(call))
         with capturedLogs() as said:
             kept[0](Failure(OSError("the disk is gone")))
+        self.assertEqual(last, [(os._exit, 3)])
         self.assertEqual(
             [(each["log_level"], each["reason"]) for each in said], [(LogLevel.critical, "the disk is gone")]
         )
