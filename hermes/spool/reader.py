@@ -29,9 +29,11 @@ MAX_FAULTS = 100
 _IDS = "SELECT queue_id FROM messages ORDER BY queue_id LIMIT ?"
 _NO_BODY = "SELECT queue_id FROM messages WHERE NOT in_file AND queue_id NOT IN (SELECT queue_id FROM bodies)"
 _IN_FILES = "SELECT queue_id, size_octets FROM messages WHERE in_file"
+_TWO_BODIES = "SELECT queue_id FROM messages WHERE in_file AND queue_id IN (SELECT queue_id FROM bodies)"
 _NO_MESSAGE = """
     SELECT 'recipient', queue_id FROM recipients WHERE queue_id NOT IN (SELECT queue_id FROM messages)
     UNION SELECT 'body', queue_id FROM bodies WHERE queue_id NOT IN (SELECT queue_id FROM messages)
+    UNION SELECT 'signature', queue_id FROM signatures WHERE queue_id NOT IN (SELECT queue_id FROM messages)
 """
 _NO_RECIPIENT = "SELECT queue_id FROM messages WHERE queue_id NOT IN (SELECT queue_id FROM recipients)"
 
@@ -145,6 +147,8 @@ class SpoolReader:
     def _inconsistencies(self, connection: sqlite3.Connection) -> Iterator[str]:
         for (queue_id,) in connection.execute(_NO_BODY):
             yield f"message {queue_id} has no body"
+        for (queue_id,) in connection.execute(_TWO_BODIES):
+            yield f"message {queue_id} has two bodies, a row and a file"
         for (queue_id,) in connection.execute(_NO_RECIPIENT):
             yield f"message {queue_id} has no recipient"
         for what, queue_id in connection.execute(_NO_MESSAGE):

@@ -163,6 +163,19 @@ class IntegrityTests(SpoolTestCase):
             [f"there is a body of {first}, but no message", f"there is a recipient of {second}, but no message"],
         )
 
+    def test_two_bodies(self) -> None:
+        """A message whose octets are in a file and in a row is named, and so is a signature of no message."""
+        queue_id = self.accept(envelope("a@example.com"), bytes(200_000)).queue_id
+        self.spoil(f"INSERT INTO bodies VALUES ('{queue_id}', x'00')")
+        self.spoil("INSERT INTO signatures VALUES ('000000000000', '', 'example.org/s', x'00')")
+        self.assertEqual(
+            self.faults(),
+            [
+                f"message {queue_id} has two bodies, a row and a file",
+                "there is a signature of 000000000000, but no message",
+            ],
+        )
+
     def test_files_that_do_not_match(self) -> None:
         """Body files that are missing or of the wrong length are named."""
         path = self.accept(envelope("a@example.com"), bytes(200_000)).content.path
