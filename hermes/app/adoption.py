@@ -22,7 +22,7 @@ from hermes.spool.store import Spool
 
 
 class Adopted:
-    """One such shard since ``adopted_at``, and the relay manager that drains it."""
+    """One such shard since ``adopted_at``, and the relay manager that drains it, which is started and stopped with the others."""
 
     _log = Logger()
 
@@ -32,18 +32,12 @@ class Adopted:
         self.relay = relay
         self.adopted_at = adopted_at
 
-    async def start(self) -> None:
-        """Open it, and deliver what is due; raise SpoolError."""
+    async def open(self) -> None:
+        """Open it; raise SpoolError."""
         await self.spool.open()
-        self.relay.start()
         self._log.info(
             "Shard {shard} of the spool has no worker of its own: it is taken care of here", shard=self.shard
         )
-
-    async def stop(self) -> None:
-        """Let deliveries end, and close it."""
-        await self.relay.stop()
-        await self.spool.close()
 
     def describe(self) -> dict[str, object]:
         """What is going on, ready for JSON."""
@@ -55,7 +49,7 @@ class AdoptedShards(Module):
     """All of them: opened after the stores, closed after everything that may ask for them."""
 
     name = "adopted shards"
-    #: What a relay manager may need, and then the database; they stop together.
+    #: As for the stores: they are closed together.
     stop_seconds = 60.0
 
     def __init__(self, adopted: list[Adopted]) -> None:
@@ -63,19 +57,19 @@ class AdoptedShards(Module):
 
     @override
     async def start(self) -> None:
-        started: list[Adopted] = []
+        opened: list[Adopted] = []
         try:
             for each in self._adopted:
-                await each.start()
-                started.append(each)
+                await each.open()
+                opened.append(each)
         except BaseException:
-            self._adopted[:] = started
+            self._adopted[:] = opened
             await self.stop()
             raise
 
     @override
     async def stop(self) -> None:
-        await gatherResults([Deferred.fromCoroutine(each.stop()) for each in self._adopted], consumeErrors=True)
+        await gatherResults([Deferred.fromCoroutine(each.spool.close()) for each in self._adopted], consumeErrors=True)
 
 
 class EverySpool:

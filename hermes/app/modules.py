@@ -6,10 +6,10 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from typing_extensions import override
@@ -22,23 +22,24 @@ from hermes.queue.relay import RelayManager
 
 
 class Delivery(Module):
-    """The relay manager, and the connections that its agents keep."""
+    """The relay managers, of adopted shards too, and the connections that their agents keep."""
 
     name = "delivery"
-    #: The relay manager gives deliveries 20 s and those it cancels 5 s; leave is taken of servers after that.
+    #: A relay manager gives deliveries 20 s and those it cancels 5 s; leave is taken of servers after that.
     stop_seconds = 40.0
 
-    def __init__(self, relay: RelayManager, leave: Callable[[], Awaitable[None]]) -> None:
-        self._relay = relay
+    def __init__(self, relays: Callable[[], Sequence[RelayManager]], leave: Callable[[], Awaitable[None]]) -> None:
+        self._relays = relays
         self._leave = leave
 
     @override
     async def start(self) -> None:
-        self._relay.start()
+        for relay in self._relays():
+            relay.start()
 
     @override
     async def stop(self) -> None:
-        await self._relay.stop()
+        await gatherResults([Deferred.fromCoroutine(relay.stop()) for relay in self._relays()], consumeErrors=True)
         await self._leave()
 
 

@@ -259,8 +259,10 @@ class Server:
     async def adopt(self, shard: int) -> None:
         """Take care of a shard whose worker is no more; raise SpoolError when it cannot be opened."""
         adopted = self._make_adopted(shard)
-        await adopted.start()
+        await adopted.open()
         self._adopted.append(adopted)
+        if self.service.running:
+            adopted.relay.start()
 
     def _refuse_other_uses(self, wanted: Mapping[str, Entrance]) -> None:
         new = sorted(wanted.keys() - self._places.keys())
@@ -369,7 +371,7 @@ class Server:
             AdoptedShards(self._adopted),
             *self._of_one_worker(),
             self._scheduling,
-            Delivery(self._relay, lambda: self._circle.stop()),  # noqa: PLW0108 - after a reload it is another one
+            Delivery(self._relays, lambda: self._circle.stop()),  # noqa: PLW0108 - after a reload it is another one
             self._collecting,
             self._drop,
             *doors,

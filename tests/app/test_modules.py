@@ -42,10 +42,10 @@ class DeliveryTests(SynchronousTestCase):
             log.append("leave")
 
         relay: Any = Relay()
-        delivery = Delivery(relay, leave)
+        delivery = Delivery(lambda: [relay, relay], leave)
         self.successResultOf(Deferred.fromCoroutine(delivery.start()))
         self.successResultOf(Deferred.fromCoroutine(delivery.stop()))
-        self.assertEqual(log, ["start", "stop", "leave"])
+        self.assertEqual(log, ["start", "start", "stop", "stop", "leave"])
 
 
 class PassageTests(SynchronousTestCase):
