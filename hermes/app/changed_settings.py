@@ -2,10 +2,52 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable
+
+from twisted.application.service import Service
+from twisted.logger import Logger
+
 from hermes.config.catalog import FIXED
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 from hermes.config.schema import Settings
+from hermes.net.notify import Notifier
+
+
+class Reload:
+    """
+    Takes the configuration at ``path`` anew, one reload at a time, and tells systemd.
+
+    ``take`` goes by other settings, or raises ValueError with a text for the administrator, and then nothing has changed.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, path: str, service: Service, notifier: Notifier, take: Callable[[Settings], Awaitable[None]]
+    ) -> None:
+        self._path = path
+        self._service = service
+        self._notifier = notifier
+        self._take = take
+        self._goes_on = False
+
+    async def run(self, before: Settings) -> str:
+        """Take all of it or nothing; raise ValueError with a text for the administrator."""
+        if not self._service.running:
+            raise ValueError("the server is stopping: it reads the configuration when it starts again")
+        if self._goes_on:
+            raise ValueError("a reload is going on already: try again in a moment")
+        self._notifier.reloading(time.monotonic())
+        self._goes_on = True
+        try:
+            await self._take(load_again(self._path, before))
+        finally:
+            self._goes_on = False
+            self._notifier.ready()
+        self._log.info("The configuration {path} is in force", path=self._path)
+        return "The configuration is in force."
 
 
 def load_again(path: str, before: Settings) -> Settings:

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from hermes import __version__
 from hermes.app.adoption import Adopted, AdoptedShards, EveryRelay, EverySpool
-from hermes.app.changed_settings import load_again
+from hermes.app.changed_settings import Reload
 from hermes.app.circle import Circle
 from hermes.app.collecting import Boxes, CollectingModule
 from hermes.app.commands import Commands
@@ -94,13 +94,11 @@ class Server:
     ) -> None:
         self.settings = settings
         self.now = time.time
-        self._path = path
         self._reactor = reactor
         self._inherited = partial(inherited_socket, reactor)
         self._station = station = station or Station()
         self._notifier = Notifier(os.environ if station.alone else {})
         self._started_at = reactor.seconds()
-        self._reloading = False
         self._stores = Stores(settings, reactor, self.now, station)
         self._adopted: list[Adopted] = []
         #: What is counted here when another worker tells it.
@@ -124,6 +122,7 @@ class Server:
             reactor, self._stores.spool, lambda: (self.settings, self._circle), here=station.number == 0
         )
         self.service = StagedService(reactor, failed)
+        self._reload = Reload(path, self.service, self._notifier, lambda changed: self.change(self.prepare(changed)))
         try:
             make_data_directory(settings)
             self._tls = certificates_of(settings)
@@ -136,7 +135,7 @@ class Server:
                 self._adopted.append(self._make_adopted(shard))
             self._places = self._entrances(settings, self._circle, self._tls)
             self._fill_service()
-        except (ValueError, ListenError) as error:
+        except (ValueError, ListenError, ConfigError) as error:
             self.service.abandon()
             raise StartError(str(error)) from error
         allow_open_files(self.settings)
@@ -194,29 +193,18 @@ class Server:
 
         Raises ValueError with a text for the administrator, and then nothing has changed.
         """
-        if not self.service.running:
-            raise ValueError("the server is stopping: it reads the configuration when it starts again")
-        if self._reloading:
-            raise ValueError("a reload is going on already: try again in a moment")
-        self._notifier.reloading(time.monotonic())
-        self._reloading = True
-        try:
-            return await self._reload()
-        finally:
-            self._reloading = False
-            self._notifier.ready()
-
-    async def _reload(self) -> str:
-        await self.change(self.prepare(load_again(self._path, self.settings)))
-        self._log.info("The configuration {path} is in force", path=self._path)
-        return "The configuration is in force."
+        return await self._reload.run(self.settings)
 
     def prepare(self, settings: Settings) -> Change:
         """Make what follows from other settings; raise ValueError when they cannot be used, and then nothing has changed."""
-        tls = certificates_of(settings)
-        self._stores.prepare_sources(settings)
-        circle = self._make_circle(settings)
-        wanted = self._entrances(settings, circle, tls)
+        try:
+            tls = certificates_of(settings)
+            self._stores.prepare_sources(settings)
+            circle = self._make_circle(settings)
+            wanted = self._entrances(settings, circle, tls)
+        except ConfigError as error:
+            # A file of rules beside config.ini, with its lines.
+            raise ValueError(str(error)) from None
         self._refuse_other_uses(wanted)
         return Change(settings, tls, circle, wanted, self._collecting.prepare(settings, circle))
 
@@ -289,13 +277,7 @@ class Server:
     # Making the parts
 
     def _make_circle(self, settings: Settings) -> Circle:
-        try:
-            return Circle(
-                settings, self._stores, self._reactor, self.now, lambda: self._relay, self._scheduling.schedule
-            )
-        except ConfigError as error:
-            # A file of rules beside config.ini, with its lines.
-            raise ValueError(str(error)) from None
+        return Circle(settings, self._stores, self._reactor, self.now, lambda: self._relay, self._scheduling.schedule)
 
     def _make_adopted(self, shard: int) -> Adopted:
         spool, adopted_at = self._stores.shard(shard), self.now()

@@ -285,6 +285,14 @@ class NothingChangesTests(ReloadTestCase):
         more = "[smarthost]\nhost = smtp.example.net\nauthority = none.pem\n"
         await self.refused(self.listen + more, "[smarthost] authority: ", "data/none.pem: No such file")
 
+    async def test_book(self) -> None:
+        """So is a book of the phone book, with the line that is wrong."""
+        await self.running()
+        more = f"[phonebook]\nlisten = 127.0.0.1:{free_port()}\nbooks = people.csv\n"
+        await self.refused(self.listen + more, "people.csv: cannot be read: No such file or directory")
+        (self.data / "people.csv").write_text("fish\nx\n")
+        await self.refused(self.listen + more, "people.csv:1: ")
+
     async def test_while_another_is_going_on(self) -> None:
         """Two reloads do not mix; the first comes to its end."""
         server = await self.running()

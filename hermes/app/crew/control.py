@@ -32,9 +32,8 @@ class CrewCommands(Commands):
     async def call(self, command: str, arguments: Mapping[str, Any]) -> Any:
         """Carry out a command."""
         if command == "queue.order":
-            if missing := self._crew.missing():
-                # What it has would be left out, and nobody would know.
-                raise UnavailableError(f"worker {missing[0].number} is {missing[0].state.value}: try again in a moment")
+            # What one that is missing has would be left out, and nobody would know.
+            self._crew.all_ready()
         elif command in _OWN or command.startswith("queue."):
             return await super().call(command, arguments)
         answers = await ask_all(self._crew, command, dict(arguments), alike=command in _ALIKE)

@@ -16,9 +16,10 @@ from zope.interface import implementer
 
 from hermes.app.crew.link import Begin, Echo, Failed, Open, Ready, Stop
 from hermes.app.crew.lives import HEALTHY_SECONDS
-from hermes.app.crew.member import Member, State
+from hermes.app.crew.member import Member, State, UnavailableError
 from hermes.app.crew.nursery import Born, Died, Nursery
 from hermes.app.staged import Module
+from hermes.app.station import Station
 from hermes.config.schema import Settings
 from hermes.net.counts import SharedTables
 
@@ -130,6 +131,12 @@ class Crew(Module):
         """Those that can be asked something."""
         return [member for member in self.members if member.state is State.READY]
 
+    def all_ready(self) -> list[Member]:
+        """The same when none is missing; raise UnavailableError when one is."""
+        if missing := self.missing():
+            raise UnavailableError(f"worker {missing[0].number} is {missing[0].state.value}: try again in a moment")
+        return self.ready()
+
     def missing(self) -> list[Member]:
         """Those that should be there, and are not ready."""
         return [member for member in self.members if member.state not in (State.READY, State.GIVEN_UP)]
@@ -237,8 +244,11 @@ class Crew(Module):
         )
         if all(each.state is State.GIVEN_UP for each in self.members):
             self._lost("all workers have died too often")
-        else:
-            self._task(self._have_adopted(member.number))
+            return
+        settings, _ = self._begin()
+        # Its own, and those that it has taken care of since it began.
+        for shard in (member.number, *Station(member.number, len(self.members)).orphans(settings)):
+            self._task(self._have_adopted(shard))
 
     def _go_on_with(self, shard: int, seconds: float) -> None:
         """Find another one for a shard whose adopter has died."""

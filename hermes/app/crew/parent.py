@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
 
-from hermes.app.changed_settings import load_again
+from hermes.app.changed_settings import Reload
 from hermes.app.crew.control import CrewCommands, CrewOrders
 from hermes.app.crew.crew import Crew
 from hermes.app.crew.member import State
@@ -64,16 +64,15 @@ class Parent:
     ) -> None:
         self.settings = settings
         self.now = time.time
-        self._path = path
         self._reactor = reactor
         self._inherited = partial(inherited_socket, reactor)
         self._notifier = Notifier(os.environ)
         self._started_at = reactor.seconds()
-        self._reloading = False
         self._crew = Crew(reactor, nursery, tables, lambda: (self.settings, self._sockets), broken)
         self.spool = LookUps(settings, GroupWorker(reactor, "hermes-look-ups", 1))
         self.relay = CrewOrders(self._crew)
         self.service = StagedService(reactor, failed)
+        self._reload = Reload(path, self.service, self._notifier, self._take)
         self._sockets: dict[str, socket.socket] = {}
         modules: list[Module] = []
         try:
@@ -116,25 +115,14 @@ class Parent:
 
         Raises ValueError with a text for the administrator, and then nothing has changed.
         """
-        if not self.service.running:
-            raise ValueError("the server is stopping: it reads the configuration when it starts again")
-        if self._reloading:
-            raise ValueError("a reload is going on already: try again in a moment")
-        self._notifier.reloading(time.monotonic())
-        self._reloading = True
-        try:
-            return await self._reload()
-        finally:
-            self._reloading = False
-            self._notifier.ready()
+        return await self._reload.run(self.settings)
 
-    async def _reload(self) -> str:
-        settings = load_again(self._path, self.settings)
-        if missing := self._crew.missing():
-            raise ValueError(f"worker {missing[0].number} is {missing[0].state.value}: try again in a moment")
-        members = self._crew.ready()
+    async def _take(self, settings: Settings) -> None:
+        members = self._crew.all_ready()
         for member in members:
             await member.prepare(settings)
+        # One that has died meanwhile may have begun anew by the settings as they were.
+        self._crew.all_ready()
         wanted = dict(listeners_of(settings))
         opened = self._bind((place, section) for place, section in wanted.items() if place not in self._sockets)
         # From here on nothing can fail; a worker that dies meanwhile comes back with the new settings.
@@ -146,8 +134,6 @@ class Parent:
         ]
         await gatherResults(changes)
         self._discard({place: self._sockets.pop(place) for place in self._sockets.keys() - wanted.keys()})
-        self._log.info("The configuration {path} is in force", path=self._path)
-        return "The configuration is in force."
 
     def _replace(self, failure: Failure, member: Any) -> None:
         """A worker that met a fault would go by half of the settings."""

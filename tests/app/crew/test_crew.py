@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
@@ -33,7 +34,7 @@ from hermes.app.crew.link import (
 from hermes.app.crew.lives import HEALTHY_SECONDS, MAX_DEATHS
 from hermes.app.crew.member import State, UnavailableError
 from hermes.app.crew.nursery import Born, Died
-from hermes.config.schema import Settings
+from hermes.config.schema import HermesSettings, Settings
 from hermes.net.counts import SharedCounts, SharedTables
 
 
@@ -146,6 +147,7 @@ class CrewTestCase(TestCase):
     def setUp(self) -> None:
         """Nothing has begun."""
         self.clock = Mixed()
+        self.settings = Settings()
         self.nursery = Nursery()
         self.tables = SharedTables(2)
         self.broken: list[str] = []
@@ -157,7 +159,7 @@ class CrewTestCase(TestCase):
             self.clock,
             self.nursery,  # type: ignore[arg-type]
             self.tables,
-            lambda: (Settings(), {"127.0.0.1:25": self.place}),
+            lambda: (self.settings, {"127.0.0.1:25": self.place}),
             self.broken.append,
         )
 
@@ -275,6 +277,16 @@ class DeathTests(CrewTestCase):
         self.assertEqual(self.nursery.alive(0).of(Adopt)[0].shard, 1)
         self.assertEqual(self.crew.members[1].state, State.GIVEN_UP)
         self.assertEqual((self.crew.missing(), len(self.crew.ready())), ([], 1))
+
+    async def test_orphans(self) -> None:
+        """The shards that it had taken care of, because nobody has that number any more, are adopted with its own."""
+        data = Path(self.mktemp())
+        for shard in (2, 3, 5):
+            (data / f"spool-{shard}").mkdir(parents=True)
+        self.settings = Settings(HermesSettings(data=str(data)))
+        await self.test_given_up()
+        await self.until(lambda: len(self.nursery.alive(0).of(Adopt)) == 3)
+        self.assertEqual([each.shard for each in self.nursery.alive(0).of(Adopt)], [1, 3, 5])
 
     async def test_a_shard_that_kills(self) -> None:
         """When the one who has adopted a shard dies at once too, nobody else is given it."""
