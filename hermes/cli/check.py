@@ -8,11 +8,9 @@ from collections.abc import Iterator
 import click
 
 from hermes.cli.inspection import Finding, Level, inspect
-from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say, say_json
+from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say_json, say_level
 from hermes.config.loader import load
 from hermes.config.schema import Settings
-
-_COLORS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 
 
 @click.command()
@@ -30,9 +28,7 @@ def check(config: str, as_json: bool) -> None:
         say_json([{"level": each.level.value, "about": each.about, "text": each.text} for each in findings])
     else:
         for each in findings:
-            # click takes the color away where there is no terminal.
-            click.echo(click.style(f"{each.level.value:<5}", fg=_COLORS[each.level]), nl=False)
-            say(f"{each.about}: {each.text}")
+            say_level(each.level.value, f"{each.about}: {each.text}")
     if any(each.level is Level.FAIL for each in findings):
         sys.exit(EXIT_REFUSED)
 

@@ -19,6 +19,7 @@ from hermes.cli.output import (
     remark,
     say,
     say_json,
+    say_level,
     say_table,
 )
 from hermes.config.host_names import domain_fault
@@ -32,7 +33,6 @@ from hermes.protocols.dkim_signature import ED25519, RSA
 
 _KINDS = {"rsa": (RSA,), "ed25519": (ED25519,), "both": (RSA, ED25519)}
 _STATES = {State.NEXT: "next", State.IN_USE: "in use", State.RETIRED: "retired"}
-_COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 #: One string of a TXT record (RFC 1035 3.3.14).
 _STRING_OCTETS = 255
@@ -240,9 +240,7 @@ def check(config: str, as_json: bool, domain: str | None) -> None:
         say("There are no keys: hermes dkim create makes some.")
     else:
         for row in rows:
-            # click takes the color away where there is no terminal.
-            click.echo(click.style(f"{row['level']:<5}", fg=_COLORS[row["level"]]), nl=False)
-            say(row["text"])
+            say_level(row["level"], row["text"])
     if any(row["level"] == "fail" and row["state"] == "in use" for row in rows):
         sys.exit(EXIT_REFUSED)
 

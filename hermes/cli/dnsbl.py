@@ -9,15 +9,13 @@ import click
 
 from hermes.cli.asking import asked
 from hermes.cli.control_client import ask
-from hermes.cli.output import EXIT_REFUSED, Refused, config_option, json_option, say, say_json
+from hermes.cli.output import EXIT_REFUSED, Refused, config_option, json_option, say, say_json, say_level
 from hermes.config.loader import load
 from hermes.config.mercury_lists import MAX_OCTETS, MercuryListsError, sections_of_mercury
 from hermes.config.schema import Settings
 from hermes.net.resolver import Resolver
 from hermes.policy.dnsbl import dns_list
 from hermes.policy.dnsbl_examination import examine, look_up
-
-_COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @click.group()
@@ -51,9 +49,7 @@ def test(name: str | None, about: str | None, config: str, as_json: bool) -> Non
         say("There are no lists: [dnsbl:NAME] in the configuration makes one.")
     else:
         for row in rows:
-            # click takes the color away where there is no terminal.
-            click.echo(click.style(f"{row['level']:<5}", fg=_COLORS[row["level"]]), nl=False)
-            say(f"{row['list']}: {row['text']}")
+            say_level(row["level"], f"{row['list']}: {row['text']}")
     if any(row["level"] == "fail" for row in rows):
         sys.exit(EXIT_REFUSED)
 

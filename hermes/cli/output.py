@@ -25,6 +25,8 @@ EXIT_CANNOT_START = 3
 #: A reply has at most a hundred lines of 512 octets; what is longer is cut rather than flooding a terminal.
 MAX_CHARACTERS = 64 * 1024
 
+_COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -76,6 +78,13 @@ def say(text: str) -> None:
 def remark(text: str) -> None:
     """Print one line that is not part of the result."""
     click.echo(safe(text), err=True)
+
+
+def say_level(level: str, text: str) -> None:
+    """Print one finding: how bad it is (ok, warn or fail), and what it says."""
+    # click takes the color away where there is no terminal.
+    click.echo(click.style(f"{level:<5}", fg=_COLORS[level]), nl=False)
+    say(text)
 
 
 def say_json(value: object) -> None:

@@ -6,9 +6,8 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from hermes.config.dns_rules import is_address
 from hermes.config.finding import Finding
-from hermes.config.host_names import domain_fault, is_loopback_host
+from hermes.config.host_names import domain_fault, is_address, is_loopback_host
 from hermes.config.schema import Settings
 from hermes.config.sections.collector import COLLECTOR_AUTH, CollectorSettings
 

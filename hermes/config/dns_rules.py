@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from hermes.config.catalog import SECTIONS
 from hermes.config.finding import Finding
+from hermes.config.host_names import is_address
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.core.sender_test import parse_consequence
@@ -62,12 +62,3 @@ def _tests(settings: Settings) -> Iterator[Finding]:
                 parse_consequence(getattr(settings.sender_checks, key))
             except ValueError as error:
                 yield Finding((("sender_checks", key),), str(error))
-
-
-def is_address(text: str) -> bool:
-    """True for an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -33,6 +33,15 @@ def domain_fault(domain: str) -> str:
     return ""
 
 
+def is_address(text: str) -> bool:
+    """True for an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback_host(host: str) -> bool:
     """True when a host name or address is surely this machine, whatever the DNS says."""
     try:

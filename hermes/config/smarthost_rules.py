@@ -8,9 +8,8 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from hermes.config.dns_rules import is_address
 from hermes.config.finding import Finding
-from hermes.config.host_names import domain_fault, is_loopback_host
+from hermes.config.host_names import domain_fault, is_address, is_loopback_host
 from hermes.config.schema import Settings
 from hermes.config.sections.smarthost import AUTH_NAMES, SmarthostSettings
 from hermes.core import address_pattern

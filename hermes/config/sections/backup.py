@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 
 import attrs
 
 from hermes.config.finding import Finding
-from hermes.config.host_names import domain_fault
+from hermes.config.host_names import domain_fault, is_address
 from hermes.config.setting import setting
 
 
@@ -55,15 +54,7 @@ def backup_findings(backups: Mapping[str, BackupSettings], own: tuple[str, ...],
                 other = f"backup:{first[domain]}"
                 text = f"{domain} stands in [{other}] too, which says otherwise: remove one of the two"
                 yield Finding((*about, (other, "domains")), text)
-        if each.host and not _is_address(each.host) and (fault := domain_fault(each.host)):
+        if each.host and not is_address(each.host) and (fault := domain_fault(each.host)):
             yield Finding(((section, "host"),), fault)
         if each.host.lower() == hostname:
             yield Finding(((section, "host"), ("hermes", "hostname")), f"{each.host} is this server itself")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 
 import attrs
 
 from hermes.config.finding import Finding
-from hermes.config.host_names import domain_fault
+from hermes.config.host_names import domain_fault, is_address
 from hermes.config.setting import setting
 from hermes.core import address_pattern
 from hermes.core.printable import one_line
@@ -95,7 +94,7 @@ def lmtp_place(text: str) -> tuple[str, int, str]:
     if int(port) == 25:
         # RFC 2033 5: it MUST NOT be used there, for a server that forwards would be confused by it.
         raise ValueError("LMTP is not spoken on port 25, which is SMTP's: 24 is usual")
-    if not _is_address(host) and (fault := domain_fault(host)):
+    if not is_address(host) and (fault := domain_fault(host)):
         raise ValueError(fault)
     return host, int(port), ""
 
@@ -127,11 +126,3 @@ def route_findings(
         if each.open and (not each.recipients or "*" in each.recipients):
             text = "everybody could send to everybody through this server: name the recipients, or write open = no"
             yield Finding(((section, "open"), (section, "recipients")), text)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
