@@ -28,10 +28,10 @@ from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import refused
 from hermes.protocols.pop3.server import POP3Server
 from hermes.services.front_end import Fronted
+from hermes.services.logins import Logins
 from hermes.services.pop3_maildrop import Maildrop
 from hermes.services.pop3_trace import SessionTrace
 from hermes.services.pop3_transaction import Transaction
-from hermes.services.scram_login import ScramLogin
 from hermes.services.transcripts import Scribe
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 #: A client that does not take the last words, or does not close, is not waited for longer than this.
 LINGER_SECONDS = 30.0
+
+#: How long a wrong password waits for its answer at least. Reading is paused meanwhile, so guessing in a pipeline is as slow; and
+#: it is the same for names that do not exist.
+WRONG_PASSWORD_SECONDS = 1.0
 
 _T = TypeVar("_T")
 
@@ -61,9 +65,6 @@ class POP3Connection(Fronted, pop3.POP3):
         self._clock = factory.clock
         self._admitted = False
         self._lingers = False
-        self._scram = ScramLogin(factory.scram)
-        #: What was wrong with the token that has just been refused (RFC 6750 3.1).
-        self._token_fault = ""
         self._maildrop: Maildrop | None = None
         self._transaction: Transaction | None = None
         self._since = 0.0
@@ -110,6 +111,16 @@ class POP3Connection(Fronted, pop3.POP3):
             return
         self._admitted = True
         factory.sessions.add(self)
+        self._logins = Logins(
+            "pop3",
+            factory.gate,
+            factory.journal,
+            self._clock,
+            self.peer,
+            self.via,
+            factory.scram,
+            lambda failures: WRONG_PASSWORD_SECONDS,
+        )
         in_clear = factory.login_in_clear(self.peer)
         self._engine = POP3Server(factory.parameters(login_in_clear=in_clear), tls=factory.implicit_tls)
         self._turns = Turns(

@@ -15,43 +15,54 @@ import math
 from typing import Any, TypeVar
 
 import attrs
+from twisted.cred.credentials import ICredentials
 from twisted.cred.error import LoginDenied, UnauthorizedLogin
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.mail import pop3
 
 from hermes.core.login_constraint import ConstraintError, Constraints, split_name
-from hermes.core.outcome import PASS, Verdict
+from hermes.core.outcome import Verdict
 from hermes.core.reading_profile import expiry_text
-from hermes.interfaces import MailboxInUseError, TokenDeniedError, TooBusyError, UnavailableError
+from hermes.interfaces import MailboxInUseError, TooBusyError, UnavailableError
 from hermes.net import tls
 from hermes.net.shielded import shielded
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import Response, accepted, refused
 from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, ServerPart, TokenShown
-from hermes.services.login_credentials import PasswordShown, credentials_of
-from hermes.services.login_trace import Attempt, Shown, asks_for_another, login_event
+from hermes.services.login_credentials import PasswordShown
+from hermes.services.login_trace import Attempt, Shown
+from hermes.services.logins import is_wrong
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_maildrop import Maildrop, open_maildrop
 from hermes.services.pop3_transaction import Transaction
 from hermes.services.pop3_view import view_of
 
-#: How long a wrong password waits for its answer. Reading is paused meanwhile, so guessing in a pipeline is as slow; and it is
-#: the same for names that do not exist.
-WRONG_PASSWORD_SECONDS = 1.0
-
-_WRONG = refused("wrong name or password", "AUTH")
-_IN_USE = refused("another session has the mailbox open", "IN-USE")
-_BUSY = refused("too many are logging in, try again later", "SYS/TEMP")
 _FAULT = refused("something went wrong here, try again later", "SYS/TEMP")
-_NO_BINDING = refused("this connection has no such channel binding")
-_FOR_ANOTHER = _WRONG, Verdict(None, "login.authorization", "asked to act as somebody else")
-_LEFT = Verdict(None, "login.left", "the client left before its answer")
-_NO_LOGIN = _FAULT, Verdict(None, "login.fault")
 _NOT_DELETED = "the marked messages could not be removed"
 
+#: How refused logins are said in POP3, by their rules (RFC 2449 8.1, RFC 3206); others as their verdicts say it.
+_SAID = {
+    "login.busy": refused("too many are logging in, try again later", "SYS/TEMP"),
+    "login.fault": _FAULT,
+    "login.unavailable": _FAULT,
+    "login.in_use": refused("another session has the mailbox open", "IN-USE"),
+    "auth.channel_binding": refused("this connection has no such channel binding"),
+}
+#: The codes of those whose reason is said.
+_CODES = {"login.delay": "LOGIN-DELAY", "login.constraint": ""}
+
 _A = TypeVar("_A", bound=Attempt)
+
+
+def _response(verdict: Verdict) -> Response:
+    """What a client hears whose login was refused."""
+    if is_wrong(verdict):
+        return refused("wrong name or password", "AUTH")
+    if verdict.rule in _CODES:
+        return refused(verdict.reason, _CODES[verdict.rule])
+    assert verdict.reply is not None
+    return _SAID.get(verdict.rule) or refused(verdict.reply.text, "SYS/TEMP")
 
 
 def _without_constraints(attempt: _A) -> tuple[_A, Constraints | None]:
@@ -70,8 +81,6 @@ class POP3Session(POP3Connection):
     _log = Logger()
     #: What the login wants to see, where its name says so.
     _constraints: Constraints | None = None
-    #: The password that was shown last, and what was found of it.
-    _password: PasswordShown | None = None
 
     # Answers.
 
@@ -139,7 +148,9 @@ class POP3Session(POP3Connection):
         try:
             event, self._constraints = _without_constraints(event)
         except ConstraintError as error:
-            await self._settle(event, refused(str(error)), Verdict(None, "login.constraint", str(error)))
+            verdict = Verdict(None, "login.constraint", str(error))
+            await self._logins.refuse(event, tls.describe(self.transport), verdict)
+            self._refuse(_response(verdict))
             return
         if isinstance(event, KeysWanted):
             await self._challenge(event)
@@ -148,116 +159,56 @@ class POP3Session(POP3Connection):
 
     async def _challenge(self, wanted: KeysWanted) -> None:
         """Go on with an exchange that proves a password, or end it."""
-        part = await self._server_part(wanted)
+        binding = tls.channel_binding(self.transport, wanted.binding) if wanted.binding else b""
+        part = await self._logins.server_part(wanted, tls.describe(self.transport), binding)
         if isinstance(part, ServerPart):
             self._turns.write(self._engine.challenge(part))
         else:
-            await self._settle(wanted, *part)
-
-    async def _server_part(self, wanted: KeysWanted) -> ServerPart | tuple[Response, Verdict]:
-        allowed = self._server.gate.login_verdict(self.peer, wanted.name)
-        if allowed.reply is not None:
-            return refused(allowed.reply.text, "SYS/TEMP"), allowed
-        binding = tls.channel_binding(self.transport, wanted.binding) if wanted.binding else b""
-        if binding is None:
-            return _NO_BINDING, Verdict(None, "auth.channel_binding")
-        if asks_for_another(wanted):
-            return _FOR_ANOTHER
-        return await self._scram.part(wanted, binding) or _NO_LOGIN
+            self._refuse(_response(part))
 
     async def _log_in(self, attempt: Shown) -> None:
-        try:
-            response, verdict = await self._judge(attempt)
-        except CancelledError:
-            # The check was made all the same, or is under way: were it not counted, hashing would be free for who leaves.
-            self._server.gate.login_failed(self.peer, attempt.name)
-            self._record_login(attempt, _WRONG, _LEFT)
-            raise
-        await self._settle(attempt, response, verdict)
-
-    async def _settle(self, attempt: Attempt, response: Response, verdict: Verdict) -> None:
-        """Record a login and answer it; a wrong one counts and waits."""
-        self._record_login(attempt, response, verdict)
-        if response is _WRONG:
-            seconds = self._server.gate.login_failed(self.peer, attempt.name)
-            await deferLater(self._clock, max(seconds, WRONG_PASSWORD_SECONDS))
-        if response.positive:
-            account = self._maildrop.account if self._maildrop is not None else attempt.name
-            self._server.gate.login_succeeded(self.peer, attempt.name, account)
+        verdict = await self._logins.judge(
+            attempt, tls.describe(self.transport), lambda credentials: self._enter(credentials, attempt.name)
+        )
+        if verdict.accepted:
             self._stop_timer()
-            assert self._maildrop is not None
-            self._scribe.logged_in(self._maildrop.account)
-            self._reply(response)
+            self._scribe.logged_in(self._logins.name)
+            self._reply(accepted("mailbox open"))
         elif verdict.rule == "login.token" and self._server.tokens is not None:
             # What the client answers ends the exchange with the refusal.
-            self._turns.write(self._engine.challenge(attrs.evolve(self._server.tokens, status=self._token_fault)))
+            self._turns.write(
+                self._engine.challenge(attrs.evolve(self._server.tokens, status=self._logins.token_fault))
+            )
         else:
-            self._refuse(response)
-
-    def _record_login(self, attempt: Attempt, response: Response, verdict: Verdict) -> None:
-        account = self._maildrop.account if response.positive and self._maildrop is not None else None
-        now, used, app_password = self._clock.seconds(), tls.describe(self.transport), ""
-        if account is not None and self._password is not None:
-            app_password = self._password.app_password
-        self._server.journal.record(
-            login_event(now, "pop3", self.peer, used, attempt, verdict, account, self.via, app_password)
-        )
+            self._refuse(_response(verdict))
 
     def authenticateUserPASS(self, user: bytes, password: bytes) -> Any:  # noqa: N802 - as Twisted calls it
         """As Twisted's; the portal is told besides what app passwords are judged by."""
-        self._password = PasswordShown(user, password, "pop3", self.peer)
-        return self._server.portal.login(self._password, None, pop3.IMailbox)
+        self._logins.password = PasswordShown(user, password, "pop3", self.peer)
+        return self._server.portal.login(self._logins.password, None, pop3.IMailbox)
 
-    async def _judge(self, attempt: Shown) -> tuple[Response, Verdict]:
-        self._password = None
-        allowed = self._server.gate.login_verdict(self.peer, attempt.name)
-        if allowed.reply is not None:
-            return refused(allowed.reply.text, "SYS/TEMP"), allowed
-        if isinstance(attempt, Proof):
-            proved = self._scram.proved(attempt)
-            if proved is None:
-                return _WRONG, Verdict(None, "login.wrong", attempt.reason)
-            login = maybeDeferred(self._server.portal.login, proved, None, pop3.IMailbox)
-        elif isinstance(attempt, TokenShown | Digest):
-            login = maybeDeferred(self._server.portal.login, credentials_of(attempt, "pop3"), None, pop3.IMailbox)
-        elif asks_for_another(attempt):
-            return _FOR_ANOTHER
+    async def _enter(self, credentials: ICredentials, name: str) -> str | Verdict:
+        """Take the mailbox that the credentials are worth; the name of its account."""
+        if isinstance(credentials, PasswordShown):
+            login = maybeDeferred(self.authenticateUserPASS, credentials.username, credentials.password)
         else:
-            name, password = attempt.name.encode("utf-8"), attempt.password.encode("utf-8")
-            login = maybeDeferred(self.authenticateUserPASS, name, password)
+            login = maybeDeferred(self._server.portal.login, credentials, None, pop3.IMailbox)
         try:
-            await shielded(self._counted(self._take_maildrop(login, attempt.name)), "opening a mailbox")
-        except CancelledError:
-            raise
-        except (UnauthorizedLogin, LoginDenied) as error:
-            return _WRONG, self._wrong(attempt, error)
+            await shielded(self._counted(self._take_maildrop(login, name)), "opening a mailbox")
         except MailboxInUseError:
-            return _IN_USE, Verdict(None, "login.in_use")
-        except TooBusyError:
-            return _BUSY, Verdict(None, "login.busy")
-        except UnavailableError as error:
-            return _FAULT, Verdict(None, "login.unavailable", str(error))
-        except Exception:
-            self._log.failure("A login from {peer} could not be judged", peer=self.peer)
-            return _NO_LOGIN
-        assert self._maildrop is not None
+            return Verdict(None, "login.in_use")
+        maildrop = self._maildrop
+        assert maildrop is not None
         wait = self._server.login_times.seconds_to_wait(
-            self._maildrop.account, self._clock.seconds(), self._server.settings.login_delay
+            maildrop.account, self._clock.seconds(), self._server.settings.login_delay
         )
         if wait:
             # RFC 2449 8.1.1: not before the password was right, or it would tell who has a mailbox.
-            maildrop, self._maildrop = self._maildrop, None
+            self._maildrop = None
             await maildrop.release()
-            return refused(f"log in again in {math.ceil(wait)} s", "LOGIN-DELAY"), Verdict(None, "login.delay")
-        self._engine.expire = expiry_text(self._maildrop.mailbox.reading.expire_seconds or 0)
-        return accepted("mailbox open"), PASS
-
-    def _wrong(self, attempt: Shown, error: Exception) -> Verdict:
-        if not isinstance(attempt, TokenShown):
-            return Verdict(None, "login.wrong", self._password.reason if self._password is not None else "")
-        denied = error if isinstance(error, TokenDeniedError) else TokenDeniedError("")
-        self._token_fault = denied.status
-        return Verdict(None, "login.token", denied.reason)
+            return Verdict(None, "login.delay", f"log in again in {math.ceil(wait)} s")
+        self._engine.expire = expiry_text(maildrop.mailbox.reading.expire_seconds or 0)
+        return maildrop.account
 
     async def _take_maildrop(self, login: Deferred[Any], name: str) -> None:
         try:

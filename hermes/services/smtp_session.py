@@ -182,8 +182,7 @@ class SMTPSession(SMTPConnection):
         """A login has been judged: from here on the checks know who it is."""
         if verdict.reply is not None:
             return self._refuse(verdict, "AUTH")
-        reception = self._login.reception
-        self._checks.visit.account = reception.account if reception is not None else None
+        self._checks.visit.account = self._login.account
         self._scribe.logged_in(self._login.name)
         return _LOGGED_IN
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.event import Event, Kind
 from hermes.protocols.smtp.events import Flavor
-from hermes.services.pop3_session import WRONG_PASSWORD_SECONDS
+from hermes.services.pop3_connection import WRONG_PASSWORD_SECONDS
 from hermes.services.smtp_login import SECONDS_PER_FAILURE
 from tests.support import pop3, smtp_site, surroundings
 from tests.support.digests import SECRET, Secrets, apop, cram

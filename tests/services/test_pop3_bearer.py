@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.interfaces import TokenDeniedError, UnavailableError
 from hermes.protocols.sasl import TokenHint
-from hermes.services.pop3_session import WRONG_PASSWORD_SECONDS
+from hermes.services.pop3_connection import WRONG_PASSWORD_SECONDS
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.oauth import TokenList, bearer, xoauth2
 from tests.support.pop3 import Site, Wire

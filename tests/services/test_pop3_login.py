@@ -13,7 +13,8 @@ from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import MailboxInUseError, TooBusyError
 from hermes.services.login_trace import MAX_NAME_CHARACTERS
-from hermes.services.pop3_session import WRONG_PASSWORD_SECONDS, POP3Session
+from hermes.services.pop3_connection import WRONG_PASSWORD_SECONDS
+from hermes.services.pop3_session import POP3Session
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client, Site, Wire
 from tests.support.surroundings import TokenTLS

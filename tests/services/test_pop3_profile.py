@@ -12,7 +12,7 @@ from hermes.config.schema import POP3Settings
 from hermes.core.access_entry import AccessEntry
 from hermes.core.reading_profile import PLAIN
 from hermes.services.login_times import TIDY_AFTER, LoginTimes
-from hermes.services.pop3_session import WRONG_PASSWORD_SECONDS
+from hermes.services.pop3_connection import WRONG_PASSWORD_SECONDS
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client, Site, Wire
 

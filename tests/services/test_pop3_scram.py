@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.protocols.scram_keys import ScramKeys
-from hermes.services.pop3_session import WRONG_PASSWORD_SECONDS
+from hermes.services.pop3_connection import WRONG_PASSWORD_SECONDS
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client, Site, Wire
 from tests.support.scram import MemoryKeys, ScramClient
