@@ -1,8 +1,8 @@
 """
 ``python -m bench.storm``: who is in a session while 200 others a second log in.
 
-Each login is of another account and its first, so that it costs all that argon2 costs; most have to be told to come again, because
-no two cores check so many. Meanwhile two sessions, one of SMTP and one of POP3, say NOOP; the longest answers are what is told.
+Each login is of another account and its first, so that it costs all that argon2 costs; most have to be told to come again, as no
+two cores check so many. Meanwhile two sessions, one of SMTP and one of POP3, say NOOP; the longest answers are what is told.
 """
 
 from __future__ import annotations
