@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes.config.loader import Loaded
-from hermes.config.places import accounts_file
+from hermes.config.places import accounts_places
 
 # What an administrator would look at, and change, when one of these rules decides: settings by name.
 _SETTINGS: dict[str, tuple[str, ...]] = {
@@ -49,7 +49,7 @@ class Reasons:
             return (self._place(kind, name),)
         places = [self._place(*name.split(".")) for name in _SETTINGS.get(rule, ())]
         if rule in _IN_ACCOUNTS:
-            places.append(accounts_file(self._loaded.settings))
+            places += accounts_places(self._loaded.settings)
         return tuple(places)
 
     def entry(self, rule: str) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from hermes.app.accounts import local_sources
 from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedLoginTimes, SharedRates
 from hermes.app.redirects import files_of
 from hermes.app.resolvers import Resolvers
@@ -16,7 +18,6 @@ from hermes.app.staged import Module
 from hermes.app.station import Station, share
 from hermes.config.durable import write_durably
 from hermes.config.places import (
-    accounts_file,
     app_passwords_file,
     collected_file,
     greylist_file,
@@ -38,7 +39,6 @@ from hermes.directory.app_passwords import AppPasswords
 from hermes.directory.passwords import Passwords
 from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.alias_files import AliasFiles
-from hermes.directory.sources.file import FileSource
 from hermes.directory.sources.several import SeveralSources
 from hermes.interfaces import IGroupWorker
 from hermes.mailbox.deposit import Depositor
@@ -136,10 +136,10 @@ class Stores(Module):
     def _make_accounts(self) -> None:
         """Who is who, and what proves it."""
         settings, station = self._settings, self.station
-        self.accounts_file = FileSource(accounts_file(settings), self.mailbox_worker)
+        self.local = local_sources(settings, self.mailbox_worker, self._worker, time.monotonic)
         self._ldap: dict[tuple[str, LDAPSettings], LDAPSource] = {}
         self._new_ldap: dict[str, LDAPSource] = {}
-        self.source = SeveralSources([self.accounts_file])
+        self.source = SeveralSources(self.local)
         self.redirects = AliasFiles(files_of(settings), self.mailbox_worker)
         threads = share(PASSWORD_THREADS, station.number, station.count)
         self.passwords = Passwords(
@@ -227,7 +227,7 @@ class Stores(Module):
     def _take_sources(self, settings: Settings) -> dict[tuple[str, LDAPSettings], LDAPSource]:
         before = self._ldap
         self._ldap = {(name, settings.ldap[name]): source for name, source in self._new_ldap.items()}
-        self.source.use([self.accounts_file, *self._ldap.values()])
+        self.source.use([*self.local, *self._ldap.values()])
         return before
 
     def _ldap_source(self, name: str, section: LDAPSettings) -> LDAPSource:
@@ -251,7 +251,8 @@ class Stores(Module):
         self._transcript_worker.start(perform_transcripts)
         self.passwords.start()
         try:
-            self.accounts_file.load()
+            for source in self.local:
+                source.load()
             self.redirects.load()
             self._load_pauses()
             self.secret = self.passwords.secret = kept_secret(secret_file(self._settings))
@@ -304,6 +305,8 @@ class Stores(Module):
         await self.collected.close()
         await self.app_passwords.close()
         await self.passwords.stop()
+        for local in self.local:
+            await local.stop()
         for source in self._ldap.values():
             await source.stop()
         await self.dkim_worker.stop()

@@ -8,8 +8,8 @@ from itertools import islice
 
 import attrs
 
+from hermes.app.accounts import local_accounts
 from hermes.app.redirects import files_of, rules_of
-from hermes.config.places import accounts_file
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.expansion import Expansion, Kind
@@ -18,7 +18,6 @@ from hermes.directory.lookup import Hop, World
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.alias_file import AliasFileError
 from hermes.directory.sources.alias_files import AliasFiles
-from hermes.directory.sources.file import FileSource
 from hermes.directory.walk import Walk
 
 #: Findings of one kind that are told: whoever has mended these asks again.
@@ -33,7 +32,7 @@ _ABOUT = "aliases"
 def inspect_directory(settings: Settings) -> Iterator[_Finding]:
     """Look at all of it."""
     try:
-        accounts = _accounts(settings)
+        accounts = local_accounts(settings).table()
         world = _world(settings, accounts)
     except AliasFileError as error:
         yield "fail", _ABOUT, str(error)
@@ -55,16 +54,10 @@ def inspect_directory(settings: Settings) -> Iterator[_Finding]:
 def leads_somewhere(settings: Settings, address: str) -> bool:
     """True when the address stands for others, and the way to them has an end."""
     try:
-        world = _world(settings, _accounts(settings))
+        world = _world(settings, local_accounts(settings).table())
     except (AliasFileError, AccountsFileError):
         return False
     return isinstance(world.look(address), Hop) and not Walk(world, forwards=True).expansion(address).problem
-
-
-def _accounts(settings: Settings) -> AccountTable:
-    source = FileSource(accounts_file(settings))
-    source.load()
-    return source.table
 
 
 def _world(settings: Settings, accounts: AccountTable) -> World:

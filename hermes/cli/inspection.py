@@ -18,6 +18,7 @@ from pathlib import Path
 
 import attrs
 
+from hermes.app.accounts import local_accounts
 from hermes.app.file_checks import rule_files
 from hermes.app.tokens import token_verifier
 from hermes.cli.directory_inspection import inspect_directory, leads_somewhere
@@ -27,7 +28,6 @@ from hermes.config.errors import ConfigError
 from hermes.config.greeting import greeting_lines
 from hermes.config.listener import parse_listener
 from hermes.config.places import (
-    accounts_file,
     control_socket,
     shards,
     spool_directory,
@@ -38,9 +38,8 @@ from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import default_smarthost, smarthosts_of
 from hermes.core import address
 from hermes.core.units import format_size
-from hermes.directory.accounts import AccountTable, Record, address_key, table_of
+from hermes.directory.accounts import AccountTable, address_key
 from hermes.directory.sources.accounts_file import AccountsFileError
-from hermes.directory.sources.file import FileSource
 from hermes.net.tls import DAYS_OF_WARNING, CertificateError, ServerTLS
 from hermes.services.token_store import TokenStore, TokenStoreError
 from hermes.spool.errors import SpoolError
@@ -154,18 +153,20 @@ def _certificate(about: str, certificate: str, key: str, wanted: tuple[str, ...]
 
 
 def _accounts(settings: Settings) -> Iterator[Finding]:
-    about, path = "accounts", accounts_file(settings)
+    about, local = "accounts", local_accounts(settings)
     try:
-        accounts = FileSource(path).list()
+        for source in local.sources:
+            count, path = len(source.list()), source.path
+            yield _ok(about, f"{path} has {count} account{'' if count == 1 else 's'}")
+            if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+                yield _warn(about, f"password hashes are open to others on this machine: chmod 600 {path}")
+        table = local.table()
     except AccountsFileError as error:
         # Also when there is no such file: the server does not start without.
         yield _fail(about, str(error))
         return
-    yield _ok(about, f"{path} has {len(accounts)} account{'' if len(accounts) == 1 else 's'}")
-    if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
-        yield _warn(about, f"password hashes are open to others on this machine: chmod 600 {path}")
     if settings.hermes.postmaster:
-        yield _postmaster(settings, table_of(map(Record, accounts)))
+        yield _postmaster(settings, table)
 
 
 def _postmaster(settings: Settings, table: AccountTable) -> Finding:

@@ -8,13 +8,12 @@ from typing import Any
 import attrs
 import click
 
+from hermes.app.accounts import local_accounts
 from hermes.cli.output import Refused, config_option, json_option, say_json, say_table
 from hermes.config.loader import load
-from hermes.config.places import accounts_file
 from hermes.core.reading_profile import ReadingProfile
 from hermes.core.units import format_time
 from hermes.directory.sources.accounts_file import parse_expiry
-from hermes.directory.sources.file import FileSource
 
 _SWITCHES = {
     "mark_read": "What is fetched counts as read.",
@@ -56,7 +55,7 @@ def profile(
     """
     if logins and no_logins:
         raise click.UsageError("Say --login or --no-logins, not both.")
-    source, name = FileSource(accounts_file(load(config))), name.lower()
+    source, name = local_accounts(load(config)), name.lower()
     changes: dict[str, Any] = {
         key: None if text == "default" else text == "yes" for key, text in switches.items() if text is not None
     }

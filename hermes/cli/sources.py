@@ -1,4 +1,4 @@
-"""All sources of accounts, asked by a command: the file as it is on disk now, and the directory services."""
+"""All sources of accounts, asked by a command: what is kept here as it is now, and the directory services."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from hermes.app.accounts import local_accounts
 from hermes.app.at_once import AtOnce
-from hermes.config.places import accounts_file
 from hermes.config.schema import Settings
 from hermes.core.account import Account
-from hermes.directory.sources.file import FileSource
 from hermes.directory.sources.several import SeveralSources, named
 
 _T = TypeVar("_T")
@@ -21,10 +20,11 @@ _T = TypeVar("_T")
 
 def all_sources(settings: Settings) -> SeveralSources:
     """Those that a server would ask, in their order; AccountsFileError when the file cannot be used."""
-    accounts = FileSource(accounts_file(settings))
-    accounts.load()
+    local = local_accounts(settings).sources
+    for source in local:
+        source.load()
     if not settings.ldap:
-        return SeveralSources([accounts])
+        return SeveralSources(local)
     # Only here: the library takes 4 MB and a tenth of a second.
     from hermes.app.ldap import ldap_source  # noqa: PLC0415
 
@@ -32,7 +32,7 @@ def all_sources(settings: Settings) -> SeveralSources:
         ldap_source(name, section, lambda _, count: [AtOnce()] * count, time.monotonic, time.time)
         for name, section in settings.ldap.items()
     ]
-    return SeveralSources([accounts, *ldap])
+    return SeveralSources([*local, *ldap])
 
 
 def account_named(settings: Settings, name: str) -> Account | None:

@@ -9,6 +9,7 @@ from typing import TextIO
 import attrs
 import click
 
+from hermes.app.accounts import local_accounts
 from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.app_password import app_password, app_passwords
@@ -18,14 +19,15 @@ from hermes.cli.user_change import addresses_of, disable, enable, rename, set_, 
 from hermes.cli.user_data import erase, export
 from hermes.cli.user_import import import_
 from hermes.config.loader import load
-from hermes.config.places import accounts_file, recipients_file, recoverable_key_file
+from hermes.config.places import recipients_file, recoverable_key_file
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
 from hermes.directory.passwords import hash_password, make_scram_keys, matches_hash
 from hermes.directory.recoverable import RecoverableSecrets
-from hermes.directory.sources.file import FileSource
+from hermes.directory.sources.database import DatabaseSource
 from hermes.directory.sources.forward_file import parse_forward
+from hermes.directory.sources.local import LocalAccounts
 from hermes.policy.recipient_store import clear, standings
 
 _NAME = click.argument("name")
@@ -82,7 +84,7 @@ def add(
 def list_(config: str, as_json: bool) -> None:
     """List all accounts."""
     settings = load(config)
-    accounts = _source(settings).list() if os.path.exists(accounts_file(settings)) else []
+    accounts = source.list() if (source := _source(settings)).is_there() else []
     if as_json:
         say_json(
             [
@@ -259,6 +261,23 @@ def recipients(config: str, as_json: bool, what: str | None, name: str | None) -
         )
 
 
+@user.command("make-database")
+@config_option
+def make_database(config: str) -> None:
+    """
+    Make the SQLite database of accounts, for tools to fill.
+
+    It is the one that [accounts] database names.
+    """
+    settings = load(config)
+    path = settings.accounts.database
+    if not DatabaseSource(path).make():
+        raise Refused(f"{path} is there already")
+    say(f"{path} has no accounts yet")
+    if "sqlite" not in settings.accounts.sources:
+        remark("The server does not ask it: write sqlite into [accounts] sources.")
+
+
 for command in (profile, set_, disable, enable, rename, export, erase, import_, app_password):
     user.add_command(command)
 
@@ -274,8 +293,8 @@ def add_account(settings: Settings, account: Account, secret: str) -> None:
         raise Refused(text_of(error)) from None
 
 
-def _source(settings: Settings) -> FileSource:
-    return FileSource(accounts_file(settings))
+def _source(settings: Settings) -> LocalAccounts:
+    return local_accounts(settings)
 
 
 def _scram(settings: Settings, secret: str) -> str:

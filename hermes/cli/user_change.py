@@ -6,17 +6,16 @@ import os
 
 import click
 
+from hermes.app.accounts import local_accounts
 from hermes.cli.app_password import app_passwords
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json
 from hermes.cli.queue import reader
 from hermes.config.durable import sync_directory
 from hermes.config.loader import load
-from hermes.config.places import accounts_file
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
 from hermes.directory.accounts import check_address, check_name
-from hermes.directory.sources.file import FileSource
 from hermes.mailbox.lock import MailboxLock
 
 _NAME = click.argument("name")
@@ -42,7 +41,7 @@ def set_(
     """Change name, quota and addresses of NAME, or show them."""
     if addresses and no_addresses:
         raise click.UsageError("Say --address or --no-addresses, not both.")
-    source, name = FileSource(accounts_file(load(config))), name.lower()
+    source, name = local_accounts(load(config)), name.lower()
     keys: dict[str, str] = {}
     try:
         if full_name is not None:
@@ -90,7 +89,7 @@ def enable(config: str, name: str) -> None:
 
 def _switch(config: str, name: str, disabled: str) -> None:
     try:
-        FileSource(accounts_file(load(config))).change(name.lower(), {"disabled": disabled})
+        local_accounts(load(config)).change(name.lower(), {"disabled": disabled})
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
 
@@ -107,7 +106,7 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
     Nobody may be reading the mailbox, and nothing for it may be in the queue. When the command is interrupted, say it again.
     """
     settings = load(config)
-    source, name, new_name = FileSource(accounts_file(settings)), name.lower(), new_name.lower()
+    source, name, new_name = local_accounts(settings), name.lower(), new_name.lower()
     try:
         check_name(new_name)
         record = source.record(name)

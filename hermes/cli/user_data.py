@@ -15,19 +15,19 @@ from pathlib import Path
 import attrs
 import click
 
+from hermes.app.accounts import local_accounts
 from hermes.cli.app_password import app_passwords, described
 from hermes.cli.output import Refused, config_option, remark, say
 from hermes.cli.queue import reader
 from hermes.cli.user_change import addresses_of, text_of
 from hermes.config.durable import sync_directory
 from hermes.config.loader import load
-from hermes.config.places import accounts_file, recipients_file
+from hermes.config.places import recipients_file
 from hermes.config.schema import Settings
 from hermes.core import event_text
 from hermes.core.account import Account
 from hermes.core.event import Event
 from hermes.core.units import format_time
-from hermes.directory.sources.file import FileSource
 from hermes.mailbox.lock import MailboxLock
 from hermes.policy.recipient_store import clear
 
@@ -48,7 +48,7 @@ def export(config: str, name: str, archive: Path) -> None:
     """
     settings = load(config)
     try:
-        account = FileSource(accounts_file(settings)).record(name.lower()).account
+        account = local_accounts(settings).record(name.lower()).account
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     if archive.exists():
@@ -125,7 +125,7 @@ def erase(config: str, yes: bool, name: str) -> None:
     their time comes.
     """
     settings = load(config)
-    source, name = FileSource(accounts_file(settings)), name.lower()
+    source, name = local_accounts(settings), name.lower()
     try:
         known = any(account.name == name for account in source.list())
         mailbox = os.path.join(settings.mailbox.directory, name)

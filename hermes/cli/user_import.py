@@ -11,18 +11,18 @@ from pathlib import Path
 import attrs
 import click
 
+from hermes.app.accounts import local_accounts
 from hermes.cli.app_password import app_passwords
 from hermes.cli.output import Refused, config_option, say, say_table
 from hermes.cli.password import generate
 from hermes.cli.user_change import text_of
 from hermes.config.loader import load
-from hermes.config.places import accounts_file
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import parse_size
 from hermes.directory.accounts import check_address, check_name
 from hermes.directory.passwords import hash_password, make_scram_keys
-from hermes.directory.sources.file import FileSource
+from hermes.directory.sources.local import LocalAccounts
 
 #: What a table of accounts may say; name is the one column that there must be.
 COLUMNS = ("name", "password", "full_name", "addresses", "quota")
@@ -69,12 +69,12 @@ def import_(config: str, kind: str | None, mail: Path | None, generates: bool, d
     can be said again; when a line is wrong nothing is added.
     """
     settings = load(config)
-    source = FileSource(accounts_file(settings))
+    source = local_accounts(settings)
     if kind is None:
         kind = "mercury" if file.suffix.lower() == ".usr" else "csv"
     try:
         wanted = read_accounts(file, kind, mail)
-        there = {account.name for account in source.list()} if Path(accounts_file(settings)).exists() else set()
+        there = {account.name for account in source.list()} if source.is_there() else set()
     except (ProblemsError, ValueError) as error:
         raise Refused(str(error)) from None
     new = [each for each in wanted if each.account.name not in there]
@@ -90,7 +90,7 @@ def import_(config: str, kind: str | None, mail: Path | None, generates: bool, d
 
 
 def _add(
-    settings: Settings, source: FileSource, file: Path, new: list[Wanted], generates: bool
+    settings: Settings, source: LocalAccounts, file: Path, new: list[Wanted], generates: bool
 ) -> list[tuple[str, str]]:
     made: list[tuple[str, str]] = []
     with click.progressbar(new, label="Adding accounts") as progress:

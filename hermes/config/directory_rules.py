@@ -10,12 +10,16 @@ from hermes.config.schema import Settings
 
 _TARGET = re.compile(r"[^\s<>,\"|:]+\Z")
 
+#: Where accounts can be kept here.
+SOURCES = ("file", "sqlite")
+
 #: A chain of aliases that is longer is a mistake, and every step is walked for every message.
 MAX_DEPTH = 20
 
 
 def directory_findings(settings: Settings) -> Iterator[Finding]:
     """All rules about them that are broken."""
+    yield from _sources(settings.accounts.sources)
     if settings.directory.depth > MAX_DEPTH:
         yield Finding((("directory", "depth"),), f"{settings.directory.depth} is too many: write {MAX_DEPTH} or fewer")
     seen: dict[str, str] = {}
@@ -39,3 +43,14 @@ def directory_findings(settings: Settings) -> Iterator[Finding]:
             text = getattr(domain, key)
             if text and not _TARGET.match(text):
                 yield Finding(((section, key),), f"{text!r} is neither the name of an account nor an address")
+
+
+def _sources(sources: tuple[str, ...]) -> Iterator[Finding]:
+    about = (("accounts", "sources"),)
+    unknown = [each for each in sources if each not in SOURCES]
+    if unknown:
+        yield Finding(about, f"accounts cannot be kept in {unknown[0]!r}: write {' or '.join(SOURCES)}, or both")
+    elif not sources:
+        yield Finding(about, "accounts must be kept somewhere: write file")
+    elif len(set(sources)) < len(sources):
+        yield Finding(about, "one of them stands there twice")

@@ -24,6 +24,13 @@ def accounts_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "accounts.ini")
 
 
+def accounts_places(settings: Settings) -> list[str]:
+    """Where accounts are kept here, in the order of asking."""
+    return [
+        accounts_file(settings) if kind == "file" else settings.accounts.database for kind in settings.accounts.sources
+    ]
+
+
 def directory_files(settings: Settings, names: Iterable[str]) -> tuple[str, ...]:
     """Files of aliases and the like, in the data directory unless they are named in full."""
     return tuple(os.path.normpath(os.path.join(settings.hermes.data, name)) for name in names)

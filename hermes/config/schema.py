@@ -279,8 +279,18 @@ class MailboxSettings:
 
 @attrs.frozen
 class AccountsSettings:
-    """What is kept of people's passwords, how they can log in, and how much they can do then."""
+    """Where accounts are kept, what is kept of people's passwords, how they can log in, and how much they can do then."""
 
+    sources: tuple[str, ...] = setting(
+        "words",
+        ("file",),
+        "Where accounts are kept here, in the order in which they are asked: file, which is accounts.ini, and sqlite. New ones "
+        "go to the first; directory services, [ldap:NAME], are asked after them.",
+        fixed=True,
+    )
+    database: str = setting(
+        "path", "accounts.sqlite", "The SQLite database of accounts, where it is one of them.", fixed=True
+    )
     scram: str = setting(
         "choice",
         "no",

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.config.directory_rules import MAX_DEPTH
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
-from hermes.config.places import directory_files
+from hermes.config.places import accounts_places, directory_files
 from tests.support.configuration import MINIMAL, write_config
 
 _SHOP = "[domain:shop]\ndomains = Example.org\n"
@@ -30,6 +30,22 @@ class DirectoryRulesTests(SynchronousTestCase):
         self.assertFalse(settings.directory.programs)
         places = directory_files(settings, settings.domain["shop"].aliases)
         self.assertEqual(places, (f"{settings.hermes.data}/a", "/etc/b"))
+
+    def test_sources(self) -> None:
+        """Accounts are kept in the file, the database or both, in either order, and each once."""
+        settings = load(write_config(self, MINIMAL))
+        data = settings.hermes.data
+        self.assertEqual(accounts_places(settings), [f"{data}/accounts.ini"])
+        for text, files in (
+            ("sources = sqlite", ["accounts.sqlite"]),
+            ("sources = sqlite, file", ["accounts.sqlite", "accounts.ini"]),
+            ("sources = file, sqlite\ndatabase = people.db", ["accounts.ini", "people.db"]),
+        ):
+            settings = load(write_config(self, f"{MINIMAL}[accounts]\n{text}\n"))
+            self.assertEqual(accounts_places(settings), [f"{settings.hermes.data}/{file}" for file in files])
+        self.refused("[accounts]\nsources = mysql\n", "[accounts] sources", "'mysql'")
+        self.refused("[accounts]\nsources =\n", "[accounts] sources", "somewhere")
+        self.refused("[accounts]\nsources = file, file\n", "[accounts] sources", "twice")
 
     def test_depth(self) -> None:
         """So many steps, and not one more; none is wrong as well."""

@@ -16,7 +16,8 @@ from typing_extensions import override
 
 from hermes.core.account import Account
 from hermes.directory.sources.accounts_file import AccountsFileError
-from hermes.directory.sources.file import LOOK_SECONDS, FileSource
+from hermes.directory.sources.file import FileSource
+from hermes.directory.sources.watched import LOOK_SECONDS
 from tests.support.accounts import quick_hash
 from tests.support.maildirs import Failing, calling_worker, clock_at
 from tests.support.scram import quick_keys

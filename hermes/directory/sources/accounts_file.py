@@ -40,6 +40,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import attrs
 
@@ -207,6 +208,28 @@ def _record(path: str, section: Section) -> Record:
     place = f"{path}:{section.line}"
     hashed, scram, cram = found.get("password", ""), found.get("scram", ""), found.get("cram", "")
     return Record(account, hashed, scram, cram, place)  # type: ignore[arg-type]
+
+
+def checked(account: Account, password_hash: str, scram: str) -> Account:
+    """A new account as it is to be written, when it can be; ValueError with what is wrong."""
+    check_name(account.name)
+    check_password_hash(password_hash)
+    check_scram_keys(scram)
+    return attrs.evolve(
+        account,
+        addresses=tuple(check_address(address) for address in account.addresses),
+        full_name=" ".join(account.full_name.split()),
+        forward=tuple(check_address(address) for address in account.forward),
+        logins=tuple(check_name(login) for login in account.logins),
+    )
+
+
+def read_value(key: str, text: str) -> Any:
+    """What a key says that is written so; ValueError for a text that cannot be, or an unknown key."""
+    reader = _READERS.get(key)
+    if reader is None:
+        raise ValueError(f"an account has no {key!r}: there are {', '.join(KEYS)}")
+    return reader(text)
 
 
 def check_password_hash(value: str) -> str:

@@ -14,9 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from typing_extensions import override
 
 from hermes.config.durable import write_durably
 from hermes.core.account import Account
@@ -28,12 +26,11 @@ from hermes.directory.sources.accounts_file import (
     check_password_hash,
     check_scram_keys,
     check_sealed,
+    checked,
     parse,
 )
+from hermes.directory.sources.watched import Loaded, WatchedSource
 from hermes.interfaces import IGroupWorker
-
-#: How often the file is looked at while accounts are asked for: an edit is in force within a second.
-LOOK_SECONDS = 1.0
 
 #: Hashes of passwords are nobody's business but the server's.
 FILE_MODE = 0o600
@@ -42,111 +39,39 @@ FILE_MODE = 0o600
 _Stamp = tuple[int, int, int]
 
 
-@attrs.frozen
-class _Loaded:
-    table: AccountTable
-    stamp: _Stamp
-
-
-@attrs.frozen
-class _Refused:
-    problem: str
-
-
-class FileSource:
+class FileSource(WatchedSource):
     """
-    Accounts in the file at ``path``.
-
-    ``worker``, whose ``perform`` calls each item, does the reading and editing for a server; without one everything is
-    done in the caller's thread. ``now`` gives seconds that only increase.
+    Accounts in the file at ``path``; see :class:`WatchedSource` for the rest.
 
     :meth:`current` and :meth:`change_password` are for servers; the other methods read and write the file at once, and may be
     used by several processes.
     """
 
-    _log = Logger()
-
     def __init__(
         self, path: str, worker: IGroupWorker | None = None, now: Callable[[], float] = time.monotonic
     ) -> None:
         # A link stays a link: it is its target that edits replace.
-        self.path = os.path.realpath(path)
-        self._worker = worker
-        self._now = now
-        self._table = AccountTable({}, {})
-        self._stamp: _Stamp | None = None
-        self._look_at = 0.0
-        self._loading = False
-        self._waiting: list[Deferred[None]] = []
-
-    @property
-    def table(self) -> AccountTable:
-        """The accounts as they were read last."""
-        return self._table
-
-    def load(self) -> None:
-        """Read the file now; raise AccountsFileError when it cannot be used. A server does this before it starts."""
-        self._take(self._read())
+        super().__init__(os.path.realpath(path), worker, now)
 
     async def current(self) -> AccountTable:
         """All accounts; when the file has changed, those that it lists now."""
-        if self._now() >= self._look_at and not self._loading:
-            self._look_at = self._now() + LOOK_SECONDS
-            if self._stamp_on_disk() != self._stamp:
-                await self._reload()
-        elif self._loading:
-            # The old accounts would let somebody in whose password has just been changed.
-            done: Deferred[None] = Deferred()
-            self._waiting.append(done)
-            await done
+        if self._loading or self._now() >= self._look_at:
+            await self._look()
         return self._table
 
-    def known(self) -> AccountTable:
-        """All accounts, as they were last read; when the file has changed, it is read for those who ask next."""
-        if self._now() >= self._look_at and not self._loading:
-            _ = Deferred.fromCoroutine(self.current())
-        return self._table
+    @override
+    async def stop(self) -> None:
+        """Its worker is others', too."""
 
-    async def _reload(self) -> None:
-        self._loading = True
-        reading: Deferred[_Loaded | _Refused]
-        reading = succeed(self._attempt()) if self._worker is None else self._worker.submit(self._attempt)
-        # Whoever noticed may be cancelled; the others, and those who come next, want the result all the same.
-        done: Deferred[None] = Deferred()
-        self._waiting.append(done)
-        _ = reading.addCallbacks(self._attempted, self._failed)
-        await done
+    @override
+    def _may_have_changed(self) -> bool:
+        return self._stamp_on_disk() != self._stamp
 
-    def _attempt(self) -> _Loaded | _Refused:
-        try:
-            return self._read()
-        except AccountsFileError as error:
-            return _Refused(str(error))
-
-    def _attempted(self, result: _Loaded | _Refused) -> None:
-        if isinstance(result, _Loaded):
-            self._take(result)
-            self._log.info("{count} accounts read from {path}", count=len(self._table.by_name), path=self.path)
-        else:
-            # Complained about once, and read again when it has changed again.
-            self._stamp = self._stamp_on_disk()
-            self._log.error("the accounts stay as they were: {problem}", problem=result.problem)
-        self._end_loading()
-
-    def _failed(self, fault: Failure) -> None:
-        self._log.failure("accounts could not be read from {path}", fault, path=self.path)
-        self._end_loading()
-
-    def _end_loading(self) -> None:
-        self._loading = False
-        waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            if not done.called:
-                done.callback(None)
-
-    def _take(self, loaded: _Loaded) -> None:
-        self._table = loaded.table
-        self._stamp = loaded.stamp
+    @override
+    def _refused(self, problem: str) -> None:
+        # Complained about once, and read again when it has changed again.
+        self._stamp = self._stamp_on_disk()
+        super()._refused(problem)
 
     def _stamp_on_disk(self) -> _Stamp | None:
         try:
@@ -154,7 +79,8 @@ class FileSource:
         except OSError:
             return None
 
-    def _read(self) -> _Loaded:
+    @override
+    def _read(self) -> Loaded:
         try:
             with open(self.path, "rb") as file:
                 # Before the text: a change while it is being read is then noticed at the next look.
@@ -165,24 +91,12 @@ class FileSource:
             raise AccountsFileError(self.path, 0, f"there is no such file: {remedy}") from None
         except OSError as error:
             raise AccountsFileError(self.path, 0, error.strerror or str(error)) from None
-        return _Loaded(parse(self.path, _decoded(self.path, octets)), _stamp(status))
-
-    def list(self) -> list[Account]:
-        """All accounts, in the order of the file."""
-        return [record.account for record in self._read().table.by_name.values()]
+        return Loaded(parse(self.path, _decoded(self.path, octets)), _stamp(status))
 
     def add(self, account: Account, password_hash: str, scram: str = "") -> None:
         """Add an account; ValueError when its name or one of its addresses cannot be, or is somebody's already."""
         # Values are written into lines: what is checked here can not begin another line.
-        check_name(account.name)
-        check_password_hash(password_hash)
-        check_scram_keys(scram)
-        account = attrs.evolve(
-            account,
-            addresses=tuple(check_address(address) for address in account.addresses),
-            full_name=" ".join(account.full_name.split()),
-            forward=tuple(check_address(address) for address in account.forward),
-        )
+        account = checked(account, password_hash, scram)
         with self._edit(missing_is_empty=True) as edit:
             table = parse(self.path, edit.text)
             if account.name in table.by_name:
@@ -201,12 +115,8 @@ class FileSource:
         with self._edit() as edit:
             edit.text = file_edit.with_forward(self.path, edit.text, name, checked, deliver_also)
 
+    @override
     def set_password(self, name: str, password_hash: str, instead_of: str | None = None, scram: str = "") -> bool:
-        """
-        Set an account's password, and its keys for SCRAM or none; LookupError when there is no such account.
-
-        With ``instead_of`` only when that is the hash in force: False when somebody has changed it meanwhile.
-        """
         check_password_hash(password_hash)
         check_scram_keys(scram)
         with self._edit() as edit:
@@ -251,28 +161,6 @@ class FileSource:
             text = file_edit.with_name(self.path, edit.text, name, new_name)
             parse(self.path, text)
             edit.text = text
-
-    def record(self, name: str) -> Record:
-        """What stands in the file about an account; LookupError when there is none."""
-        record = self._read().table.by_name.get(name)
-        if record is None:
-            raise LookupError(f"there is no account {name!r}")
-        return record
-
-    def keepers(self) -> tuple[()]:
-        """All passwords are here."""
-        return ()
-
-    async def change_password(
-        self, name: str, password_hash: str, instead_of: str | None = None, scram: str = ""
-    ) -> bool:
-        """Do what :meth:`set_password` does, in the worker."""
-        if self._worker is None:
-            return self.set_password(name, password_hash, instead_of, scram)
-        changed: bool = await self._worker.submit(lambda: self.set_password(name, password_hash, instead_of, scram))
-        # In force for the very next question.
-        self._look_at = 0.0
-        return changed
 
     @contextlib.contextmanager
     def _edit(self, *, missing_is_empty: bool = False) -> Iterator[_Edit]:

@@ -7,6 +7,7 @@ A later source can take nothing from an earlier one, neither a name, which is al
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_not
 
 from hermes.directory.accounts import Accounts, AccountTable, Group, PasswordKeeper, Record
 from hermes.directory.directory import MAX_ROUNDS, AccountSource
@@ -18,6 +19,8 @@ class SeveralSources:
 
     def __init__(self, sources: Sequence[AccountSource]) -> None:
         self._sources = tuple(sources)
+        self._known_of: tuple[AccountTable, ...] = ()
+        self._known = merged(())
 
     def use(self, sources: Sequence[AccountSource]) -> None:
         """Ask these from now on."""
@@ -30,9 +33,11 @@ class SeveralSources:
         return InOrder([await source.current() for source in self._sources])
 
     def known(self) -> AccountTable:
-        """The accounts of the first that lists any here."""
-        tables = (source.known() for source in self._sources)
-        return next((table for table in tables if table.by_name), AccountTable({}, {}))
+        """The accounts of all that list them here."""
+        tables = tuple(table for source in self._sources if (table := source.known()).by_name)
+        if len(tables) != len(self._known_of) or any(map(is_not, tables, self._known_of)):
+            self._known_of, self._known = tables, merged(tables)
+        return self._known
 
     def keepers(self) -> Sequence[PasswordKeeper]:
         """Who checks the passwords that are not kept here."""
@@ -46,6 +51,28 @@ class SeveralSources:
             if await named(source, name) is not None:
                 return await source.change_password(name, password_hash, instead_of, scram)
         return False
+
+
+def merged(tables: Sequence[AccountTable]) -> AccountTable:
+    """Several tables as one, for those who ask for all at once; a name or an address of an earlier one no later one takes."""
+    if len(tables) == 1:
+        return tables[0]
+    by_name: dict[str, Record] = {}
+    name_by_address: dict[str, str] = {}
+    names_by_form: dict[str, tuple[str, ...]] = {}
+    name_by_login: dict[str, str] = {}
+    for table in tables:
+        hidden = table.by_name.keys() & by_name.keys()
+        by_name |= {name: record for name, record in table.by_name.items() if name not in hidden}
+        for mine, its in ((name_by_address, table.name_by_address), (name_by_login, table.name_by_login)):
+            for key, name in its.items():
+                if name not in hidden:
+                    mine.setdefault(key, name)
+        for form, names in table.names_by_form.items():
+            names_by_form[form] = (*names_by_form.get(form, ()), *(name for name in names if name not in hidden))
+    has_cram = any(table.has_cram for table in tables)
+    expiries = frozenset[int]().union(*(table.expiries for table in tables))
+    return AccountTable(by_name, name_by_address, has_cram, names_by_form, name_by_login, expiries)
 
 
 class InOrder:
