@@ -38,6 +38,7 @@ HANDED_ON = {
     "protocols/smtp/commands.py: rule": (),
     "services/finger_server.py: rule": (),
     "services/password_server.py: event.rule": (),
+    "services/pop3_session.py: event.rule": (),
     "services/smtp_session.py: event.rule": (),
 }
 

@@ -185,6 +185,10 @@ class Circle:
     def _reception(self, account: Account | None) -> IMessageDelivery:
         return Reception(account, self._premises)
 
+    def premises(self) -> Premises:
+        """What messages of the SMTP server go through, for those that come by another way."""
+        return self._premises
+
     def collecting_premises(self) -> Premises:
         """The same for mail that is fetched from other servers."""
         return attrs.evolve(self._premises, checks=self._content_checks)

@@ -22,6 +22,7 @@ from hermes.services.finger_server import FingerServerFactory
 from hermes.services.password_server import PasswordServerFactory
 from hermes.services.phonebook_server import PhoneBookServerFactory
 from hermes.services.pop3_server import POP3ServerFactory
+from hermes.services.pop3_submission import Submissions
 from hermes.services.smtp_context import GREETING
 from hermes.services.smtp_server import SMTPServerFactory
 from hermes.services.turning import Turn
@@ -61,6 +62,10 @@ class _MailServers:
     @property
     def _scram(self) -> IScramKeys | None:
         return self.circle.directory if self.settings.accounts.scram == "yes" else None
+
+    @property
+    def _submissions(self) -> Submissions:
+        return Submissions(self.circle.premises, self.circle.visit_of, self.settings.smtp)
 
     def _gate(self, server: str) -> ServerGate:
         return ServerGate(self.gate, self.circle.access, server, self.circle.schedule)
@@ -108,6 +113,7 @@ class _MailServers:
             entry_of=lambda peer: circle.access.entry(peer, "pop3"),
             expire=lambda: expiry_before_login(settings.expire, circle.directory.expiries()),
             login_times=stores.login_times,
+            submissions=self._submissions if settings.xtnd_xmit else None,
         )
 
 

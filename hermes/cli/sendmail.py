@@ -192,7 +192,7 @@ def _envelope(asked: Words, pieces: list[bytes], hostname: str) -> tuple[Envelop
     header = text[:end] if end >= 0 else text[:MAX_HEADER_OCTETS]
     named = list(asked.recipients)
     if asked.from_header:
-        named += addressed(header)[1]
+        named += addressed(header).recipients
         if end >= 0:
             text = without_bcc(header) + text[end:]
     recipients = [_address(each, hostname) for each in named]

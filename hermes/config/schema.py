@@ -344,6 +344,11 @@ class POP3Settings:
     login_delay: int = setting(
         "time", 0, "How long an account has to wait after a login before its next one. 0: not at all."
     )
+    xtnd_xmit: bool = setting(
+        "flag",
+        False,
+        "Whether mail programs may send through their POP3 session (XTND XMIT), under the rules of [smtp] for submissions.",
+    )
 
 
 @attrs.frozen

@@ -70,21 +70,33 @@ def _address(text: object) -> str:
     return text
 
 
-def addressed(header: bytes) -> tuple[str, list[str]]:
-    """Who sends a message, or an empty text, and to whom, as its header says."""
+@attrs.frozen
+class Addressed:
+    """
+    What a header says: who sends the message, or an empty text, and to whom, each once.
+
+    ``strays`` stand where a recipient should, and are no addresses.
+    """
+
+    sender: str
+    recipients: list[str]
+    strays: list[str]
+
+
+def addressed(header: bytes) -> Addressed:
+    """Who sends a message, and to whom, as its header says; of the header no more than MAX_HEADER_OCTETS."""
     fields = Header(header)
     resent = any(fields.all(name) for name in _RESENT_TO)
-    recipients = [
-        address
-        for name in (_RESENT_TO if resent else _TO)
-        for value in fields.all(name)
-        for address in mailbox_list.addresses(value)
-    ]
-    for name in ("return-path", *(("resent-sender", "resent-from") if resent else ()), "sender", "from"):
+    recipients: list[str] = []
+    strays: list[str] = []
+    for name in _RESENT_TO if resent else _TO:
         for value in fields.all(name):
-            if senders := mailbox_list.addresses(value):
-                return senders[0], list(dict.fromkeys(recipients))
-    return "", list(dict.fromkeys(recipients))
+            found, others = mailbox_list.read(value)
+            recipients += found
+            strays += others
+    names = ("return-path", *(("resent-sender", "resent-from") if resent else ()), "sender", "from")
+    senders = (each for name in names for value in fields.all(name) for each in mailbox_list.addresses(value))
+    return Addressed(next(senders, ""), list(dict.fromkeys(recipients)), strays)
 
 
 def without_bcc(header: bytes) -> bytes:

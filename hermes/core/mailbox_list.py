@@ -12,8 +12,15 @@ def addresses(value: str) -> list[str]:
 
     ``value`` is unfolded; more than :data:`MAX_FIELD_CHARACTERS` of it are not read.
     """
+    return read(value[:MAX_FIELD_CHARACTERS])[0]
+
+
+def read(value: str) -> tuple[list[str], list[str]]:
+    """The addresses, however many, and what stands in the place of one and is none: a name alone, or what never ends."""
     found: list[str] = []
-    for item in _items(value[:MAX_FIELD_CHARACTERS]):
+    strays: list[str] = []
+    items, unfinished = _items(value)
+    for item in items:
         # angle-addr = [CFWS] "<" [obs-route] addr-spec ">" [CFWS],  obs-route = "@" domain *("," "@" domain) ":"
         address = item.rpartition("<")[2].partition(">")[0]
         if address.startswith("@"):
@@ -22,11 +29,17 @@ def addresses(value: str) -> list[str]:
         # A quote in the domain: the @ stands inside a quoted string, and the whole is a name.
         if local_part and domain and '"' not in domain:
             found.append(address)
-    return found
+        elif item:
+            strays.append(address or item)
+    return found, [*strays, unfinished] if unfinished else strays
 
 
-def _items(value: str) -> list[str]:
-    """What stands between commas, without comments and white space; quoted strings stay whole, names of groups go."""
+def _items(value: str) -> tuple[list[str], str]:
+    """
+    What stands between commas, without comments and white space; quoted strings stay whole, names of groups go.
+
+    What has a quote or a parenthesis that never ends is none of them, and comes apart.
+    """
     items, item, depth, quoted, bracketed = [], "", 0, False, False
     characters = iter(value)
     for character in characters:
@@ -51,5 +64,4 @@ def _items(value: str) -> list[str]:
             quoted = character == '"'
             bracketed = character == "<" or (bracketed and character != ">")
             item += character
-    # What never ends is nothing.
-    return items if quoted or depth else [*items, item]
+    return (items, item + "(" * bool(depth)) if quoted or depth else ([*items, item], "")

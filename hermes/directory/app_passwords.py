@@ -61,7 +61,7 @@ class AppPasswords:
         if shown.service not in found.services:
             shown.reason = f"the app password {found.name} is not for {shown.service}"
             return None
-        shown.app_password = found.name
+        shown.app_password, shown.services = found.name, found.services
         self._note(found, shown.peer, shown.service)
         return account
 

@@ -30,6 +30,7 @@ class IPasswordShown(IUsernamePassword):
     app_password = Attribute(
         "Set by the checker: the name of the app password that it was; empty for the account's own."
     )
+    services = Attribute("Set by the checker: what the app password is for; empty for the account's own.")
     reason = Attribute(
         "Set by the checker: what was wrong, for the trace and not for the client; empty when it does not say."
     )

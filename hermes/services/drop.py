@@ -159,7 +159,8 @@ class Drop:
         if end < 0 and len(octets) >= MAX_HEADER_OCTETS:
             raise ValueError(f"its header has more than {MAX_HEADER_OCTETS} octets")
         header = text if end < 0 else text[:end]
-        sender, recipients = addressed(header)
+        named = addressed(header)
+        sender, recipients = named.sender, named.recipients
         rest = b"" if end < 0 else text[end:]
         # The CR of a CRLF that is cut between two pieces is the reader's business, not ours.
         body = BodyType.EIGHT_BIT if not text.isascii() else body_of([text])

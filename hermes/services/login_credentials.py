@@ -45,6 +45,7 @@ class PasswordShown(UsernamePassword):
         self.service = service
         self.peer = peer
         self.app_password = ""
+        self.services: tuple[str, ...] = ()
         self.reason = ""
 
 

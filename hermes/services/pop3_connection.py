@@ -30,6 +30,7 @@ from hermes.protocols.pop3.server import POP3Server
 from hermes.services.front_end import Fronted
 from hermes.services.logins import Logins
 from hermes.services.pop3_maildrop import Maildrop
+from hermes.services.pop3_submission import Submission
 from hermes.services.pop3_trace import SessionTrace
 from hermes.services.pop3_transaction import Transaction
 from hermes.services.transcripts import Scribe
@@ -67,6 +68,7 @@ class POP3Connection(Fronted, pop3.POP3):
         self._lingers = False
         self._maildrop: Maildrop | None = None
         self._transaction: Transaction | None = None
+        self._submission: Submission | None = None
         self._since = 0.0
         self._commands = 0
         self._errors = 0
@@ -195,7 +197,7 @@ class POP3Connection(Fronted, pop3.POP3):
         self._leaving = True
         if self._introduction is not None:
             self.transport.abortConnection()
-        elif self._turns.idle and not self._turns.stopped:
+        elif self._turns.idle and not self._turns.stopped and not self._receiving:
             self._close()
 
     def describe(self) -> dict[str, object]:
@@ -212,9 +214,16 @@ class POP3Connection(Fronted, pop3.POP3):
             "commands": self._commands,
         }
 
+    @property
+    def _receiving(self) -> bool:
+        """True while a message comes in."""
+        return self._submission is not None and self._submission.receiving
+
     def _state(self) -> str:
         if self._introduction is not None:
             return "header"
+        if self._receiving and not self._turns.stopped:
+            return "message"
         return "closing" if self._turns.stopped else self._engine.state.value
 
     def _close(self) -> None:
@@ -238,6 +247,8 @@ class POP3Connection(Fronted, pop3.POP3):
 
     def _release(self) -> None:
         maildrop, self._maildrop = self._maildrop, None
+        if self._submission is not None:
+            self._submission.lost()
         if maildrop is not None:
             self._ending = shielded(self._counted(self._give_back(maildrop)), "giving a mailbox back")
         self._forget()

@@ -26,6 +26,7 @@ from hermes.services.login_credentials import challenges
 from hermes.services.login_times import LoginTimes
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_session import POP3Session
+from hermes.services.pop3_submission import Submissions
 from hermes.services.transcripts import Transcripts
 from hermes.services.turned_away import TurnedAway
 
@@ -39,8 +40,8 @@ class POP3ServerFactory(ServerFactory[Any]):
     otherwise STLS is offered where ``tls`` is given; SCRAM is offered where ``scram`` has keys for it. ``transcripts``
     knows which sessions are written down. ``tokens`` is what a client is told whose token is refused; without it none are taken.
     ``digests`` says whether any account has a secret for CRAM-MD5 and APOP. ``entry_of`` knows what connection control says
-    about a peer, ``expire`` gives what EXPIRE says before a login, ``login_times`` is when accounts have come last. Other
-    settings are another factory's.
+    about a peer, ``expire`` gives what EXPIRE says before a login, ``login_times`` is when accounts have come last. With
+    ``submissions`` those who have logged in may send mail, too. Other settings are another factory's.
     """
 
     noisy = False
@@ -65,6 +66,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         entry_of: Callable[[str], AccessEntry | None] = lambda peer: None,
         expire: Callable[[], str] = lambda: "NEVER",
         login_times: LoginTimes | None = None,
+        submissions: Submissions | None = None,
     ) -> None:
         self.clock = clock
         self.settings = settings
@@ -84,6 +86,7 @@ class POP3ServerFactory(ServerFactory[Any]):
         self._entry_of = entry_of
         self._expire = expire
         self.login_times = login_times or LoginTimes()
+        self.submissions = submissions
         self._challenge = challenges(hostname, clock.seconds)
         self.turned_away = TurnedAway()
 
@@ -97,6 +100,7 @@ class POP3ServerFactory(ServerFactory[Any]):
     def parameters(self, *, login_in_clear: bool) -> ServerParameters:
         """What the engine of a new session is told."""
         digests = self._digests is not None and self._digests()
+        sending = self.submissions.settings if self.submissions is not None else None
         return ServerParameters(
             hostname=self.hostname,
             stls=self.tls is not None,
@@ -106,6 +110,9 @@ class POP3ServerFactory(ServerFactory[Any]):
             timestamp=self._challenge().decode("ascii") if digests else "",
             expire=self._expire(),
             login_delay=self.settings.login_delay,
+            xtnd_xmit=sending is not None,
+            max_size_octets=sending.max_size if sending is not None else 0,
+            normalize_newlines=sending is not None and sending.bare_newlines == "normalize",
         )
 
     @override

@@ -18,11 +18,12 @@ import attrs
 from twisted.cred.credentials import ICredentials
 from twisted.cred.error import LoginDenied, UnauthorizedLogin
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.mail import pop3
 
 from hermes.core.login_constraint import ConstraintError, Constraints, split_name
-from hermes.core.outcome import Verdict
+from hermes.core.outcome import Then, Verdict
 from hermes.core.reading_profile import expiry_text
 from hermes.interfaces import MailboxInUseError, TooBusyError, UnavailableError
 from hermes.net import tls
@@ -30,11 +31,13 @@ from hermes.net.shielded import shielded
 from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import Response, accepted, refused
 from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, ServerPart, TokenShown
+from hermes.protocols.smtp.events import MessageData, MessageEnded, MessageFailed
 from hermes.services.login_credentials import PasswordShown
 from hermes.services.login_trace import Attempt, Shown
 from hermes.services.logins import is_wrong
 from hermes.services.pop3_connection import POP3Connection
 from hermes.services.pop3_maildrop import Maildrop, open_maildrop
+from hermes.services.pop3_submission import Sender, Submission
 from hermes.services.pop3_transaction import Transaction
 from hermes.services.pop3_view import view_of
 
@@ -93,7 +96,7 @@ class POP3Session(POP3Connection):
         except Exception:
             self._log.failure("A command of {peer} could not be answered: {event}", peer=self.peer, event=type(event))
             self._apologize()
-        if self._leaving and not self._turns.stopped:
+        if self._leaving and not self._turns.stopped and not self._receiving:
             self._close()
 
     async def _answer(self, event: events.Event) -> None:
@@ -108,6 +111,16 @@ class POP3Session(POP3Connection):
                 await self._start_tls()
             case events.Quit():
                 await self._quit()
+            case events.Transmit():
+                await self._transmit()
+            case MessageData():
+                assert self._submission is not None
+                await self._submission.data(event.data)
+            case MessageEnded():
+                await self._message_ended()
+            case MessageFailed():
+                self._stop_timer()
+                await self._refuse_message(Verdict(event.reply, event.rule))
             case _:
                 # The engine lets these pass only after a login.
                 assert self._transaction is not None
@@ -230,6 +243,54 @@ class POP3Session(POP3Connection):
         if self._turns.stopped:
             # The client has left in the meantime.
             self._release()
+
+    # Sending.
+
+    async def _transmit(self) -> None:
+        """XTND XMIT: take a message if it may come."""
+        submissions, maildrop = self._server.submissions, self._maildrop
+        # Without them the engine knows no such command, and without a mailbox nobody has logged in.
+        assert submissions is not None
+        assert maildrop is not None
+        if self._submission is None:
+            used = tls.describe(self.transport)
+            password = self._logins.password
+            only_reads = password is not None and bool(password.services) and "smtp" not in password.services
+            app_password = password.app_password if password is not None and only_reads else ""
+            sender = Sender(maildrop.account, self.peer, self.via, used, self._server.listener, app_password)
+            self._submission = Submission(submissions, sender, self._clock, self._trace)
+        verdict = await self._submission.begin()
+        if not verdict.accepted:
+            await self._refuse_message(verdict)
+            return
+        # Who sends a few octets now and then is not silent, and would never end.
+        self._timer = self._clock.callLater(submissions.settings.session_time, self.timeoutConnection)
+        self._reply(accepted("send the message, and end it with a dot on a line of its own"))
+
+    async def _message_ended(self) -> None:
+        assert self._submission is not None
+        self._stop_timer()
+        verdict, queue_id = await self._submission.end()
+        if verdict.accepted:
+            self._errors = 0
+            self._reply(accepted(f"accepted as {queue_id}"))
+        else:
+            await self._refuse_message(verdict)
+
+    async def _refuse_message(self, verdict: Verdict) -> None:
+        """Refuse a message, or that one comes; what follows from it for the session is as in SMTP."""
+        assert self._submission is not None
+        said, text = self._submission.refused(verdict, self._errors + 1)
+        if said.delay_seconds:
+            await deferLater(self._clock, said.delay_seconds)
+        if said.then is Then.VANISH:
+            self._turns.finish()
+            self.transport.abortConnection()
+            return
+        temporary = said.reply is not None and said.reply.is_temporary
+        self._refuse(refused(text, "SYS/TEMP" if temporary else ""))
+        if said.then is not Then.GO_ON and not self._turns.stopped:
+            self._close()
 
     # The end.
 

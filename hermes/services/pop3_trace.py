@@ -28,13 +28,19 @@ class SessionTrace:
         self._via = via
 
     def record(
-        self, kind: Kind, *, queue_id: str = "", address: str = "", **facts: str | int | float | bool | None
+        self,
+        kind: Kind,
+        *,
+        queue_id: str = "",
+        address: str = "",
+        reverse_path: str | None = None,
+        **facts: str | int | float | bool | None,
     ) -> None:
         """Record one fact."""
         facts = {"service": "pop3", "peer": self._peer, **facts}
         if self._via:
             facts["via"] = self._via
-        self._journal.record(Event(self._clock.seconds(), kind, queue_id, address, facts=facts))
+        self._journal.record(Event(self._clock.seconds(), kind, queue_id, address, reverse_path, facts=facts))
 
     def retrieved(self, maildrop: Maildrop, number: int) -> None:
         """A message was fetched whole; its number counts from 0."""

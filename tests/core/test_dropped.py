@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.core.dropped import LineEnds, addressed, body_of, envelope_of, head_of, without_bcc
+from hermes.core.dropped import Addressed, LineEnds, addressed, body_of, envelope_of, head_of, without_bcc
 from hermes.core.envelope import BodyType, Envelope, Recipient
 
 #: Texts that could be in a header, and such as could not.
@@ -68,16 +68,27 @@ class HeaderTests(SynchronousTestCase):
     def test_addressed(self) -> None:
         """All of To, Cc and Bcc, each once; the sender is the first of several fields that names one."""
         header = b"From: A <a@x.test>, b@x.test\nTo: c@x.test,\n d@x.test\nCc: c@x.test\nBCC: e@x.test\n"
-        self.assertEqual(addressed(header), ("a@x.test", ["c@x.test", "d@x.test", "e@x.test"]))
-        self.assertEqual(addressed(b"Sender: s@x.test\n" + header)[0], "s@x.test")
-        self.assertEqual(addressed(b"Return-Path: <r@x.test>\nSender: s@x.test\n" + header)[0], "r@x.test")
-        self.assertEqual(addressed(b"Return-Path: <>\nFrom: a@x.test\n"), ("a@x.test", []))
-        self.assertEqual(addressed(b"Subject: x\n"), ("", []))
+        self.assertEqual(addressed(header), Addressed("a@x.test", ["c@x.test", "d@x.test", "e@x.test"], []))
+        self.assertEqual(addressed(b"Sender: s@x.test\n" + header).sender, "s@x.test")
+        self.assertEqual(addressed(b"Return-Path: <r@x.test>\nSender: s@x.test\n" + header).sender, "r@x.test")
+        self.assertEqual(addressed(b"Return-Path: <>\nFrom: a@x.test\n"), Addressed("a@x.test", [], []))
+        self.assertEqual(addressed(b"Subject: x\n"), Addressed("", [], []))
+
+    def test_strays(self) -> None:
+        """What stands among the recipients and is no address is told, and keeps no other from being one."""
+        header = b'To: joe, a@x.test, "b, c@x.test\nCc: undisclosed:;\nBcc: (d@x.test), <>, e@x.test (never ends\n'
+        self.assertEqual(addressed(header), Addressed("", ["a@x.test"], ["joe", '"b, c@x.test', "<>", "e@x.test("]))
+
+    def test_many(self) -> None:
+        """All recipients of a long field are read, as far as a header may go."""
+        named = [f"recipient{number:04}@department.example.org" for number in range(1000)]
+        header = b"To: " + ",\n ".join(named).encode() + b"\n"
+        self.assertEqual(addressed(header), Addressed("", named, []))
 
     def test_resent(self) -> None:
         """What is sent again goes to those to whom it is sent again, and comes from who does (RFC 5322 3.6.6)."""
         header = b"From: a@x.test\nTo: b@x.test\nResent-From: c@x.test\nResent-To: d@x.test\nResent-Bcc: e@x.test\n"
-        self.assertEqual(addressed(header), ("c@x.test", ["d@x.test", "e@x.test"]))
+        self.assertEqual(addressed(header), Addressed("c@x.test", ["d@x.test", "e@x.test"], []))
 
     def test_bcc(self) -> None:
         """The field goes with its folded lines; nothing else does."""

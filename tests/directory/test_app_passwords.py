@@ -190,7 +190,7 @@ class LoginTests(LoginTestCase):
         ):
             shown = self.shown(name, password)
             self.assertEqual(self.enter(shown), "joe")
-            self.assertEqual(shown.app_password, "phone")
+            self.assertEqual((shown.app_password, shown.services), ("phone", ("smtp", "pop3")))
         self.assertEqual(self.hashing.groups, [])
 
     def test_own_password(self) -> None:

@@ -16,6 +16,7 @@ from hermes.config.schema import POP3Settings
 from hermes.protocols.sasl import TokenHint
 from hermes.services.pop3_server import POP3ServerFactory
 from hermes.services.pop3_session import POP3Session
+from hermes.services.pop3_submission import Submissions
 from tests.support.mailbox import MailboxRealm, MemoryReader, Passwords
 from tests.support.scram import MemoryKeys
 from tests.support.surroundings import ListJournal, OpenGate
@@ -73,6 +74,7 @@ class Site:
     scram: MemoryKeys | None = None
     tokens: TokenHint | None = None
     digests: Callable[[], bool] | None = None
+    submissions: Submissions | None = None
     reader: MemoryReader = attrs.field(factory=MemoryReader)
     checker: Passwords = attrs.field(init=False)
     factory: POP3ServerFactory = attrs.field(init=False)
@@ -91,6 +93,7 @@ class Site:
             scram=self.scram,
             tokens=self.tokens,
             digests=self.digests,
+            submissions=self.submissions,
         )
 
     def connect(self, wire: Wire | None = None) -> Client:

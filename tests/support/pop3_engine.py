@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from hermes.protocols.pop3.events import Answered, Event, Refused, Response, accepted
 from hermes.protocols.pop3.parameters import ServerParameters
 from hermes.protocols.pop3.server import POP3Server
+from hermes.protocols.smtp.events import MessageData
 
 Cut = Callable[[bytes], Iterator[bytes]]
 
@@ -54,9 +56,20 @@ class Conversation:
         mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
         expire: str = "NEVER",
         login_delay: int = 0,
+        xtnd_xmit: bool = False,
+        max_size_octets: int = 0,
+        normalize_newlines: bool = False,
     ) -> None:
         parameters = ServerParameters(
-            "mail.example.org", stls, mechanisms, login_in_clear, expire=expire, login_delay=login_delay
+            "mail.example.org",
+            stls,
+            mechanisms,
+            login_in_clear,
+            expire=expire,
+            login_delay=login_delay,
+            xtnd_xmit=xtnd_xmit,
+            max_size_octets=max_size_octets,
+            normalize_newlines=normalize_newlines,
         )
         self.engine = POP3Server(parameters, tls=tls)
         self.events: list[Event] = []
@@ -90,12 +103,12 @@ class Conversation:
     def _answer(self, event: Event) -> None:
         if isinstance(event, Answered):
             self.sent += event.octets
-        else:
+        elif not isinstance(event, MessageData):
             response = event.response if isinstance(event, Refused) else self.answers(event)
             self.sent += self.engine.reply(response)
 
 
-def in_every_cut(**options: bool) -> Iterator[Conversation]:
+def in_every_cut(**options: Any) -> Iterator[Conversation]:
     """Conversations whose octets arrive whole, byte by byte and cut at random."""
     for cut in CUTS:
         yield Conversation(cut=cut, **options)

@@ -15,7 +15,13 @@ PREFERRED_LANGUAGE = "en"
 
 
 def capabilities(
-    *, mechanisms: Sequence[str], stls: bool, logged_in: bool, expire: str = "NEVER", login_delay: int = 0
+    *,
+    mechanisms: Sequence[str],
+    stls: bool,
+    logged_in: bool,
+    expire: str = "NEVER",
+    login_delay: int = 0,
+    xtnd_xmit: bool = False,
 ) -> bytes:
     """
     The answer to CAPA; ``mechanisms`` is empty where nobody may log in, and then USER is not announced either.
@@ -23,7 +29,8 @@ def capabilities(
     ``expire`` and ``login_delay`` are the arguments of EXPIRE and LOGIN-DELAY (RFC 2449 6.7 and 6.5), where 0 is none.
 
     What is announced before the login is announced after it as well (RFC 2449 5), except STLS (RFC 2595 8). The name of the
-    implementation is for those who have logged in (RFC 2449 6.9), its version for nobody.
+    implementation is for those who have logged in (RFC 2449 6.9), its version for nobody. XTND is nowhere registered, as no name
+    with an X is (RFC 2449 9); it is a word of the TRANSACTION state alone.
     """
     lines = ["+OK capability list follows", "TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
     if mechanisms:
@@ -34,6 +41,8 @@ def capabilities(
     lines += ["UTF8 USER", "LANG", f"EXPIRE {expire}"]
     if login_delay:
         lines.append(f"LOGIN-DELAY {login_delay}")
+    if logged_in and xtnd_xmit:
+        lines.append("XTND XMIT")
     if logged_in:
         lines.append("IMPLEMENTATION Hermes")
     return "\r\n".join(lines).encode("ascii") + b"\r\n" + TERMINATION

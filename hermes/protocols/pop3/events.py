@@ -2,7 +2,8 @@
 What a POP3 client said, as values, and the one-line response that each is answered with.
 
 The server engine yields these one at a time. Each is answered with exactly one call of ``engine.reply(...)``; a multi-line
-answer follows the first line that this returns. :class:`Answered` wants no answer: the engine has given it. Message numbers
+answer follows the first line that this returns. :class:`Answered` wants no answer: the engine has given it. Nor does a piece of
+a message that the client sends. Message numbers
 are those of the wire and count from 1 (RFC 1939 4); whether there is such a message is the session's to say.
 
 Those of logging in come from elsewhere: :class:`Credentials` (a name and a password, by USER and PASS or by AUTH; its mechanism
@@ -16,6 +17,7 @@ from __future__ import annotations
 import attrs
 
 from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, TokenShown
+from hermes.protocols.smtp.events import MessageData, MessageEnded, MessageFailed
 
 #: RFC 2449 4: the first line of a response, with its CRLF.
 MAX_RESPONSE_OCTETS = 512
@@ -109,6 +111,16 @@ class Reset:
 
 
 @attrs.define
+class Transmit:
+    """
+    XTND XMIT: the client has a message to send.
+
+    After a positive reply it comes as in SMTP's DATA: as MessageData, which want no answer, and then MessageEnded or
+    MessageFailed, which do.
+    """
+
+
+@attrs.define
 class Quit:
     """
     QUIT: reply and close.
@@ -151,6 +163,10 @@ Event = (
     | Top
     | Delete
     | Reset
+    | Transmit
+    | MessageData
+    | MessageEnded
+    | MessageFailed
     | Quit
     | Answered
     | Refused

@@ -25,6 +25,9 @@ class ServerParameters:
     ``login_in_clear`` allows USER, PASS, APOP and AUTH without TLS; ``challenge`` makes one for CRAM-MD5, where that is offered;
     ``timestamp`` is that of the greeting, for APOP (RFC 1939 7), empty where that is not offered. ``expire`` is the argument of
     EXPIRE before the login (RFC 2449 6.7), and ``login_delay`` that of LOGIN-DELAY in seconds, 0 for none.
+
+    ``xtnd_xmit`` offers XTND XMIT, by which clients send mail: of at most ``max_size_octets``, 0 for no limit, and with
+    ``normalize_newlines`` a CR or LF that stands alone in it becomes a line end, and is refused otherwise.
     """
 
     hostname: str
@@ -35,3 +38,6 @@ class ServerParameters:
     timestamp: str = ""
     expire: str = "NEVER"
     login_delay: int = 0
+    xtnd_xmit: bool = False
+    max_size_octets: int = 0
+    normalize_newlines: bool = False

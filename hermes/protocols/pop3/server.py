@@ -1,5 +1,5 @@
 """
-The server's side of POP3, without any input or output (RFC 1939, 2449, 2595, 5034, 6856).
+The server's side of POP3, without any input or output (RFC 1939, 2449, 2595, 5034, 6856), with Berkeley's XTND XMIT.
 
 The engine is given octets and yields events (:mod:`hermes.protocols.pop3.events`); what it is told to reply, it returns as
 octets and changes its state by it:
@@ -25,6 +25,8 @@ from hermes.protocols.pop3.parameters import MAX_COMMAND_OCTETS, MAX_SASL_OCTETS
 from hermes.protocols.receive_buffer import Line, ReceiveBuffer
 from hermes.protocols.sasl import Credentials, Digest, KeysWanted, Proof, ServerPart, TokenHint, TokenShown
 from hermes.protocols.saslprep import saslprep
+from hermes.protocols.smtp.data import DataReader, StoredForm
+from hermes.protocols.smtp.events import MessageData, MessageEnded
 from hermes.protocols.tap import Tap
 
 #: RFC 2449 3: a command is printable. NUL and CR would be read differently by whoever looks at logs.
@@ -67,6 +69,8 @@ class POP3Server:
         # The name that USER gave is good for the very next command only (RFC 1939 7).
         self._name: str | None = None
         self._next_name: str | None = None
+        # What reads the message that a client is sending.
+        self._reader: DataReader | None = None
 
     def greeting(self) -> bytes:
         """The first line. A timestamp at its end offers APOP (RFC 1939 7); after STLS it still holds: no other greeting comes."""
@@ -81,6 +85,8 @@ class POP3Server:
         """The next thing the client said; None when more octets are needed, or when nothing may follow."""
         if self._starting_tls or self.state is State.UPDATE:
             return None
+        if self._reader is not None:
+            return self._read_message(self._reader)
         # A token as initial response is longer than a command may be, and there are clients that send one so all the same.
         authorizing = self.state is State.AUTHORIZATION and self._login_allowed
         line = self._buffer.line(MAX_SASL_OCTETS if authorizing or self._mechanism is not None else MAX_COMMAND_OCTETS)
@@ -111,6 +117,10 @@ class POP3Server:
             self.state = State.TRANSACTION
         elif response.positive and isinstance(event, events.StartTLS):
             self._starting_tls = True
+        elif response.positive and isinstance(event, events.Transmit):
+            parameters = self._parameters
+            form = StoredForm(parameters.max_size_octets, normalize=parameters.normalize_newlines)
+            self._reader = DataReader(self._buffer, form)
         return response.encode()
 
     def challenge(self, part: ServerPart | TokenHint) -> bytes:
@@ -139,8 +149,8 @@ class POP3Server:
         )
         if too_long or not isinstance(line, bytes):
             return Refused("command.too_long", refused("the line is too long"))
-        # RFC 1939 3 ends a command with CRLF. A bare LF is taken too: people try servers by hand, and since nothing that a
-        # POP3 client sends is passed on to anybody, there is nothing to be smuggled by it.
+        # RFC 1939 3 ends a command with CRLF. A bare LF is taken too: people try servers by hand, and since no command of a
+        # POP3 client is passed on to anybody, there is nothing to be smuggled by it. In messages it counts: see DataReader.
         line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
         if mechanism is not None:
             return self._continue_exchange(mechanism, line)
@@ -152,7 +162,7 @@ class POP3Server:
         if parse is not None:
             return parse(argument) if self.state is State.TRANSACTION else _out_of_sequence("log in first")
         command = _COMMANDS.get(keyword)
-        if command is None:
+        if command is None or (keyword == b"XTND" and not self._parameters.xtnd_xmit):
             return Refused("command.unknown", refused("there is no such command"))
         perform, state = command
         if state is None or state is self.state:
@@ -259,6 +269,7 @@ class POP3Server:
                 logged_in=logged_in,
                 expire=self.expire,
                 login_delay=self._parameters.login_delay,
+                xtnd_xmit=self._parameters.xtnd_xmit,
             )
         )
 
@@ -280,6 +291,27 @@ class POP3Server:
         nothing(argument)
         return Answered(accepted().encode())
 
+    def _xtnd(self, argument: bytes) -> Event:
+        # Berkeley's, and older than RFC 2449. What else some had behind XTND has to do with reading, and nobody asks for it now.
+        if argument.strip(b" ").upper() != b"XMIT":
+            raise MalformedError("XTND takes XMIT alone")
+        return events.Transmit()
+
+    def _read_message(self, reader: DataReader) -> Event | None:
+        data = b"" if reader.ended else reader.read()
+        if data:
+            if self.tap is not None:
+                self.tap.body(data)
+            return MessageData(data)
+        if not reader.ended:
+            return None
+        self._reader = None
+        octets = reader.form.wire_octets
+        if self.tap is not None:
+            self.tap.body_over(octets)
+        event = self._unanswered = reader.form.fault or MessageEnded(octets)
+        return event
+
     def _quit(self, argument: bytes) -> Event:
         nothing(argument)
         return events.Quit(update=self.state is State.TRANSACTION)
@@ -297,6 +329,7 @@ _COMMANDS: dict[bytes, tuple[Callable[[POP3Server, bytes], Event], State | None]
     b"CAPA": (POP3Server._capa, None),
     b"LANG": (POP3Server._lang, None),
     b"QUIT": (POP3Server._quit, None),
+    b"XTND": (POP3Server._xtnd, State.TRANSACTION),
 }
 
 
