@@ -50,6 +50,11 @@ class CollectingModule(Module):
         """Go by these from now on."""
         self._collectors.reconfigure(boxes)
 
+    def status(self) -> dict[str, object]:
+        """How the boxes stand, if there are any."""
+        rows = self._collectors.status() if self._here else []
+        return {"collectors": rows} if rows else {}
+
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[Any]]]:
         """What can be asked here."""
         return collect_commands(self._collectors) if self._here else {}

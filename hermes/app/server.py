@@ -173,6 +173,7 @@ class Server:
             "certificates": self._tls.describe() if self._tls is not None else [],
             **{f"greylist_{name}": value for name, value in self._stores.greylist.describe().items()},
             **self._scheduling.status(),
+            **self._collecting.status(),
             "outgoing_connections": self._circle.connections(),
             **{f"queue_{name}": value for name, value in self._relay.describe().items()},
             **({"adopted_shards": [each.describe() for each in self._adopted]} if self._adopted else {}),

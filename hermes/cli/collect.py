@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hermes.cli.control_client import ask
-from hermes.cli.output import Refused, config_option, json_option, say, say_json, say_table
+from hermes.cli.output import Refused, config_option, json_option, say, say_json, say_lines, say_table
 from hermes.config.loader import load
 from hermes.config.mercury_collectors import MAX_OCTETS, MercuryBoxesError, sections_of_boxes
 from hermes.config.schema import Settings
@@ -60,7 +60,7 @@ def _print_sections(path: str) -> None:
         raise Refused(f"{path}: this is not Mercury's list of boxes: it has more than {MAX_OCTETS} octets")
     try:
         # Mercury writes the code page of its Windows.
-        say(sections_of_boxes(octets.decode("cp1252", "replace"), path))
+        say_lines(sections_of_boxes(octets.decode("cp1252", "replace"), path))
     except MercuryBoxesError as error:
         raise Refused(str(error)) from None
 

@@ -75,6 +75,12 @@ def say(text: str) -> None:
     click.echo(safe(text))
 
 
+def say_lines(text: str) -> None:
+    """Print a result of several lines."""
+    for line in text.splitlines():
+        say(line)
+
+
 def remark(text: str) -> None:
     """Print one line that is not part of the result."""
     click.echo(safe(text), err=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Any
 
 import click
 
-from hermes.cli.output import config_option, json_option, say, say_json, say_table
+from hermes.cli.output import Refused, config_option, json_option, say, say_json, say_lines, say_table
 from hermes.config.loader import load
+from hermes.config.mercury_ini import MAX_OCTETS
+from hermes.config.mercury_schedule import MercuryScheduleError, schedule_of
 from hermes.core.connection_schedule import Period, Week, format_day
 
 
@@ -18,12 +21,22 @@ from hermes.core.connection_schedule import Period, Week, format_day
 @config_option
 @json_option
 @click.option("--days", type=click.IntRange(1, 31), default=7, show_default=True, help="How many days, today included.")
-def schedule(config: str, as_json: bool, days: int) -> None:
+@click.option(
+    "--import",
+    "mercury",
+    metavar="MERCURY.INI",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Print Mercury's schedule, [MercuryX], as a section, and do nothing else.",
+)
+def schedule(config: str, as_json: bool, days: int, mercury: str | None) -> None:
     """
     Show when the line is open in the coming week.
 
     It tells what the file says; hermes status says where the line stands. Times are those of the schedule's zone.
     """
+    if mercury is not None:
+        _print_section(mercury)
+        return
     settings = load(config).schedule
     week = settings.week()
     now = time.time()
@@ -42,6 +55,17 @@ def schedule(config: str, as_json: bool, days: int) -> None:
         columns = ("day", "windows", "opens", "first", "last", "on line", "")
         say_table(columns, [_row(each) for each in _days(week, now, days)])
         say(f"It is {_standing(week, now)}. Followed by {', '.join((*settings.clients, *settings.servers))}.")
+
+
+def _print_section(path: str) -> None:
+    octets = Path(path).read_bytes()
+    if len(octets) > MAX_OCTETS:
+        raise Refused(f"{path}: this is not Mercury's configuration: it has more than {MAX_OCTETS} octets")
+    try:
+        # Mercury writes the code page of its Windows.
+        say_lines(schedule_of(octets.decode("cp1252", "replace"), path))
+    except MercuryScheduleError as error:
+        raise Refused(str(error)) from None
 
 
 def _days(week: Week, now: float, days: int) -> Iterator[dict[str, Any]]:

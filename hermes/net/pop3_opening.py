@@ -10,8 +10,9 @@ import enum
 from typing import Any
 
 import attrs
+from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, TimeoutError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, TimeoutError
 from twisted.internet.protocol import Factory
 
 from hermes.net.client_tls import TLSAttempt
@@ -72,6 +73,9 @@ async def open_session(
     endpoint = make(reactor, target.address, target.port, timeout=CONNECT_SECONDS)
     try:
         await endpoint.connect(_SessionFactory(session))
+    except ConnectingCancelledError:
+        # Twisted's own word for what everybody else here calls so: it is no answer of the server, and no fault.
+        raise CancelledError from None
     except TimeoutError:
         return Problem(Stage.CONNECT, f"cannot connect at {target.location}: no answer in {CONNECT_SECONDS:g} seconds")
     except (ConnectError, OSError) as error:

@@ -147,10 +147,10 @@ class Survey:
                 self.report.remark(f"message {one.number} is too large: {one.octets} octets")
             else:
                 new.append(one)
-        self._choose(plan, new)
+        self._choose(plan, new, dry=dry)
         return plan
 
-    def _choose(self, plan: Plan, new: list[Listed]) -> None:
+    def _choose(self, plan: Plan, new: list[Listed], *, dry: bool) -> None:
         """Which of the new ones are fetched now."""
         box = self._box
         # What has ended sessions before is tried when there is nothing else to do: it must not stand in the way of the others,
@@ -163,7 +163,8 @@ class Survey:
         plan.fetch = new[: self._limits.max_messages]
         self.report.more = len(new) > len(plan.fetch)
         nameless = [one.number for one in plan.fetch if not one.uid]
-        box.looked = nameless[-1] if nameless and self.report.more else 0
+        if not dry:
+            box.looked = nameless[-1] if nameless and self.report.more else 0
 
     async def _clear_up(self, *, dry: bool) -> None:
         """Find out what became of messages in the middle of which an earlier process has ended."""

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from hermes.config.sections.collector import CollectorSettings
 from hermes.core.dns_answer import Status
+from hermes.core.units import format_instant
 from hermes.interfaces import IDirectory, IJournal, IMailboxes, ISchedule, ISpool
 from hermes.net.outgoing import Approach, Target
 from hermes.net.pop3_opening import Problem, Stage, open_session
@@ -182,6 +183,11 @@ class _State:
     report: Report | None = None
     ended_at: float = 0.0
     due_at: float = 0.0
+    #: The last session that was no dry run, and the last one that went wrong, in seconds since the epoch.
+    polled_at: float = 0.0
+    fetched: int = 0
+    failed_at: float = 0.0
+    error: str = ""
 
 
 class Named(Protocol):
@@ -262,6 +268,24 @@ class Collectors:
     def describe(self) -> list[dict[str, Any]]:
         """One row for each box."""
         return [self._row(collector) for collector in self._collectors.values()]
+
+    def status(self) -> list[dict[str, Any]]:
+        """In a row for each box: when it was last looked at, what that fetched, when that is next, what went wrong last."""
+        return [self._standing(collector) for collector in self._collectors.values()]
+
+    def _standing(self, collector: Named) -> dict[str, Any]:
+        state = self._state(collector)
+        waits = collector.name in self._timers and self._may_look
+        next_at = self._now() + max(0.0, state.due_at - self._clock.seconds())
+        return {
+            "name": collector.name,
+            "state": self._row(collector)["state"],
+            "last_poll": format_instant(state.polled_at) if state.polled_at else None,
+            "fetched": state.fetched,
+            "next_poll": format_instant(next_at) if waits else None,
+            "last_error_at": format_instant(state.failed_at) if state.failed_at else None,
+            "last_error": state.error,
+        }
 
     def _row(self, collector: Named) -> dict[str, Any]:
         state = self._state(collector)
@@ -357,6 +381,10 @@ class Collectors:
             report.problem = "something went wrong here; the log says what"
             self._log.failure("The box {name} could not be collected", name=collector.name)
         self._count(state, report, problem)
+        if not dry:
+            state.polled_at, state.fetched = self._now(), report.taken
+        if report.problem:
+            state.failed_at, state.error = self._now(), report.problem
         self._tell(collector, report, dry=dry)
         state.running = None
         state.ended_at = self._clock.seconds()

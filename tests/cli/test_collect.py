@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes.cli import collect as command
+from hermes.config.loader import load
 from hermes.config.mercury_collectors import MAX_OCTETS
 from hermes.services.collecting_report import Report
 from tests.support.command import CommandTestCase, FakeServer
@@ -45,7 +46,10 @@ class CollectTests(CommandTestCase):
         config = self.site()
         file = Path(config).parent / "MERCURYD.DAT"
         file.write_text("pop.example.net,joe,secret,joe,-\n")
-        self.assertIn("[collector:joe]", self.run_hermes("collect", "-c", config, "--import", str(file)).output)
+        printed = self.run_hermes("collect", "-c", config, "--import", str(file)).output
+        with open(config, "a") as sections:
+            sections.write(printed)
+        self.assertEqual(load(config).collector["joe"].password, "secret")
         file.write_text("nonsense\n")
         self.assertIn(
             "MERCURYD.DAT:1", self.run_hermes("collect", "-c", config, "--import", str(file), exit_code=1).stderr

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from hermes.config.loader import load
+from hermes.config.mercury_ini import MAX_OCTETS
 from tests.support.command import CommandTestCase
 
 SECTION = """
@@ -53,6 +56,24 @@ class ScheduleTests(CommandTestCase):
             [{"start": "2026-03-29T01:00:00+01:00", "end": "2026-03-29T04:00:00+02:00", "seconds": 7200}],
         )
         self.assertEqual(json.loads(self.run_hermes("schedule", "-c", self.site(), "--json").output)["days"], [])
+
+    def test_import(self) -> None:
+        """What is printed of Mercury's section can be put into the configuration as it is; nothing else is done."""
+        config = self.site()
+        file = Path(config).parent / "MERCURY.INI"
+        file.write_bytes(b"[Protocols]\r\nMERCURYX.DLL\r\n[MercuryX]\r\nMonday: 0800,1800,3,15,30,60 # \xe4\r\n")
+        printed = self.run_hermes("schedule", "-c", config, "--import", str(file)).output
+        with open(config, "a") as section:
+            section.write(printed)
+        self.assertEqual(
+            load(config).schedule.monday,
+            "00:00-08:00 every 1h for 30m, 08:00-18:00 every 15m for 3m, 18:00-24:00 every 1h for 30m",
+        )
+        file.write_text("[MercuryX]\nMonday: 9\n")
+        result = self.run_hermes("schedule", "-c", config, "--import", str(file), exit_code=1)
+        self.assertIn("MERCURY.INI:2: monday: ", result.stderr)
+        file.write_bytes(b"#" * (MAX_OCTETS + 1))
+        self.run_hermes("schedule", "-c", config, "--import", str(file), exit_code=1)
 
     def test_always_open(self) -> None:
         """A week without an end of opening has none."""

@@ -6,6 +6,8 @@ import base64
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import TestCase
 
 from hermes.net import pop3_opening
@@ -96,6 +98,14 @@ class OpeningTests(TestCase):
         assert problem is not None
         self.assertTrue(problem.refused)
         self.assertEqual([box.count("AUTH"), box.count("USER")], [1, 0])
+
+    async def test_called_off(self) -> None:
+        """What is called off while it connects is called off, as everywhere; it is no fault and no answer of the server."""
+        target = Target("pop.example.net", "192.0.2.1", 110)
+        approach = Approach("mail.example.org", TLSMode.NONE, None, login=Login("box", "secret"))
+        opening = Deferred.fromCoroutine(open_session(MemoryReactorClock(), target, approach, 2.0))
+        opening.cancel()
+        self.failureResultOf(opening, CancelledError)
 
     async def test_token(self) -> None:
         """A token goes by its own mechanisms alone; where nothing is announced, by XOAUTH2."""

@@ -16,6 +16,9 @@ from hermes.services.pop3_collector import FIRST_SECONDS, MAX_LOGIN_PAUSE_SECOND
 from hermes.services.uid_memory import UidMemory
 from tests.support.worker import ImmediateWorker
 
+#: Noon of a day in 2026, UTC.
+NOON = 1_768_478_400.0
+
 
 class Puppet:
     """A collector that does what a test wants; ``looks`` are the times of its sessions, and ``dry`` which were dry."""
@@ -178,6 +181,40 @@ class CollectorsTests(SynchronousTestCase):
         (row,) = self.collectors.describe()
         self.assertEqual(row["problem"], "")
         self.assertGreater(row["login"], 4)
+
+    def test_status(self) -> None:
+        """For hermes status: the last look and what it fetched, the next, and what went wrong last, also when that is over."""
+        memory = UidMemory(self.mktemp(), ImmediateWorker(), lambda: 0.0)
+        line = Line()
+        self.collectors = Collectors(self.clock, lambda: NOON + self.clock.seconds(), memory, line)  # type: ignore[arg-type]
+        box, off = Puppet(self.clock, poll=100), Puppet(self.clock, "off", enabled=False)
+        line.open = True
+        self.start(box, off)
+        row, other = self.collectors.status()
+        none = {"last_poll": None, "fetched": 0, "last_error_at": None, "last_error": ""}
+        self.assertEqual(row, {"name": "info", "state": row["state"], "next_poll": "2026-01-15T12:00:01.000Z", **none})
+        self.assertEqual(other, {"name": "off", "state": "looks only when asked", "next_poll": None, **none})
+        box.act = lambda report: setattr(report, "taken", 7)
+        self.pass_time(2)
+        row = self.collectors.status()[0]
+        self.assertEqual((row["last_poll"], row["fetched"]), ("2026-01-15T12:00:01.000Z", 7))
+        self.assertEqual(row["next_poll"], "2026-01-15T12:01:41.000Z")
+        box.act = lambda report: setattr(report, "problem", "it broke")
+        self.pass_time(100)
+        box.act = lambda report: setattr(report, "taken", 1)
+        self.collectors.begin("info", dry=True)
+        row = self.collectors.status()[0]
+        self.assertEqual((row["last_poll"], row["fetched"]), ("2026-01-15T12:01:41.000Z", 0))
+        self.assertEqual((row["last_error_at"], row["last_error"]), ("2026-01-15T12:01:41.000Z", "it broke"))
+        box.hangs = Deferred()
+        self.collectors.begin("info", dry=False)
+        row = self.collectors.status()[0]
+        self.assertEqual((row["state"], row["next_poll"]), ("at work", None))
+        box.hangs.callback(None)
+        line.open = False
+        row = self.collectors.status()[0]
+        self.assertEqual((row["state"], row["next_poll"]), ("waits for the schedule", None))
+        self.assertEqual((row["fetched"], row["last_error"]), (1, "it broke"))
 
     def test_on_demand(self) -> None:
         """Hermes collect: now, dry or not; what there is not is told; afterwards the pause begins anew."""

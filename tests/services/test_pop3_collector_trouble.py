@@ -86,6 +86,16 @@ class TroubleTests(CollectingCase):
         await self.collect(box, leave="time", leave_time=100)
         self.assertEqual(len(box.messages), 0)
 
+    async def test_dry_without_uidl(self) -> None:
+        """A dry run in between changes nothing about which messages are looked at next."""
+        box = self.serve(*(message(number) for number in range(5)))
+        box.uids = None
+        box.capabilities = ("USER",)
+        for taken in (2, 4, 5):
+            await self.collect(box, leave="always", max_messages=2, dry=True)
+            await self.collect(box, leave="always", max_messages=2)
+            self.assertEqual(len(await self.queue_ids()), taken)
+
     async def test_repeated_uids(self) -> None:
         """A unique id that two messages have is none."""
         box = self.serve(message(1), message(2))
