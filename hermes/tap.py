@@ -14,7 +14,8 @@ from twisted.python.usage import UsageError
 from typing_extensions import override
 
 from hermes.app.main import CANNOT_START
-from hermes.app.server import Server, StartError, halt
+from hermes.app.process import halt
+from hermes.app.server import Server, StartError
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 

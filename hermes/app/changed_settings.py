@@ -12,6 +12,7 @@ from hermes.config.catalog import FIXED
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 from hermes.config.schema import Settings
+from hermes.core.metric import Family, gauge
 from hermes.net.notify import Notifier
 
 
@@ -20,13 +21,21 @@ class Reload:
     Takes the configuration at ``path`` anew, one reload at a time, and tells systemd.
 
     ``take`` goes by other settings, or raises ValueError with a text for the administrator, and then nothing has changed.
+    ``now`` is the time of day; the start counts as the first reload.
     """
 
     _log = Logger()
 
     def __init__(
-        self, path: str, service: Service, notifier: Notifier, take: Callable[[Settings], Awaitable[None]]
+        self,
+        path: str,
+        service: Service,
+        notifier: Notifier,
+        take: Callable[[Settings], Awaitable[None]],
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self.succeeded, self.succeeded_at = True, now()
+        self._now = now
         self._path = path
         self._service = service
         self._notifier = notifier
@@ -41,13 +50,30 @@ class Reload:
             raise ValueError("a reload is going on already: try again in a moment")
         self._notifier.reloading(time.monotonic())
         self._goes_on = True
+        self.succeeded = False
         try:
             await self._take(load_again(self._path, before))
+            self.succeeded, self.succeeded_at = True, self._now()
         finally:
             self._goes_on = False
             self._notifier.ready()
         self._log.info("The configuration {path} is in force", path=self._path)
         return "The configuration is in force."
+
+    def families(self) -> list[Family]:
+        """What came of it, for monitoring."""
+        return [
+            gauge(
+                "hermes_config_last_reload_successful",
+                "Whether the last reload of the configuration succeeded; without one, the start did.",
+                int(self.succeeded),
+            ),
+            gauge(
+                "hermes_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was taken, as seconds since the epoch.",
+                self.succeeded_at,
+            ),
+        ]
 
 
 def load_again(path: str, before: Settings) -> Settings:

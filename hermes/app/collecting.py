@@ -13,6 +13,7 @@ from hermes.app.staged import Module
 from hermes.app.stores import Stores
 from hermes.config.schema import Settings
 from hermes.config.sections.collector import CollectorSettings
+from hermes.core.metric import Family
 from hermes.interfaces import ISchedule
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, TLSMode
@@ -58,6 +59,10 @@ class CollectingModule(Module):
     def commands(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[Any]]]:
         """What can be asked here."""
         return collect_commands(self._collectors) if self._here else {}
+
+    def families(self) -> list[Family]:
+        """Figures of the boxes, where they are looked at."""
+        return self._collectors.families() if self._here else []
 
     @override
     async def start(self) -> None:

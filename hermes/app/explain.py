@@ -25,7 +25,7 @@ from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
 from hermes.core.route import whose
 from hermes.core.transaction import Transaction
-from hermes.net.server_gate import refusal_by
+from hermes.net.server_gate import metrics_refusal, refusal_by
 from hermes.policy.strangers import is_for_postmaster, is_stranger
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.server import SMTPServer
@@ -147,7 +147,7 @@ class Explanation:
         peer = self._question.peer
         server = self._question.server if self._question.server in ACCESS_SERVERS else "smtp"
         entry = self._rulebook.access.entry(peer, server)
-        refusal = refusal_by(entry, peer)
+        refusal = (metrics_refusal if server == "metrics" else refusal_by)(entry, peer)
         verdict = refusal or Verdict(None, entry.rule if entry is not None else "default")
         reason = verdict.reason or (
             f"[access:{entry.name}] allows {peer}" if entry else "no [access:NAME] names the peer"

@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 from hermes.app.crew.nursery import Nursery
 from hermes.app.crew.parent import Parent
 from hermes.app.crew.worker import work
-from hermes.app.server import Server, StartError, halt
+from hermes.app.process import halt
+from hermes.app.server import Server, StartError
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
 from hermes.config.schema import Settings

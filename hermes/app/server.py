@@ -7,7 +7,6 @@ Whatever can fail when a server starts, fails before anything has begun: certifi
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -17,7 +16,6 @@ from random import SystemRandom
 from typing import Any
 
 import attrs
-from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -33,10 +31,13 @@ from hermes.app.entrances import Entrance, entrances
 from hermes.app.greylisting import greylist_commands
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.listening import Closing, Door, Listening
+from hermes.app.long_turns import LongTurns
 from hermes.app.mail_expiring import expiring_with
+from hermes.app.metrics import Figures, Parts
 from hermes.app.modules import Admission, Delivery, Signals
 from hermes.app.open_files import allow_open_files
 from hermes.app.passages import passages
+from hermes.app.process import halt, make_data_directory
 from hermes.app.redirects import files_of
 from hermes.app.scheduling import Scheduling
 from hermes.app.small_entrances import small_entrances
@@ -99,6 +100,7 @@ class Server:
         self._station = station = station or Station()
         self._notifier = Notifier(os.environ if station.alone else {})
         self._started_at = reactor.seconds()
+        self._long_turns = LongTurns(reactor, settings.hermes.long_turn_ms / 1000)
         self._stores = Stores(settings, reactor, self.now, station)
         self._adopted: list[Adopted] = []
         #: What is counted here when another worker tells it.
@@ -123,6 +125,7 @@ class Server:
         )
         self.service = StagedService(reactor, failed)
         self._reload = Reload(path, self.service, self._notifier, lambda changed: self.change(self.prepare(changed)))
+        self._figures = self._make_figures()
         try:
             make_data_directory(settings)
             self._tls = certificates_of(settings)
@@ -166,6 +169,7 @@ class Server:
             "process": os.getpid(),
             "up_seconds": int(self._reactor.seconds() - self._started_at),
             "connections": self._gate.connections,
+            **self._long_turns.describe(),
             **{f"{name}_listens": ", ".join(sorted(each.places)) for name, each in self._listening.items()},
             **{f"{name}_sessions": len(each.sessions()) for name, each in self._listening.items()},
             **{f"dns_{name}": value for name, value in self._stores.resolvers.describe().items()},
@@ -277,6 +281,20 @@ class Server:
 
     # Making the parts
 
+    def _make_figures(self) -> Figures:
+        # Of several workers none reloads by itself.
+        reloads = [self._reload.families] if self._station.alone else []
+        parts = Parts(
+            self._stores,
+            self._gate,
+            self._listening,
+            lambda: self._tls,
+            self._spools,
+            self._relays,
+            [self._collecting.families, self._long_turns.families, *reloads],
+        )
+        return Figures(parts, self.now)
+
     def _make_circle(self, settings: Settings) -> Circle:
         return Circle(settings, self._stores, self._reactor, self.now, lambda: self._relay, self._scheduling.schedule)
 
@@ -339,7 +357,7 @@ class Server:
 
     def _fill_service(self) -> None:
         """Put the modules into the service and bind their sockets; raise ValueError or ListenError."""
-        doors = passages(self.settings, self.commands(), self._reactor) if self._station.alone else []
+        doors = passages(lambda: self.settings, self.commands(), self._reactor) if self._station.alone else []
         listening = self._listening.values()
         housekeeping = Housekeeping(
             self._reactor,
@@ -363,6 +381,7 @@ class Server:
             Closing(listening),
             housekeeping,
             tls_reporting(self._reactor, self._stores, lambda: self._circle, self._relay, self.now),
+            self._long_turns,
             *self._signals(),
         ):
             module.setServiceParent(self.service)
@@ -375,7 +394,13 @@ class Server:
         transcripts = TranscriptOrders(self._stores.transcripts).commands()
         return Commands(
             self,
-            {**transcripts, **greylist_commands(self.greylist), **self._collecting.commands(), **self._drop.commands()},
+            {
+                **transcripts,
+                **greylist_commands(self.greylist),
+                **self._collecting.commands(),
+                **self._drop.commands(),
+                **self._figures.commands(),
+            },
         )
 
     def _of_one_worker(self) -> list[Module]:
@@ -416,17 +441,3 @@ class Server:
         for one, opened in doors:
             door = Door(one.place, opened, one.factory, self._station.crowded)
             self._listening[one.module].open(door)
-
-
-def halt(reactor: Any) -> None:
-    """Stop the reactor, unless that has been done."""
-    with contextlib.suppress(ReactorNotRunning):
-        reactor.stop()
-
-
-def make_data_directory(settings: Settings) -> None:
-    """Make the data directory when it is missing; raise ValueError with a text for the administrator."""
-    try:
-        os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"[hermes] data: {settings.hermes.data}: {error.strerror}") from error

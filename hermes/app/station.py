@@ -93,4 +93,5 @@ def settings_of_worker(settings: Settings, number: int, count: int) -> Settings:
         smarthost=sending(settings.smarthost),
         smarthosts={name: sending(each) for name, each in settings.smarthosts.items()},
         manhole=attrs.evolve(settings.manhole, listen=()),
+        metrics=attrs.evolve(settings.metrics, listen=()),
     )

@@ -35,6 +35,7 @@ from hermes.config.places import (
 from hermes.config.schema import Settings
 from hermes.config.sections.ldap import LDAPSettings
 from hermes.core.event import Event
+from hermes.core.event_counts import EventCounts
 from hermes.directory.app_passwords import AppPasswords
 from hermes.directory.passwords import Passwords
 from hermes.directory.recoverable import RecoverableSecrets
@@ -99,6 +100,7 @@ class Stores(Module):
         self._now = now
         self.station = station = station or Station()
         self.resolvers = Resolvers(reactor)
+        self.events = EventCounts()
         self._mail_log: MailLog | None = None
         self._read_worker = self._worker("read")
         #: Lists and clears mailboxes and reads the accounts, one at a time: a big one of these takes seconds, for which no
@@ -324,5 +326,6 @@ class Stores(Module):
             self._mail_log.close()
 
     def _observe(self, event: Event) -> None:
+        self.events.count(event)
         if self._mail_log is not None:
             self._mail_log.write(event)

@@ -76,6 +76,7 @@ def inspect(settings: Settings) -> Iterator[Finding]:
         yield from _spool(spool_directory(settings, shard))
     yield from _log(settings)
     yield from _manhole(settings)
+    yield from _metrics(settings)
     yield from _rule_files(settings)
     yield from _services(settings)
     yield from _sending(settings)
@@ -245,6 +246,19 @@ def _manhole(settings: Settings) -> Iterator[Finding]:
         count = sum(1 for line in lines if line.strip() and not line.lstrip().startswith("#"))
         text = f"{keys} lists {count} key{'' if count == 1 else 's'}"
         yield _ok("manhole", text) if count else _warn("manhole", f"nobody can enter: {text}")
+
+
+def _metrics(settings: Settings) -> Iterator[Finding]:
+    """Whether those who could reach the metrics may read them."""
+    open_places = [place for place in settings.metrics.listen if not parse_listener(place).is_private]
+    allowed = [
+        name
+        for name, entry in settings.access.items()
+        if entry.action == "allow" and "metrics" in (entry.servers or ("metrics",))
+    ]
+    if open_places and not allowed:
+        text = f"{open_places[0]} can be reached by others, and none may read: name them in an [access:NAME]"
+        yield _warn("metrics", text)
 
 
 def _rule_files(settings: Settings) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "hermes.cli.check:check",
     "status": "hermes.cli.run:status",
     "sessions": "hermes.cli.run:sessions",
+    "metrics": "hermes.cli.metrics:metrics",
     "reload": "hermes.cli.run:reload",
     "stop": "hermes.cli.run:stop",
     "track": "hermes.cli.track:track",

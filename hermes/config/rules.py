@@ -91,7 +91,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 
 #: Numbers that are not 0 by default, and where 0 means that there is no limit, or midnight.
-_ZERO_IS_NONE = {("accounts", "new_recipients"), ("summary", "hour")}
+_ZERO_IS_NONE = {("accounts", "new_recipients"), ("summary", "hour"), ("hermes", "long_turn_ms")}
 
 
 def _counts(settings: Settings) -> Iterator[Finding]:

@@ -38,6 +38,8 @@ from hermes.config.sections.filters import FilterSettings, FiltersSettings
 from hermes.config.sections.finger import FingerSettings
 from hermes.config.sections.greylist import GreylistSettings
 from hermes.config.sections.ldap import LDAPSettings
+from hermes.config.sections.manhole import ManholeSettings
+from hermes.config.sections.metrics import MetricsSettings
 from hermes.config.sections.oauth import OAuthSettings
 from hermes.config.sections.oauth_client import OAuthClientSettings
 from hermes.config.sections.offenders import OffendersSettings
@@ -57,7 +59,7 @@ from hermes.config.setting import Network, setting
 from hermes.core.address_range import AddressRange
 
 #: The servers that connection control knows; submission and LMTP are parts of smtp.
-ACCESS_SERVERS = ("smtp", "pop3", "poppass", "finger", "phonebook")
+ACCESS_SERVERS = ("smtp", "pop3", "poppass", "finger", "phonebook", "metrics")
 
 
 @attrs.frozen
@@ -77,6 +79,13 @@ class HermesSettings:
         "1",
         "Processes that share the work, each a whole server with a part of the queue: a number, or cores for one to each "
         "processor core. Each takes memory of its own; see docs/workers.md.",
+        fixed=True,
+    )
+    long_turn_ms: int = setting(
+        "number",
+        50,
+        "Milliseconds that a piece of work may keep everybody else waiting; what takes longer is counted, and named in the log. "
+        "0: nobody looks.",
         fixed=True,
     )
 
@@ -209,7 +218,8 @@ class AccessSettings:
     servers: tuple[str, ...] = setting(
         "words",
         (),
-        "The servers at which the entry holds: smtp (with submission and LMTP), pop3, poppass, finger, phonebook. Empty: all.",
+        "The servers at which the entry holds: smtp (with submission and LMTP), pop3, poppass, finger, phonebook, metrics. "
+        "Empty: all.",
     )
     relay: bool = setting(
         "flag", False, "Whether they may send to other domains without a login, as those in smtp.relay_networks may."
@@ -378,19 +388,6 @@ class LogSettings:
 
 
 @attrs.frozen
-class ManholeSettings:
-    """A shell into the running server over SSH, for those whose keys are listed. It can do anything the server can."""
-
-    listen: tuple[str, ...] = setting("listeners", (), "Loopback or unix: only. Empty: off.", fixed=True)
-    authorized_keys: str = setting(
-        "path", "manhole/authorized_keys", "File of public keys, as OpenSSH writes it.", fixed=True
-    )
-    host_key: str = setting(
-        "path", "manhole/host_key", "The shell's own private key; made when it is missing.", fixed=True
-    )
-
-
-@attrs.frozen
 class Settings:
     """All of ``config.ini``; ``file`` is its path, or empty for the defaults alone."""
 
@@ -450,5 +447,6 @@ class Settings:
     trace: TraceSettings = attrs.field(factory=TraceSettings)
     transcripts: TranscriptsSettings = attrs.field(factory=TranscriptsSettings)
     log: LogSettings = attrs.field(factory=LogSettings)
+    metrics: MetricsSettings = attrs.field(factory=MetricsSettings)
     manhole: ManholeSettings = attrs.field(factory=ManholeSettings)
     file: str = ""

@@ -37,6 +37,9 @@ class IGate(Interface):
     def login_verdict(peer: str, name: str = "") -> Verdict:
         """Say whether this peer may try a password for that name now."""
 
+    def tls_failed() -> None:
+        """TLS with a client has broken: an error of TLS itself, mostly a handshake that came to no end."""
+
     def offended(peer: str, cause: str, reason: str) -> None:
         """A peer has gone too far: ``cause`` is one of those of ``[offenders] report``, ``reason`` for people."""
 

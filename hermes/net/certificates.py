@@ -77,6 +77,10 @@ class Certificates:
             for each in self._all()
         ]
 
+    def expire(self) -> dict[str, float]:
+        """When each certificate expires, by its file, as seconds since the epoch."""
+        return {each.file: each.expires_at for each in self._all()}
+
     def _all(self) -> Iterable[ServerTLS]:
         return (self._default, *(each.tls for each in self._named))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from zope.interface import implementer
 
 from hermes.config.schema import LimitsSettings
+from hermes.core.metric import Counts as Tally
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.peer_address import host_of, network_of
 from hermes.core.reply import Reply
@@ -46,6 +47,8 @@ class Gate:
         self._counts = OwnCounts() if counts is None else counts
         #: Who has been guessing passwords.
         self.logins = LoginLimits(settings, seconds) if logins is None else logins
+        #: How often TLS has broken, by server.
+        self.broken_tls = Tally("service")
 
     @property
     def settings(self) -> LimitsSettings:
@@ -108,6 +111,10 @@ class Gate:
     def login_verdict(self, peer: str, name: str = "", *, exempt: bool = False) -> Verdict:
         """Say whether this peer may try a password for that name now."""
         return PASS if exempt or self._exempt(peer) else self.logins.verdict(peer, name)
+
+    def tls_failed(self, server: str = "") -> None:
+        """TLS with a client of a server has broken."""
+        self.broken_tls.add((server,))
 
     def offended(self, peer: str, cause: str, reason: str, *, exempt: bool = False) -> None:
         """A peer has gone too far: it is reported, if that is configured, unless it is exempt."""

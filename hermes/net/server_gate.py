@@ -66,6 +66,10 @@ class ServerGate:
         """Say whether this peer may try a password for that name now."""
         return self._gate.login_verdict(peer, name, exempt=self._exempt(peer))
 
+    def tls_failed(self) -> None:
+        """TLS with a client has broken."""
+        self._gate.tls_failed(self._server)
+
     def offended(self, peer: str, cause: str, reason: str) -> None:
         """A peer has gone too far."""
         self._gate.offended(peer, cause, reason, exempt=self._exempt(peer))
@@ -73,6 +77,13 @@ class ServerGate:
     def _exempt(self, peer: str) -> bool:
         entry = self._access.entry(peer, self._server)
         return entry is not None and entry.exempt
+
+
+def metrics_refusal(entry: AccessEntry | None, peer: str) -> Verdict | None:
+    """The same at the server of metrics, which nobody has to reach: beside this machine only those whom an entry allows."""
+    if entry is None and not is_loopback(peer):
+        return Verdict(Reply.of(554, "5.7.1", _MAY_NOT), "metrics.stranger", f"no [access:NAME] allows {peer}")
+    return refusal_by(entry, peer)
 
 
 def refusal_by(entry: AccessEntry | None, peer: str) -> Verdict | None:

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, ISSLTra
 from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hermes.interfaces import IServerTLS
@@ -89,6 +90,11 @@ class ServerTLS:
     def names(self) -> tuple[str, ...]:
         """The host names that the certificate is for, in small letters; ``*.`` stands for one label (RFC 9525 6.3)."""
         return self._names
+
+    @property
+    def expires_at(self) -> float:
+        """When the certificate expires, as seconds since the epoch."""
+        return self._expires.timestamp()
 
     def days_left(self, now: datetime | None = None) -> int:
         """Days until the certificate expires; negative when it has."""
@@ -166,6 +172,11 @@ def describe(transport: Any) -> str | None:
     connection = _connection_of(transport)
     cipher = connection.get_cipher_name() if connection is not None else None
     return f"{connection.get_protocol_version_name()} {cipher}" if connection is not None and cipher else "TLS"
+
+
+def is_tls_fault(reason: Failure) -> bool:
+    """Whether a connection has ended with an error of TLS; a handshake that fails does."""
+    return reason.check(SSL.Error) is not None
 
 
 def channel_binding(transport: Any, name: str) -> bytes | None:

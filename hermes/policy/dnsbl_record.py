@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 import attrs
 from twisted.logger import Logger
 
+from hermes.core.metric import Counts, Family
+
 #: A list that has been silent so often in a row is left alone for a while: each message would wait for it in vain.
 SILENCES = 5
 PAUSE_SECONDS = 60.0
@@ -87,6 +89,23 @@ class Records:
                 answer=answer,
                 meaning=meaning_of_refusal(answer),
             )
+
+    def family(self) -> Family:
+        """What came of the questions, by list."""
+        counts = Counts("list", "result")
+        for (name, _), record in self._records.items():
+            clear = record.asked - record.listed - record.unanswered - record.refused
+            for result, number in (
+                ("clear", clear),
+                ("listed", record.listed),
+                ("unanswered", record.unanswered),
+                ("refused", record.refused),
+                ("passed_over", record.passed_over),
+            ):
+                counts.add((name, result), number)
+        return counts.family(
+            "hermes_dnsbl_questions_total", "Questions about messages to lists in the DNS, by their end."
+        )
 
     def describe(self) -> dict[str, str]:
         """One line for each list."""

@@ -154,6 +154,11 @@ class RelayManager:
         """Something changed in the spool: look again."""
         self._dispatcher.watch.look()
 
+    @property
+    def deliveries(self) -> int:
+        """Attempts that are under way."""
+        return len(self._dispatcher.running)
+
     def describe(self) -> dict[str, object]:
         """What is going on, ready for JSON."""
         dispatcher = self._dispatcher

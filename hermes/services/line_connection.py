@@ -208,6 +208,8 @@ class LineConnection(Protocol):
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._stop_timer()
+        if tls.is_tls_fault(reason):
+            self._server.gate.tls_failed()
         if self._turns is not None:
             self._turns.stop()
             self._server.sessions.discard(self)

@@ -18,6 +18,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from hermes.config.oauth_client_rules import ClientFacts
+from hermes.core.metric import GAUGE, Family, by_label
 from hermes.interfaces import IGroupWorker
 from hermes.net.https import Answer
 from hermes.protocols import oauth
@@ -132,6 +133,26 @@ class OAuthTokens:
         state = self._state(name)
         state.stamp = False
         await self._current(name)
+
+    def families(self) -> list[Family]:
+        """When the access token of each client expires that has one, and whether it can be used."""
+        records = {name: self._states[name].record for name in self.clients if name in self._states}
+        return [
+            by_label(
+                GAUGE,
+                "hermes_oauth_token_expires_timestamp_seconds",
+                "When the access token of a client expires, as seconds since the epoch.",
+                "client",
+                {name: record.expires_at for name, record in records.items() if record is not None},
+            ),
+            by_label(
+                GAUGE,
+                "hermes_oauth_token_usable",
+                "Whether there is an access token that can be used now.",
+                "client",
+                {name: int(self._usable(self._states[name])) for name in records},
+            ),
+        ]
 
     async def _look(self) -> None:
         for name in list(self.clients):

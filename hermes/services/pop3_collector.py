@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from hermes.config.sections.collector import CollectorSettings
 from hermes.core.dns_answer import Status
+from hermes.core.metric import COUNTER, GAUGE, Counts, Family, by_label
 from hermes.core.units import format_instant
 from hermes.interfaces import IDirectory, IJournal, IMailboxes, ISchedule, ISpool
 from hermes.net.outgoing import Approach, Target
@@ -182,12 +183,18 @@ class _State:
     running: Deferred[None] | None = None
     report: Report | None = None
     ended_at: float = 0.0
+    #: The time of day; 0 before the first session without trouble.
+    succeeded_at: float = 0.0
     due_at: float = 0.0
     #: The last session that was no dry run, and the last one that went wrong, in seconds since the epoch.
     polled_at: float = 0.0
     fetched: int = 0
     failed_at: float = 0.0
     error: str = ""
+
+
+#: The words of figures where they are others.
+_RESULTS = {"sessions": "opened"}
 
 
 class Named(Protocol):
@@ -286,6 +293,27 @@ class Collectors:
             "last_error_at": format_instant(state.failed_at) if state.failed_at else None,
             "last_error": state.error,
         }
+
+    def families(self) -> list[Family]:
+        """Figures of all boxes."""
+        states = {name: self._state(collector) for name, collector in self._collectors.items()}
+        succeeded = {name: state.succeeded_at for name, state in states.items()}
+        messages = {name: state.counts["messages"] for name, state in states.items()}
+        sessions = Counts("collector", "result")
+        for name, state in states.items():
+            for word in ("sessions", "connect", "tls", "login"):
+                sessions.add((name, _RESULTS.get(word, word)), state.counts[word])
+        return [
+            by_label(
+                GAUGE,
+                "hermes_collector_last_success_timestamp_seconds",
+                "When a box was looked at last without trouble, as seconds since the epoch; 0 before the first time.",
+                "collector",
+                succeeded,
+            ),
+            by_label(COUNTER, "hermes_collector_messages_total", "Messages fetched.", "collector", messages),
+            sessions.family("hermes_collector_sessions_total", "Sessions, and where those came to an end that failed."),
+        ]
 
     def _row(self, collector: Named) -> dict[str, Any]:
         state = self._state(collector)
@@ -388,6 +416,8 @@ class Collectors:
         self._tell(collector, report, dry=dry)
         state.running = None
         state.ended_at = self._clock.seconds()
+        if not report.problem and not dry:
+            state.succeeded_at = self._now()
         current = self._collectors.get(collector.name)
         if self._started and current is not None and current.settings.enabled and current.name not in self._timers:
             self._schedule(current, self._due(current))

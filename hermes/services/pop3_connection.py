@@ -173,6 +173,8 @@ class POP3Connection(Fronted, pop3.POP3):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._connected = False
         self._stop_timer()
+        if tls.is_tls_fault(reason):
+            self._server.gate.tls_failed()
         self._leave_waiting_room()
         if self._admitted:
             self._scribe.close(reason.getErrorMessage())

@@ -25,6 +25,7 @@ from hermes.core.event import Event, Kind
 from hermes.core.outcome import Then, Verdict
 from hermes.core.reply import Reply
 from hermes.net.peer import UNKNOWN_PEER, normal
+from hermes.net.tls import is_tls_fault
 from hermes.net.turns import Turns
 from hermes.protocols.smtp import events
 from hermes.protocols.smtp.barred import Barred
@@ -398,6 +399,8 @@ class SMTPConnection(Fronted, smtp.ESMTP):
             return
         if not reason.check(ConnectionDone, ConnectionLost):
             # A TLS handshake that fails comes here too.
+            if is_tls_fault(reason):
+                self._context.gate.tls_failed()
             self._log.info("The connection of {peer} broke: {reason}", peer=self.peer, reason=reason.getErrorMessage())
         try:
             if self._intake.receiving:

@@ -15,6 +15,7 @@ from functools import partial
 
 from hermes.config.durable import sync_directory
 from hermes.core.identifiers import is_queue_id
+from hermes.spool.figures import Faults
 
 #: The directory of the body files.
 BODIES = "bodies"
@@ -160,6 +161,7 @@ class BodyFiles:
     def __init__(self, directory: str, disk: Disk) -> None:
         self._directory = os.path.join(directory, BODIES)
         self._disk = disk
+        self.faults = Faults()
         #: Directories whose names are known to be on disk.
         self._known: set[str] = set()
 
@@ -218,6 +220,9 @@ class BodyFiles:
             fault = _result(partial(self._disk.sync_directory, directory))
             for number in numbers:
                 results[number] = fault
+        for result in results:
+            if isinstance(result, OSError):
+                self.faults.count(result)
         return results
 
 

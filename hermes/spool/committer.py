@@ -7,6 +7,7 @@ All of it runs in the spool's thread.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -14,6 +15,7 @@ import attrs
 from hermes.spool.bodies import Disk
 from hermes.spool.database import connect
 from hermes.spool.errors import translated
+from hermes.spool.figures import Commits
 from hermes.spool.operations import Read, Write
 from hermes.spool.schema import migrate
 from hermes.spool.transaction import Transaction
@@ -40,11 +42,13 @@ class Found:
 
 
 class Committer:
-    """Performs groups of operations."""
+    """Performs groups of operations; ``figures`` tells how long the transactions took, by ``seconds``."""
 
-    def __init__(self, directory: str, disk: Disk) -> None:
+    def __init__(self, directory: str, disk: Disk, seconds: Callable[[], float] = time.perf_counter) -> None:
+        self.figures = Commits()
         self._directory = directory
         self._disk = disk
+        self._seconds = seconds
         self._open: sqlite3.Connection | None = None
         self._next_event = 0
 
@@ -89,11 +93,13 @@ class Committer:
             return self._commit(writes)
         except Exception as error:
             if len(writes) == 1:
+                if isinstance(error, sqlite3.Error | OSError):
+                    self.figures.faults.count(error)
                 return [translated(error)]
             return [self._written([write])[0] for write in writes]
 
     def _commit(self, writes: list[Write]) -> list[object]:
-        connection = self._connection
+        connection, began = self._connection, self._seconds()
         transaction = Transaction(connection, self._next_event)
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -106,6 +112,8 @@ class Committer:
                 connection.execute("ROLLBACK")
             raise
         self._next_event = transaction.next_event
+        self.figures.seconds.add(self._seconds() - began)
+        self.figures.written += len(writes)
         return results
 
     def _read(self, operation: Read | Callable[[], object]) -> object:

@@ -28,6 +28,8 @@ class Journal:
         self._waiting: list[Event] = []
         self._storing = False
         self._dropped = 0
+        #: Facts that are nowhere, since the start.
+        self.lost = 0
         self._flushing: list[Deferred[None]] = []
 
     async def flush(self) -> None:
@@ -41,6 +43,7 @@ class Journal:
         """Store a fact soon."""
         if len(self._waiting) >= MAX_WAITING:
             self._dropped += 1
+            self.lost += 1
             return
         self._waiting.append(event)
         if not self._storing:
@@ -52,6 +55,7 @@ class Journal:
         _ = self._store(events).addErrback(self._failed, len(events)).addCallback(self._stored)
 
     def _failed(self, failure: Failure, count: int) -> None:
+        self.lost += count
         self._log.error("{count} facts not recorded: {reason}", count=count, reason=failure.getErrorMessage())
 
     def _stored(self, _: None) -> None:

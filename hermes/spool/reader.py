@@ -102,6 +102,11 @@ class SpoolReader:
             selecting.prepare(connection)
             return selecting.count(connection, selection)
 
+    def states(self) -> dict[str, Counted]:
+        """How much there is in each state; ``queued`` is what has not been tried yet, the others of that are ``deferred``."""
+        with self._readable() as connection:
+            return {} if connection is None else selecting.states(connection)
+
     def shape(self, selection: Selection, by: By, now: float) -> Shape:
         """How many recipients there are of each age, by what they have in common."""
         with self._readable() as connection:

@@ -121,6 +121,24 @@ def count(connection: sqlite3.Connection, selection: Selection) -> Counted:
     return Counted(int(messages), int(recipients), int(held), int(octets), oldest)
 
 
+#: The id of the oldest message is the smallest.
+_BY_STATE = """
+    SELECT state, messages, recipients, (SELECT accepted_at FROM messages WHERE queue_id = oldest) FROM (
+        SELECT CASE WHEN state = 'queued' AND attempts > 0 THEN 'deferred' ELSE state END AS state,
+            count(DISTINCT queue_id) AS messages, count(*) AS recipients, min(queue_id) AS oldest
+        FROM recipients GROUP BY 1
+    )
+"""
+
+
+def states(connection: sqlite3.Connection) -> dict[str, Counted]:
+    """How many messages and recipients there are in each state, and when the oldest message was accepted."""
+    return {
+        state: Counted(messages, recipients, oldest_at=oldest_at)
+        for state, messages, recipients, oldest_at in connection.execute(_BY_STATE)
+    }
+
+
 def listed(connection: sqlite3.Connection, selection: Selection, limit: int | None) -> Iterator[QueuedMessage]:
     """The messages, oldest first, with those of their recipients that are meant, and without their octets."""
     asked = Asked(selection)

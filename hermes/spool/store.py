@@ -24,6 +24,7 @@ from hermes.core.envelope import BodyType
 from hermes.core.event import Event
 from hermes.core.identifiers import QueueIds
 from hermes.core.message import Content, NewMessage, QueuedMessage, Replaced, Settlement, Signature
+from hermes.core.metric import Family, counter
 from hermes.core.order import Chosen, Order
 from hermes.core.received import return_path
 from hermes.core.selection import Selection
@@ -60,7 +61,7 @@ class Spool:
         shard: int = 0,
     ) -> None:
         disk = disk or Disk()
-        self._directory = directory
+        self.directory = directory
         self._worker = worker
         self._body_worker = body_worker
         self._now = now
@@ -79,6 +80,13 @@ class Spool:
         """Where facts that stand alone are recorded without being waited for."""
         return self._journal
 
+    def families(self) -> list[Family]:
+        """Figures of the disk."""
+        lost = counter(
+            "hermes_events_lost_total", "Events of the trace that could not be recorded.", self._journal.lost
+        )
+        return [*self._committer.figures.families([self._files.faults]), lost]
+
     async def open(self) -> None:
         """Lock, open, bring up to date and clean up; raise SpoolError when that cannot be done."""
         self._worker.start(self._committer.perform)
@@ -88,7 +96,7 @@ class Spool:
             await self._body_worker.submit(partial(self._clean, found.in_files))
         except (OSError, sqlite3.Error, SpoolError) as error:
             await self._release()
-            raise SpoolError(f"cannot open the spool {self._directory}: {error}") from error
+            raise SpoolError(f"cannot open the spool {self.directory}: {error}") from error
         except BaseException:
             await self._release()
             raise
@@ -115,8 +123,8 @@ class Spool:
 
     def _open(self) -> Found:
         # In the spool's thread.
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        self._lock = DirectoryLock(self._directory)
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        self._lock = DirectoryLock(self.directory)
         return self._committer.open()
 
     def _clean(self, in_files: frozenset[str]) -> None:

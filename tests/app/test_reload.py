@@ -245,7 +245,8 @@ class NothingChangesTests(ReloadTestCase):
         for key in FIXED:
             section, _, name = key.partition(".")
             values = {"format": "json", "level": "debug", "listen": "127.0.0.1:0", "active": "7", "workers": "7"}
-            value = {**values, "shared": "yes", "sources": "sqlite"}.get(name, "elsewhere")
+            values |= {"shared": "yes", "sources": "sqlite", "long_turn_ms": "7"}
+            value = values.get(name, "elsewhere")
             more = f"{name} = {value}\n" if section == "hermes" else f"[{section}]\n{name} = {value}\n"
             first, last = (more, self.listen) if section == "hermes" else (self.listen, more)
             await self.refused(first + last, key, "cannot be changed while the server runs: restart it")

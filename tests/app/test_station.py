@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.app.crew.parent import listeners_of
 from hermes.app.station import Station, settings_of_worker, share
 from hermes.config.loader import load
 from hermes.config.places import spool_directory
@@ -29,9 +30,10 @@ class ShareTests(SynchronousTestCase):
         self.assertLessEqual(max(shares) - min(shares), 1)
 
     def test_settings(self) -> None:
-        """What goes to other servers is divided, and the manhole is the parent's; alone, all stays as it is."""
+        """What goes to other servers is divided, manhole and metrics are the parent's; alone, all stays as it is."""
         slow = "[destination:slow]\ndomains = slow.example\nconnections = 7\n"
-        settings = load(write_config(self, f"{MINIMAL}[manhole]\nlisten = 127.0.0.1:2022\n{slow}"))
+        doors = "[manhole]\nlisten = 127.0.0.1:2022\n[metrics]\nlisten = 127.0.0.1:9025\n"
+        settings = load(write_config(self, f"{MINIMAL}{doors}{slow}"))
         parts = [settings_of_worker(settings, number, 3) for number in range(3)]
         for section, key in (
             ("queue", "active"),
@@ -44,9 +46,11 @@ class ShareTests(SynchronousTestCase):
             self.assertEqual(sum(values), max(3, getattr(getattr(settings, section), key)), key)
         self.assertEqual([part.destination["slow"].connections for part in parts], [3, 2, 2])
         self.assertEqual([part.manhole.listen for part in parts], [()] * 3)
+        self.assertEqual([part.metrics.listen for part in parts], [()] * 3)
+        self.assertEqual(list(listeners_of(settings)), [])
         self.assertEqual([part.limits for part in parts], [settings.limits] * 3)
         alone = settings_of_worker(settings, 0, 1)
-        self.assertEqual(attrs.evolve(alone, manhole=settings.manhole), settings)
+        self.assertEqual(attrs.evolve(alone, manhole=settings.manhole, metrics=settings.metrics), settings)
 
 
 class OrphanTests(SynchronousTestCase):

@@ -227,6 +227,20 @@ class CheckTests(CommandTestCase):
         self.assert_finding(config, "manhole", "ok", "lists 1 key")
         self.assertEqual(self.findings(self.complete_site(), "manhole"), [])
 
+    def test_metrics(self) -> None:
+        """Metrics that others can reach and none may read are a warning, until an entry lets somebody."""
+        for more, levels in (
+            ("", []),
+            ("[metrics]\nlisten = 127.0.0.1:9025\n", []),
+            ("[metrics]\nlisten = 127.0.0.1:9025, *:9026\n", ["warn"]),
+            ("[metrics]\nlisten = *:9026\n[access:a]\naddresses = 192.0.2.9\nservers = smtp\n", ["warn"]),
+            ("[metrics]\nlisten = *:9026\n[access:a]\naddresses = 192.0.2.9\naction = refuse\n", ["warn"]),
+            ("[metrics]\nlisten = *:9026\n[access:a]\naddresses = 192.0.2.9\n", []),
+            ("[metrics]\nlisten = *:9026\n[access:a]\naddresses = 192.0.2.9\nservers = metrics\n", []),
+        ):
+            found = self.findings(self.complete_site(more), "metrics")
+            self.assertEqual([level for level, _ in found], levels, more)
+
     def test_services(self) -> None:
         """A server that listens nowhere, serves no domain or sends nothing on gets warnings."""
         config = self.complete_site()

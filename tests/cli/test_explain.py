@@ -168,6 +168,14 @@ class ExplainTests(CommandTestCase):
         (step,) = self.steps("--ip", "192.0.2.99", "--server", "pop3")
         self.assertEqual(step["reply"], "+OK Connection accepted")
 
+    def test_metrics(self) -> None:
+        """The metrics are for this machine and whom an entry allows; for others no entry is a refusal."""
+        (step,) = self.steps("--ip", "192.0.2.99", "--server", "metrics", exit_code=1)
+        self.assertEqual((step["rule"], step["reason"]), ("metrics.stranger", "no [access:NAME] allows 192.0.2.99"))
+        for ip, rule in (("192.0.2.20", "access.guest"), ("127.0.0.1", "default")):
+            (step,) = self.steps("--ip", ip, "--server", "metrics")
+            self.assertEqual(step["rule"], rule)
+
     def test_chosen_smarthost(self) -> None:
         """Which smart host takes the message, by which of its settings, and what comes after it."""
         more = (

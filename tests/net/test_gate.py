@@ -107,6 +107,14 @@ class GateTests(SynchronousTestCase):
         self.assertTrue(gate.admit("192.0.2.1").accepted)
         self.assertEqual(gate.connections, 2)
 
+    def test_broken_tls(self) -> None:
+        """Connections whose TLS broke are counted by server."""
+        gate = self.gate()
+        for server in ("smtp", "smtp", "pop3"):
+            gate.tls_failed(server)
+        family = gate.broken_tls.family("x", "X.")
+        self.assertEqual([(each.labels["service"], each.value) for each in family.samples], [("smtp", 2), ("pop3", 1)])
+
     def test_counts_go_down_to_nothing(self) -> None:
         """What has left leaves nothing behind."""
         gate = self.gate()

@@ -450,6 +450,18 @@ class ExaminationTests(ListTestCase):
 class RecordTests(SynchronousTestCase):
     """The counters."""
 
+    def test_family(self) -> None:
+        """Every question has one end; what was clear is what is left. Two zones of one name are told together."""
+        records = Records(Clock().seconds)
+        record = records.of("one", "a.example")
+        record.asked, record.listed, record.unanswered, record.refused, record.passed_over = 10, 1, 2, 3, 4
+        records.of("one", "b.example").asked = 5
+        told = {tuple(sample.labels.values()): sample.value for sample in records.family().samples}
+        self.assertEqual(
+            {result: value for (name, result), value in told.items() if name == "one"},
+            {"clear": 9, "listed": 1, "unanswered": 2, "refused": 3, "passed_over": 4},
+        )
+
     def test_other_zone(self) -> None:
         """Another zone under the same name begins to count anew."""
         records = Records(Clock().seconds)

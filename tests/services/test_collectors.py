@@ -98,6 +98,42 @@ class CollectorsTests(SynchronousTestCase):
         self.assertEqual(box.looks, [FIRST_SECONDS, FIRST_SECONDS + 100, FIRST_SECONDS + 200])
         self.assertEqual(off.looks, [])
 
+    def test_figures(self) -> None:
+        """When a box was looked at last without trouble; a dry look, and one that failed, is none. Each session has its end."""
+        now = 1000.0
+        memory = UidMemory(self.mktemp(), ImmediateWorker(), lambda: 0.0)
+        self.collectors = Collectors(self.clock, lambda: now, memory)
+        box = Puppet(self.clock, enabled=False)
+        self.start(box)
+
+        def figures() -> dict[tuple[str, ...], float]:
+            return {
+                (family.name.removeprefix("hermes_collector_"), *sample.labels.values()): sample.value
+                for family in self.collectors.families()
+                for sample in family.samples
+            }
+
+        self.collectors.begin("info", dry=True)
+        self.assertEqual(figures()["last_success_timestamp_seconds", "info"], 0)
+
+        def takes(report: Report) -> None:
+            report.taken = 2
+
+        box.act = takes
+        self.collectors.begin("info", dry=False)
+        self.assertEqual(figures()["last_success_timestamp_seconds", "info"], 1000)
+
+        def fails(report: Report) -> Problem:
+            report.problem = "no"
+            return Problem(Stage.LOGIN, "no")
+
+        box.act, now = fails, 2000.0
+        self.collectors.begin("info", dry=False)
+        found = figures()
+        self.assertEqual(found["last_success_timestamp_seconds", "info"], 1000)
+        self.assertEqual(found["messages_total", "info"], 2)
+        self.assertEqual((found["sessions_total", "info", "opened"], found["sessions_total", "info", "login"]), (2, 1))
+
     def test_schedule(self) -> None:
         """While the schedule is closed no box is looked at but by hand; when it opens, those that are due are."""
         line = Line()

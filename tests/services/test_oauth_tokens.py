@@ -171,6 +171,33 @@ class TokenTests(TokensCase):
         self.assertEqual(self.forms, [wanted, wanted])
 
 
+class FigureTests(TokensCase):
+    """What is told of the tokens."""
+
+    def figures(self) -> tuple[dict[str, float], dict[str, float]]:
+        """When they expire, and whether they can be used, by client."""
+        expires, usable = (
+            {sample.labels["client"]: sample.value for sample in family.samples} for family in self.tokens.families()
+        )
+        return expires, usable
+
+    def test_token(self) -> None:
+        """A token is told of when it has been looked at, and of one that there is not, that it cannot be used."""
+        self.assertEqual(self.figures(), ({}, {}))
+        record = self.log_in(3600, refresh_token="")
+        self.get()
+        self.assertEqual(self.figures(), ({"office": record.expires_at}, {"office": 1}))
+        self.clock.advance(3600)
+        self.assertEqual(self.figures(), ({"office": record.expires_at}, {"office": 0}))
+        self.tokens.clients = {}
+        self.assertEqual(self.figures(), ({}, {}))
+
+    def test_no_login_yet(self) -> None:
+        """Without a login there is nothing that could expire, and nothing that could be used."""
+        self.get()
+        self.assertEqual(self.figures(), ({}, {"office": 0}))
+
+
 class FailureTests(TokensCase):
     """Nothing makes a token go away."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -136,6 +137,14 @@ class PasswordServerTests(TestCase):
             self.assertEqual(wire.value(), b"500 Name or password is wrong\r\n")
         self.assertEqual(self.gate.failures, ["127.0.0.1"] * 3)
         self.assertEqual({fact["result"] for fact in self.journal.facts("login")}, {"refused"})
+
+    def test_broken_tls(self) -> None:
+        """A connection that ends with an error of TLS is counted as that; one that is closed is not."""
+        self.connect()
+        self.session.connectionLost(Failure(SSL.Error([("ssl", "", "handshake failure")])))
+        self.connect()
+        self.session.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((self.gate.broken_tls, self.gate.present), (1, []))
 
     def test_leaving_before_the_answer(self) -> None:
         """Who leaves before the answer has made the server hash a password all the same: it counts as a failure."""

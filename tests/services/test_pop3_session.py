@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 
 import attrs
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.config.schema import POP3Settings
@@ -96,6 +98,15 @@ class ConnectionTests(SessionTestCase):
         self.site.clock.advance(WINDOW_SECONDS)
         self.site.connect()
         self.assertEqual(self.site.journal.events[-1].facts["unrecorded"], 2)
+
+    def test_broken_tls(self) -> None:
+        """A connection that ends with an error of TLS is counted as that, and cleared away; one that is closed is not."""
+        client = self.site.connect()
+        client.wire.lost = True
+        client.session.connectionLost(Failure(SSL.Error([("ssl", "", "handshake failure")])))
+        self.site.connect().wire.drop()
+        self.assertEqual(self.site.gate.broken_tls, 1)
+        self.assert_nothing_left()
 
     def test_lingering_peer(self) -> None:
         """A client that does not close after QUIT is cut off; its mailbox is free long before."""

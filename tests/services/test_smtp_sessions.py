@@ -376,6 +376,7 @@ class EndTests(SynchronousTestCase):
             client.session.connectionLost(Failure(reason))
             self.assertNotIn(client.session, site.factory.sessions)
         self.assertEqual(len(site.gate.present), 1)
+        self.assertEqual(site.gate.broken_tls, 1)
 
     def test_fault_of_the_engine(self) -> None:
         """A fault where none can be ends this session alone, and is logged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -95,6 +96,48 @@ class GroupTests(SpoolTestCase):
         self.worker.resume()
         self.successResultOf(flushing)
         self.assertEqual(len(self.seen), 4)
+
+
+class FigureTests(SpoolTestCase):
+    """What is told of the disk."""
+
+    def figures(self) -> dict[str, list[Any]]:
+        """Names and values."""
+        return {family.name: [sample.value for sample in family.samples] for family in self.spool.families()}
+
+    def test_commits(self) -> None:
+        """A group is one transaction, timed once, with all that was in it."""
+        before = self.figures()
+        ticks = iter(range(100))
+        self.spool._committer._seconds = lambda: float(next(ticks))
+        self.worker.paused = True
+        accepting = [begun(self.accepting(envelope("a@example.com"))) for _ in range(5)]
+        self.worker.resume()
+        for each in accepting:
+            self.successResultOf(each)
+        after = self.figures()
+        self.assertEqual(after["hermes_commit_writes_total"][0] - before["hermes_commit_writes_total"][0], 5)
+        (was,), (now,) = before["hermes_commit_seconds"], after["hermes_commit_seconds"]
+        self.assertEqual((now["buckets"][-1][1] - was["buckets"][-1][1], now["sum"] - was["sum"]), (1, 1.0))
+
+    def test_faults(self) -> None:
+        """A full disk and another fault are counted apart, each once, also for body files; a fault of ours is none."""
+        commit = self.disk.commit
+
+        def broken(connection: sqlite3.Connection) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        self.disk.commit = broken  # type: ignore[method-assign]
+        self.failureResultOf(begun(self.accepting(envelope("a@example.com"))), sqlite3.OperationalError)
+        self.disk.commit = commit  # type: ignore[method-assign]
+        self.assertEqual(self.figures()["hermes_disk_faults_total"], [0, 1])
+        self.disk.full = "open"
+        self.failureResultOf(begun(self.accepting(envelope("a@example.com"), bytes(1_000_000))), SpoolFullError)
+        self.assertEqual(self.figures()["hermes_disk_faults_total"], [1, 1])
+        self.disk.full = ""
+        bad = begun(self.accepting(envelope("\udcff@example.com"), destinations={"\udcff@example.com": "local:a"}))
+        self.failureResultOf(bad, UnicodeEncodeError)
+        self.assertEqual(self.figures()["hermes_disk_faults_total"], [1, 1])
 
 
 class FullTests(SpoolTestCase):

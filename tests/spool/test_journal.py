@@ -57,6 +57,7 @@ class JournalTests(SynchronousTestCase):
         self.storing[0].callback(None)
         self.assertEqual(len(self.stored[1]), MAX_WAITING)
         self.journal.record(fact(Kind.LOGIN))
+        self.assertEqual(self.journal.lost, 3)
         self.storing[1].callback(None)
         self.assertEqual(len(self.stored[2]), 1)
 
@@ -66,4 +67,5 @@ class JournalTests(SynchronousTestCase):
         self.journal.record(fact(Kind.REFUSED))
         self.storing[0].errback(OSError("no disk"))
         self.assertEqual(self.stored[1], [fact(Kind.REFUSED)])
+        self.assertEqual(self.journal.lost, 1)
         self.storing[1].callback(None)

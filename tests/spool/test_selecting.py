@@ -98,6 +98,37 @@ class SelectingTestCase(SpoolTestCase):
         return self.done(self.spool.change(order, fact(KINDS[action]), ""))
 
 
+class StatesTests(SelectingTestCase):
+    """What waits, by state."""
+
+    def states(self) -> dict[str, Counted]:
+        """As another process sees it."""
+        with SpoolReader(self.directory) as reader:
+            return reader.states()
+
+    def test_states(self) -> None:
+        """What was tried is deferred; a message with recipients in two states counts in both; the oldest one has its time."""
+        self.assertEqual(self.states(), {})
+        self.message(("a@example.com", "local:a", "", 0, False), ("b@example.com", "local:b", "", 2, False))
+        self.time += 10
+        self.message(("c@example.com", "local:c", "", 0, True), ("d@example.com", "local:d", "", 1, False))
+        self.time += 10
+        self.message(("e@example.com", "local:e", "", 0, False), ("f@example.com", "local:f", "", 0, False))
+        self.assertEqual(
+            self.states(),
+            {
+                "queued": Counted(2, 3, oldest_at=START),
+                "deferred": Counted(2, 2, oldest_at=START),
+                "held": Counted(1, 1, oldest_at=START + 10),
+            },
+        )
+
+    def test_never_used(self) -> None:
+        """A spool that was never used has nothing in it."""
+        with SpoolReader(self.mktemp()) as reader:
+            self.assertEqual(reader.states(), {})
+
+
 class ModelTests(SelectingTestCase):
     """The store says the same as the selection itself."""
 

@@ -25,6 +25,7 @@ class OpenGate:
         self.nameless = 0
         self.failures: list[str] = []
         self.offenses: list[tuple[str, str]] = []
+        self.broken_tls = 0
 
     @property
     def inside(self) -> int:
@@ -62,6 +63,10 @@ class OpenGate:
     def login_verdict(self, peer: str, name: str = "") -> Verdict:
         """Judge a login."""
         return self.login
+
+    def tls_failed(self) -> None:
+        """Count it."""
+        self.broken_tls += 1
 
     def offended(self, peer: str, cause: str, reason: str) -> None:
         """Remember a cause."""

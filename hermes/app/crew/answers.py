@@ -38,4 +38,6 @@ def merged_status(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     # Instants in one form sort as text.
     # The greylist is the same at all of them.
     alike = {key: max(part.get(key, 0) for part in parts) for key in status if key.startswith("greylist_")}
+    # The longest of all is not the sum.
+    alike |= {key: max(part.get(key, 0) for part in parts) for key in status if key == "longest_turn_ms"}
     return status | alike | {"queue_next_look_at": min(looks, default=None)}

@@ -11,6 +11,7 @@ from hermes.app.commands import Commands
 from hermes.app.crew.answers import merged, merged_status
 from hermes.app.crew.crew import Crew
 from hermes.app.crew.member import UnavailableError
+from hermes.core.metric import Family, joined
 from hermes.core.order import Done, Order
 
 #: What the parent knows itself, or asks the workers for in a way of its own; everything else is asked of all of them.
@@ -26,6 +27,7 @@ class CrewCommands(Commands):
     def __init__(self, server: Any, crew: Crew) -> None:
         # Blocks and the like are asked of the workers, who have them.
         super().__init__(server)
+        self._parent = server
         self._crew = crew
 
     @override
@@ -42,6 +44,8 @@ class CrewCommands(Commands):
             connections = {number: answer["connections"] for number, answer in answers.items()}
             workers = [each | {"connections": connections.get(each["number"], 0)} for each in described]
             return merged_status(list(answers.values())) | self._server.status() | {"workers": workers}
+        if command == "metrics":
+            return _labelled(answers, self._parent.families())
         if command == "sessions":
             return [{"worker": number, **session} for number, rows in answers.items() for session in rows]
         return merged(list(answers.values()))
@@ -65,6 +69,19 @@ async def ask_all(crew: Crew, command: str, arguments: dict[str, Any], *, alike:
     if not answers and refusals:
         raise refusals[0]
     return answers
+
+
+def _labelled(answers: Mapping[int, list[dict[str, Any]]], own: list[Family]) -> list[dict[str, Any]]:
+    """
+    The figures of the parent, and those of all workers, each with its number.
+
+    They are not added up: when one is replaced its figures begin anew, and whoever adds up sees that, if he sees them apart.
+    """
+    parts = [
+        [Family.from_json(each).labelled("worker", str(number)) for each in families]
+        for number, families in answers.items()
+    ]
+    return [each.as_json() for each in joined([own, *parts])]
 
 
 class CrewOrders:

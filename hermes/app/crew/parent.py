@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -26,8 +27,9 @@ from hermes.app.crew.member import State
 from hermes.app.crew.nursery import Nursery
 from hermes.app.modules import Signals
 from hermes.app.passages import passages
+from hermes.app.process import halt, make_data_directory
 from hermes.app.secret import kept_secret
-from hermes.app.server import StartError, halt, make_data_directory
+from hermes.app.server import StartError
 from hermes.app.staged import Module, StagedService
 from hermes.config.catalog import SECTIONS
 from hermes.config.listener import parse_listener
@@ -35,6 +37,7 @@ from hermes.config.places import recoverable_key_file, secret_file, shards, spoo
 from hermes.config.schema import Settings
 from hermes.core.event import Event
 from hermes.core.message import QueuedMessage
+from hermes.core.metric import GAUGE, Family, by_label
 from hermes.net.content import perform_reads
 from hermes.net.counts import SharedTables
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
@@ -80,7 +83,7 @@ class Parent:
             # Workers would each make one.
             kept_secret(secret_file(settings))
             kept_secret(recoverable_key_file(settings))
-            doors = passages(settings, CrewCommands(self, self._crew), reactor)
+            doors = passages(lambda: self.settings, CrewCommands(self, self._crew), reactor)
             modules += [self.spool, self._crew, *doors]
             modules += [SignOfLife(reactor, self._notifier), Signals(reactor, self.reload, self._notifier)]
             for module in modules:
@@ -100,6 +103,15 @@ class Parent:
     def status(self) -> dict[str, object]:
         """What is the parent's own."""
         return {"process": os.getpid(), "up_seconds": int(self._reactor.seconds() - self._started_at)}
+
+    def families(self) -> list[Family]:
+        """Figures of the parent's own."""
+        states = Counter(member.state for member in self._crew.members)
+        workers = {state.value: states[state] for state in State}
+        return [
+            by_label(GAUGE, "hermes_workers", "Workers, by the state that they are in.", "state", workers),
+            *self._reload.families(),
+        ]
 
     def stop(self) -> None:
         """Stop in order, after the answer has gone out."""
@@ -162,8 +174,8 @@ class Parent:
 def listeners_of(settings: Settings) -> Iterator[tuple[str, str]]:
     """The places where workers listen, and where each stands in the configuration."""
     for section in SECTIONS.values():
-        if section.name == "manhole":
-            # It is the parent's own.
+        if section.name in ("manhole", "metrics"):
+            # They are the parent's own.
             continue
         for setting in section.settings.values():
             if setting.kind == "listeners":

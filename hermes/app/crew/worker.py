@@ -31,8 +31,9 @@ from hermes.app.crew.link import (
     Stop,
     connect,
 )
+from hermes.app.process import halt
 from hermes.app.server import Change as Prepared
-from hermes.app.server import Server, StartError, halt
+from hermes.app.server import Server, StartError
 from hermes.app.staged import StagedService
 from hermes.app.station import Station, settings_of_worker
 from hermes.net.counts import SharedCounts, SharedTables

@@ -35,3 +35,9 @@ class MergedTests(SynchronousTestCase):
         ]
         self.assertEqual(merged_status(parts), {"queue_active": 3, "queue_next_look_at": "2026-01-01T00:00:00.000Z"})
         self.assertEqual(merged_status([]), {"queue_next_look_at": None})
+
+    def test_longest_turn(self) -> None:
+        """Turns are counted together, and the longest of all is the longest."""
+        parts = [{"long_turns": 1, "longest_turn_ms": 70}, {"long_turns": 2, "longest_turn_ms": 60}]
+        merged = merged_status(parts)
+        self.assertEqual((merged["long_turns"], merged["longest_turn_ms"]), (3, 70))

@@ -35,6 +35,7 @@ from hermes.app.crew.lives import HEALTHY_SECONDS, MAX_DEATHS
 from hermes.app.crew.member import State, UnavailableError
 from hermes.app.crew.nursery import Born, Died
 from hermes.config.schema import HermesSettings, Settings
+from hermes.core.metric import GAUGE, Family, by_label, counter, gauge
 from hermes.net.counts import SharedCounts, SharedTables
 
 
@@ -396,6 +397,10 @@ class Server:
         """Nobody."""
         return []
 
+    def families(self) -> list[Family]:
+        """The parent's."""
+        return [gauge("hermes_own", "The parent's own.", 5)]
+
     def status(self) -> dict[str, object]:
         """The parent's."""
         return {"process": 1}
@@ -434,6 +439,19 @@ class ControlTests(CrewTestCase):
         await self.start()
         found = [(row["worker"], row["peer"]) for row in await self.call("sessions")]
         self.assertEqual(found, [(0, "a"), (1, "b"), (1, "c")])
+
+    async def test_metrics(self) -> None:
+        """Figures are told of each worker by its number, one family for each name; the parent's own have none."""
+        figures = [counter("hermes_x_total", "X.", 3), by_label(GAUGE, "hermes_y", "Y.", "list", {"one": 1})]
+        told = [each.as_json() for each in figures]
+        self.nursery.answers["metrics"] = {0: told, 1: told}
+        await self.start()
+        own, x, y = await self.call("metrics")
+        self.assertEqual((own["name"], own["samples"]), ("hermes_own", [{"value": 5, "labels": {}}]))
+        self.assertEqual([each["labels"] for each in x["samples"]], [{"worker": "0"}, {"worker": "1"}])
+        self.assertEqual(
+            [each["labels"] for each in y["samples"]], [{"worker": "0", "list": "one"}, {"worker": "1", "list": "one"}]
+        )
 
     async def test_another_command(self) -> None:
         """What the parent knows nothing about is asked of all, and added up; so is a refusal."""

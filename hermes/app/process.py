@@ -1,0 +1,25 @@
+"""What a process needs to begin and to end: its directory, and a reactor that stops."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from twisted.internet.error import ReactorNotRunning
+
+from hermes.config.schema import Settings
+
+
+def halt(reactor: Any) -> None:
+    """Stop the reactor, unless that has been done."""
+    with contextlib.suppress(ReactorNotRunning):
+        reactor.stop()
+
+
+def make_data_directory(settings: Settings) -> None:
+    """Make the data directory when it is missing; raise ValueError with a text for the administrator."""
+    try:
+        os.makedirs(settings.hermes.data, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"[hermes] data: {settings.hermes.data}: {error.strerror}") from error

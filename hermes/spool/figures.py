@@ -1,0 +1,58 @@
+"""What the threads of the spool count for monitoring: how long the disk takes, and how often it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hermes.core.metric import COUNTER, HISTOGRAM, Family, Histogram, Sample, counter
+from hermes.interfaces import SpoolFullError
+from hermes.spool.errors import translated
+
+#: Seconds: an fsync of a good SSD takes one or two milliseconds, one of a disk ten or twenty; above a second mail waits for it.
+COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Faults:
+    """Counts faults of the disk; each thread has its own."""
+
+    def __init__(self) -> None:
+        self.full = 0
+        self.other = 0
+
+    def count(self, fault: BaseException) -> None:
+        """Count one."""
+        if isinstance(translated(fault), SpoolFullError):
+            self.full += 1
+        else:
+            self.other += 1
+
+
+class Commits:
+    """Counts transactions: ``written`` is how many pieces of work were in them."""
+
+    def __init__(self) -> None:
+        self.seconds = Histogram(COMMIT_SECONDS)
+        self.written = 0
+        self.faults = Faults()
+
+    def families(self, others: Sequence[Faults] = ()) -> list[Family]:
+        """The figures of the disk; ``others`` are the faults of other threads."""
+        faults = (self.faults, *others)
+        return [
+            Family(
+                "hermes_commit_seconds",
+                HISTOGRAM,
+                "How long transactions of the queue store took, each for all that waited.",
+                [Sample(self.seconds.value())],
+            ),
+            counter("hermes_commit_writes_total", "Pieces of work made durable by them.", self.written),
+            Family(
+                "hermes_disk_faults_total",
+                COUNTER,
+                "Writes to the queue store that failed: the disk was full, or something else.",
+                [
+                    Sample(sum(each.full for each in faults), {"fault": "full"}),
+                    Sample(sum(each.other for each in faults), {"fault": "other"}),
+                ],
+            ),
+        ]
