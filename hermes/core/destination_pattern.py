@@ -9,9 +9,22 @@ from hermes.core import address_pattern
 
 def destination_matches(pattern: str, destination: str) -> bool:
     """Whether a pattern names a destination: as a whole, or its agent, or its next hop."""
-    pattern, destination = pattern.lower(), destination.lower()
+    pattern = pattern.lower()
+    names = names_of(destination)
+    # Brackets stand in patterns, and in the addresses that mail can be sent to (RFC 5321 4.1.3).
+    return pattern in names or (not is_plain(pattern) and any(fnmatchcase(name, pattern) for name in names))
+
+
+def names_of(destination: str) -> tuple[str, str, str]:
+    """By what a destination can be named, in lower case: as a whole, by its agent, by its next hop."""
+    destination = destination.lower()
     agent, _, next_hop = destination.partition(":")
-    return any(fnmatchcase(part, pattern) for part in (destination, agent, next_hop))
+    return destination, agent, next_hop
+
+
+def is_plain(pattern: str) -> bool:
+    """True for a pattern that names nothing but itself."""
+    return not any(sign in pattern for sign in "*?[")
 
 
 def what_matches(what: str, destination: str, address: str) -> bool:

@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 
 from hermes import __version__
+from hermes.net.system_words import system_words
 
 #: From the first packet to the last octet of the answer.
 SECONDS = 30.0
@@ -127,8 +128,7 @@ async def post_form(reactor: Any, address: str, form: Mapping[str, str], *, auth
     except DNSLookupError:
         return f"{host} cannot be found"
     except (ConnectError, OSError) as error:
-        cause = getattr(error, "osError", None) or error
-        return f"cannot connect to {host}: {getattr(cause, 'strerror', None) or _cause(error)}"
+        return f"cannot connect to {host}: {system_words(error)}"
     except (SSL.Error, VerificationError, ValueError, ConnectionDone, ConnectionLost) as error:
         return f"{host} cannot be asked: {_cause(error)}"
     finally:

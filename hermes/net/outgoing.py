@@ -23,6 +23,7 @@ from hermes.net.client_session import ClientSession, Setback
 from hermes.net.client_tls import TLSAttempt
 from hermes.net.peer import is_loopback
 from hermes.net.socks import ProxyError, connect_through
+from hermes.net.system_words import system_words
 from hermes.protocols import sasl_client
 from hermes.protocols.sasl_login import Channel, Derivation, Derive, Keys, Login
 from hermes.protocols.smtp.client_events import Ended, Peer, Refused, Stage
@@ -165,12 +166,6 @@ async def _make_way(reactor: Any, target: Target, session: ClientSession) -> Non
     bind = (source, 0) if source else None
     endpoint = make(reactor, target.address, target.port, CONNECT_SECONDS, bind)
     await endpoint.connect(_SessionFactory(session))
-
-
-def system_words(error: Exception) -> str:
-    """The system's own words, without those that say no more."""
-    cause = getattr(error, "osError", None)
-    return str(getattr(cause, "strerror", None) or getattr(error, "strerror", None) or error).rstrip(".")
 
 
 async def _prepare(session: ClientSession, target: Target, approach: Approach) -> Setback | None:

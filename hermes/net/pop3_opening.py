@@ -16,9 +16,10 @@ from twisted.internet.error import ConnectError, ConnectingCancelledError, Timeo
 from twisted.internet.protocol import Factory
 
 from hermes.net.client_tls import TLSAttempt
-from hermes.net.outgoing import CONNECT_SECONDS, Approach, Target, TLSMode, system_words
+from hermes.net.outgoing import CONNECT_SECONDS, Approach, Target, TLSMode
 from hermes.net.peer import is_loopback
 from hermes.net.pop3_session import POP3Session
+from hermes.net.system_words import system_words
 from hermes.protocols import sasl_client
 from hermes.protocols.pop3.client_events import Answer, Ended, Greeting, Verb
 from hermes.protocols.sasl_login import Channel, Login

@@ -12,10 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from zope.interface import implementer
 
-from hermes.core.destination_pattern import what_matches
+from hermes.core.address import domain_of
+from hermes.core.destination_pattern import is_plain, names_of, what_matches
 from hermes.core.message import QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
-from hermes.core.pause import MAX_PAUSES, outcome_of, pauses_host
+from hermes.core.pause import HOST, MAX_PAUSES, outcome_of, pauses_host
 from hermes.interfaces import IDeliveryAgent
 
 #: The agent's name in destinations.
@@ -28,10 +29,18 @@ class Pauses:
     def __init__(self, write: Callable[[bytes], Awaitable[object]] | None = None) -> None:
         self._write = write
         self._since: dict[str, float] = {}
+        #: Those that are asked for by name, in lower case, and those that have to be tried one after the other.
+        self._named: dict[str, str] = {}
+        self._patterns: list[str] = []
 
     def load(self, octets: bytes) -> None:
         """Take the list from what was written; raise ValueError when it is none."""
         self._since = read_pauses(octets)
+        self._sort()
+
+    def _sort(self) -> None:
+        self._named = {what.lower(): what for what in self._since}
+        self._patterns = [what for what in self._since if not is_plain(what)]
 
     @property
     def any(self) -> bool:
@@ -46,11 +55,13 @@ class Pauses:
         if what not in self._since and len(self._since) >= MAX_PAUSES:
             raise ValueError(f"{MAX_PAUSES} are paused already: resume one of them, or pause several with *")
         self._since.setdefault(what, now)
+        self._sort()
         await self._keep()
 
     async def remove(self, what: str) -> None:
         """Resume it, durably."""
         self._since.pop(what, None)
+        self._sort()
         await self._keep()
 
     async def _keep(self) -> None:
@@ -61,11 +72,16 @@ class Pauses:
         """What keeps a recipient from being tried; empty when nothing does."""
         if recipient.drained:
             return ""
-        return next((what for what in self._since if what_matches(what, recipient.destination, recipient.address)), "")
+        address = recipient.address
+        for name in (*names_of(recipient.destination), address.lower(), domain_of(address)):
+            if what := self._named.get(name):
+                return what
+        return next((what for what in self._patterns if what_matches(what, recipient.destination, address)), "")
 
     def of_host(self, host: str) -> str:
         """What keeps a server from being used; empty when nothing does."""
-        return next((what for what in self._since if pauses_host(what, host)), "")
+        named = self._named.get(f"{HOST}{host.lower().rstrip('.')}", "")
+        return named or next((what for what in self._patterns if pauses_host(what, host)), "")
 
 
 def read_pauses(octets: bytes) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as WaitedTooLong
-from twisted.internet.error import ConnectError, NoRouteError, TimeoutError
+from twisted.internet.error import ConnectError, NoRouteError, TimeoutError, getConnectError
 from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
@@ -40,6 +40,9 @@ class ConnectTests(SynchronousTestCase):
             (TimeoutError(), "no answer within 30 seconds"),
             (NoRouteError(osError=OSError(101, "Network is unreachable")), "Network is unreachable"),
             (ConnectError(), "An error occurred while connecting"),
+            # As Twisted's own transports have it.
+            (getConnectError((111, "Connection refused")), "Connection refused"),
+            (getConnectError(OSError(113, "No route to host")), "No route to host"),
             (OSError(97, "Address family not supported by protocol"), "Address family not supported by protocol"),
         ):
             reactor = Unreachable(error)

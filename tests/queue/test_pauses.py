@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from hermes.core.destination_pattern import what_matches
 from hermes.core.event import Kind
 from hermes.core.message import QueuedRecipient, State
 from hermes.core.order import Action, Done, Order
@@ -41,6 +42,42 @@ class ListTests(SynchronousTestCase):
         for what in ("example.net", "smarthost", "nothing"):
             self.successResultOf(Deferred.fromCoroutine(pauses.remove(what)))
         self.assertEqual((read_pauses(written[-1]), pauses.any), ({}, False))
+
+    def test_as_the_queue_is_searched(self) -> None:
+        """What is looked up by name, or tried as a pattern, is what a search through the queue finds by the same words."""
+        recipients = [
+            QueuedRecipient(0, address, None, None, destination, 0, 0.0)
+            for address in ("joe@Example.net", "ann@sub.example.net", "x@[192.0.2.1]")
+            for destination in ("direct:Example.net", "smarthost:office", "lmtp:unix:/run/lmtp", "direct:[192.0.2.1]")
+        ]
+        for what in (
+            *(
+                "example.net",
+                "EXAMPLE.NET",
+                "*.example.net",
+                "joe@example.net",
+                "joe@*",
+                "*",
+                "direct",
+                "direct:*",
+                "d?rect",
+            ),
+            *(
+                "smarthost:Office",
+                "office",
+                "unix:/run/lmtp",
+                "direct:[192.0.2.1]",
+                "[192.0.2.1]",
+                "dir[ef]ct",
+                "nothing",
+            ),
+        ):
+            pauses = Pauses()
+            self.successResultOf(Deferred.fromCoroutine(pauses.add(what, 0.0)))
+            for recipient in recipients:
+                expected = what if what_matches(what, recipient.destination, recipient.address) else ""
+                self.assertEqual(pauses.matching(recipient), expected, (what, recipient))
+        self.assertTrue(what_matches("direct:[192.0.2.1]", "direct:[192.0.2.1]", "x@[192.0.2.1]"))
 
     def test_hosts(self) -> None:
         """A server is named as such, with patterns, in any case, with or without the dot at its end; no recipient is meant."""
