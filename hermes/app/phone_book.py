@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from hermes.config.errors import ConfigError
 from hermes.config.schema import Settings
 from hermes.core.phone_book import Book, Entry, Term
 from hermes.directory.books import read_book
@@ -32,11 +33,22 @@ def book_paths(settings: Settings) -> list[str]:
 
 
 def phone_book(settings: Settings, stores: Stores, lookups: Lookups, now: Callable[[], float]) -> PhoneBook:
-    """What is looked up. ConfigError tells what is wrong with a file."""
+    """What is looked up. ValueError tells what is wrong with a file."""
     hermes = settings.hermes
     accounts = partial(_find_account, lookups, stores.source, AccountBook(hermes.domains))
-    files = [EditedFile(path, parse_book, stores.lookup_worker, now) for path in book_paths(settings)]
-    books: list[Find] = [partial(_find_in_file, lookups, file) for file in files]
+    # A large book takes seconds to be read, for which nobody shall wait at a reload that is about something else.
+    kept = stores.books
+    try:
+        stores.books = {
+            path: kept[path]
+            if path in kept and kept[path].is_in_force()
+            else EditedFile(path, parse_book, stores.lookup_worker, now)
+            for path in book_paths(settings)
+        }
+    except ConfigError as error:
+        # A file beside config.ini, with its lines.
+        raise ValueError(str(error)) from None
+    books: list[Find] = [partial(_find_in_file, lookups, file) for file in stores.books.values()]
     books += [partial(_find_in_directory, stores, name, hermes.domains) for name in settings.phonebook.directories]
     if settings.phonebook.accounts:
         books.insert(0, accounts)

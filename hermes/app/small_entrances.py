@@ -30,7 +30,7 @@ def small_entrances(
     end_sessions: Callable[[str], int],
 ) -> Iterator[Entrance]:
     """
-    Those that the settings ask for; ConfigError tells what is wrong with a file of theirs.
+    Those that the settings ask for; ValueError tells what is wrong with a file of theirs.
 
     ``end_sessions`` ends the sessions of an account, and says how many there were.
     """
@@ -52,7 +52,9 @@ def small_entrances(
     for place in finger.listen:
         shared = server("finger", place, finger.timeout)
         yield Entrance("finger", "listen", place, FingerServerFactory(shared, profiles))
-    if settings.phonebook.listen:
+    if not settings.phonebook.listen:
+        stores.books = {}
+    else:
         book = phone_book(settings, stores, lookups, clock.seconds)
         for place in settings.phonebook.listen:
             shared = server("phonebook", place, settings.phonebook.timeout)

@@ -73,8 +73,10 @@ from hermes.spool.errors import SpoolError
 from hermes.spool.store import Spool
 
 if TYPE_CHECKING:
+    from hermes.core.phone_book import Book
     from hermes.directory.ldap.book import LDAPBook
     from hermes.directory.ldap.source import LDAPSource
+    from hermes.policy.edited_file import EditedFile
 
 #: How long mail to a domain whose policy (MTA-STS) is not known yet waits for it; RFC 8461 3.3 suggests a minute.
 POLICY_SECONDS = 30.0
@@ -108,6 +110,8 @@ class Stores(Module):
         self.mailbox_worker = self._worker("mailboxes", 1)
         #: What strangers ask finger and phone book: however much it is, they wait for one another and nobody else does.
         self.lookup_worker = self._worker("lookups", 1)
+        #: The address books of the phone book, by their paths.
+        self.books: dict[str, EditedFile[Book]] = {}
         self.deposit_worker = self._worker("deliver")
         self.reader = ContentReader(self._read_worker)
         tell = station.tell

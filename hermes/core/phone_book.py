@@ -25,6 +25,8 @@ MAX_WILDCARDS = 4
 # What a value may not have, for it is shown on people's terminals: C0, DEL and C1.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+_WILDCARD = re.compile(r"[*?]")
+
 _WORD = re.compile(r"[^\s,;()<>\"]+")
 
 
@@ -99,56 +101,60 @@ class Book:
 
     def find(self, terms: Sequence[Term], most: int) -> list[Entry] | None:
         """Those that match all terms, one of which at least is of an indexed field; None when there are more than ``most``."""
-        indexed = [term for term in terms if FIELDS[term.field].indexed]
-        # Without wildcards a term leads to few entries; one of those is where to begin.
-        first = min(indexed, key=lambda term: ("*" in term.text or "?" in term.text, -len(term.text)))
-        rest = [(term.field, term.text.lower()) for term in terms if term is not first]
+        wanted = list(dict.fromkeys((term.field, term.text.lower()) for term in terms))
+        # Terms without wildcards lead to few entries, and often to none: then there is nothing more to look for.
+        wanted.sort(key=lambda each: _WILDCARD.search(each[1]) is not None)
+        # Of a single term it is enough to know that there are too many.
+        enough = most if len(wanted) == 1 else len(self.entries)
+        numbers: set[int] | None = None
+        for field, text in wanted:
+            if FIELDS[field].indexed:
+                matching = self._numbers(field, text, enough)
+                numbers = matching if numbers is None else numbers & matching
+                if not numbers:
+                    return []
+        assert numbers is not None, "one term is of an indexed field"
+        rest = [(field, pattern_of(text)) for field, text in wanted if not FIELDS[field].indexed]
+        if not rest and len(numbers) > most:
+            return None
         found: list[Entry] = []
-        for number in self._numbers(first):
+        for number in sorted(numbers):
             each = self.entries[number]
-            if all(any(fits(wanted, word) for word in _words(each, field)) for field, wanted in rest):
+            if all(any(map(pattern.match, _words(each, field))) for field, pattern in rest):
                 found.append(each)
                 if len(found) > most:
                     return None
         return found
 
-    def _numbers(self, term: Term) -> list[int]:
-        text = term.text.lower()
-        literal = re.split(r"[*?]", text, maxsplit=1)[0]
+    def _numbers(self, field: str, text: str, enough: int) -> set[int]:
+        literal = _WILDCARD.split(text, maxsplit=1)[0]
         if literal == text:
-            return self._by_word.get((term.field, text), [])
-        words = self._words[term.field]
+            return set(self._by_word.get((field, text), ()))
+        words, pattern = self._words[field], pattern_of(text)
         numbers: set[int] = set()
         for position in range(bisect_left(words, literal), len(words)):
             word = words[position]
             if not word.startswith(literal):
                 break
-            if fits(text, word):
-                numbers.update(self._by_word[term.field, word])
-        return sorted(numbers)
+            if pattern.match(word):
+                numbers.update(self._by_word[field, word])
+                if len(numbers) > enough:
+                    break
+        return numbers
 
 
-def fits(wanted: str, word: str) -> bool:
+def pattern_of(text: str) -> re.Pattern[str]:
     """
-    True when a term's text, in lower case, fits the whole of a word.
+    What matches the words that a term's text, in lower case, stands for; the whole of each.
 
-    The time is at most the product of the two lengths, whatever stands in them: a wildcard that went too far is moved on by one
-    character, and those before it never need to be.
+    The time is at most the product of the two lengths, whatever stands in them: what is between two stars is taken where it is
+    found first, which leaves the most for the rest, and is not looked for again (an atomic group).
     """
-    position = place = 0
-    star, resume = -1, 0
-    while place < len(word):
-        if position < len(wanted) and wanted[position] == "*":
-            star, resume = position, place
-            position += 1
-        elif position < len(wanted) and wanted[position] in ("?", word[place]):
-            position, place = position + 1, place + 1
-        elif star >= 0:
-            resume += 1
-            position, place = star + 1, resume
-        else:
-            return False
-    return not wanted[position:].strip("*")
+    head, *others = ["".join("." if sign == "?" else re.escape(sign) for sign in piece) for piece in text.split("*")]
+    if not others:
+        return re.compile(rf"{head}\Z", re.DOTALL)
+    between = "".join(f"(?>.*?{piece})" for piece in others[:-1])
+    return re.compile(rf"{head}{between}.*{others[-1]}\Z", re.DOTALL)
 
 
 def _indexed_words(each: Entry) -> Iterable[tuple[str, set[str]]]:

@@ -100,7 +100,7 @@ class EditedFile(Generic[_Value]):
         self._looked_at = now()
         self._reading = False
         # Before the text is read: a change while that goes on is then noticed at the next look.
-        self._stamp = self._stamp_on_disk()
+        self._stamp = self._in_force = self._stamp_on_disk()
         self._value = read_lines(path, parse)
 
     def current(self) -> _Value:
@@ -114,13 +114,18 @@ class EditedFile(Generic[_Value]):
                 self._read_again()
         return self._value
 
+    def is_in_force(self) -> bool:
+        """Whether the file is as it was when it was understood last: then it need not be read again."""
+        return self._stamp_on_disk() == self._in_force
+
     def _read_again(self) -> None:
         self._reading = True
         reading: Deferred[_Value] = self._worker.submit(lambda: read_lines(self.path, self._parse))
-        _ = reading.addCallbacks(self._read, self._refused).addBoth(self._done)
+        _ = reading.addCallbacks(self._read, self._refused, (self._stamp,)).addBoth(self._done)
 
-    def _read(self, value: _Value) -> None:
+    def _read(self, value: _Value, stamp: _Stamp | None) -> None:
         self._value = value
+        self._in_force = stamp
         self._log.info("{path} has been read again", path=self.path)
 
     def _refused(self, fault: Failure) -> None:

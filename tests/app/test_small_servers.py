@@ -18,14 +18,15 @@ class SmallServersTests(ServerTestCase):
     async def start_both(self) -> Server:
         """Start it."""
         self.finger, self.phonebook = free_port(), free_port()
-        files = Path(self.directory())
+        self.files = files = Path(self.directory())
         (files / "finger").mkdir()
         (files / "finger" / f"{USER}.txt").write_text("Gone fishing.\n")
         (files / "people.csv").write_text("name,email\nAnn Smith,ann@example.com\n")
-        return await self.start(
+        self.settings = (
             f"[finger]\nlisten = 127.0.0.1:{self.finger}\nprofiles = {files}/finger\n"
             f"[phonebook]\nlisten = 127.0.0.1:{self.phonebook}\naccounts = yes\nbooks = {files}/people.csv\n"
         )
+        return await self.start(self.settings)
 
     async def ask(self, port: int, query: str) -> list[str]:
         """The lines of what is answered until the server closes."""
@@ -38,6 +39,29 @@ class SmallServersTests(ServerTestCase):
         self.assertIn("Gone fishing.", await self.ask(self.finger, USER))
         self.assertIn("-200:1:email: ann@example.com", await self.ask(self.phonebook, "query smith\r\nquit"))
         self.assertIn("-200:1:email: anna@example.org", await self.ask(self.phonebook, "query alias=anna\r\nquit"))
+
+    async def test_books_are_kept(self) -> None:
+        """A reload reads a book again when it has changed, refuses one with a mistake, and forgets them with the server."""
+        server = await self.start_both()
+        stores, path = server._stores, self.files / "people.csv"
+        before = stores.books[str(path)]
+        await server.reload()
+        self.assertIs(stores.books[str(path)], before)
+        path.write_text("name,email\nAnn Smith,smith@example.com\n")
+        await server.reload()
+        self.assertIsNot(stores.books[str(path)], before)
+        self.assertIn("-200:1:email: smith@example.com", await self.ask(self.phonebook, "query smith\r\nquit"))
+        path.write_text("color\nred\n")
+        with self.assertRaisesRegex(ValueError, "people.csv:1: no column"):
+            await server.reload()
+        self.rewrite(self.settings.replace(f"listen = 127.0.0.1:{self.phonebook}", ""))
+        await server.reload()
+        self.assertEqual(stores.books, {})
+
+    async def test_no_book(self) -> None:
+        """A book that cannot be read keeps the server from being made, in words for the administrator."""
+        text = self.cannot_be_made("[phonebook]\nlisten = 127.0.0.1:0\nbooks = nothing.csv\n")
+        self.assertIn("nothing.csv: cannot be read: No such file", text)
 
 
 def _told(port: int, query: str) -> list[str]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import TestCase
 
-from hermes.core.phone_book import FIELDS, MAX_VALUES, Book, Entry, Term, entry, fits
+from hermes.core.phone_book import FIELDS, MAX_VALUES, Book, Entry, Term, entry, pattern_of
 
 JOE = entry({"alias": ["joe"], "name": ["Joe Smith"], "email": ["joe@example.org"], "phone": ["555 1234"]})
 ANN = entry({"alias": ["ann"], "name": ["Ann Smith-Jones"], "email": ["ann@example.org"], "department": ["Sales"]})
@@ -59,15 +59,32 @@ class FindTests(TestCase):
         self.assertEqual(found("name=smith*", "department=sales"), [ANN])
         self.assertEqual(found("name=smith*", "phone=1234"), [JOE])
         self.assertEqual(found("name=smith", "name=ann"), [])
+        self.assertEqual(found("name=smith*", "email=*@example.org", "name=a*"), [ANN])
+        self.assertEqual(found("name=*", "email=*@example.net"), [BOB])
+        self.assertEqual(found("email=*", "phone=9*"), [])
 
     def test_too_many(self) -> None:
         """So many are told, and when there is one more none."""
         self.assertEqual(len(found("email=*", most=3) or []), 3)
         self.assertIsNone(found("email=*", most=2))
+        self.assertEqual(found("email=*", "phone=*", most=1), [JOE])
+        self.assertIsNone(found("email=*", "phone=*", most=0))
 
 
-class FitsTests(TestCase):
+def fits(text: str, word: str) -> bool:
+    """Whether a word is one that the text stands for."""
+    return pattern_of(text).match(word) is not None
+
+
+class PatternTests(TestCase):
     """The pattern of one word."""
+
+    def test_signs(self) -> None:
+        """Nothing but the two wildcards means anything but itself."""
+        for sign in ".+()[]{}|^$\\-":
+            self.assertTrue(fits(f"*a{sign}?", f"xa{sign}y"))
+            self.assertFalse(fits(sign, "a"))
+            self.assertFalse(fits(f"a{sign}*", "aa"))
 
     def test_slow_patterns(self) -> None:
         """No pattern takes more time than the product of the lengths."""

@@ -13,7 +13,7 @@ from hermes.core.phone_book import Entry, Term
 from hermes.directory.ldap.book import MAX_CANDIDATES, MAX_WAITING, LDAPBook
 from hermes.directory.ldap.entries import Place, Terms
 from hermes.directory.ldap.profiles import PROFILES
-from hermes.directory.ldap.servers import Access, Found, Line, Servers
+from hermes.directory.ldap.servers import Access, Found, Line, Servers, TooMuchError
 from hermes.directory.ldap.threads import Threads
 from hermes.interfaces import TooBusyError, UnavailableError
 from tests.support.worker import ImmediateWorker
@@ -110,6 +110,13 @@ class LDAPBookTests(SynchronousTestCase):
         self.assertEqual(self.found("name=smith", most=2), ["joe", "ann"])
         self.complete = False
         self.assertIsNone(self.found("alias=joe"))
+
+    def test_too_much(self) -> None:
+        """What is too much for the server is too many, and does not mean that it is down."""
+        self.fault = TooMuchError("the directory gives up a search")
+        with capturedLogs() as told:
+            self.assertIsNone(self.found("alias=*a*"))
+        self.assertEqual(list(told), [])
 
     def test_filters(self) -> None:
         """Names and addresses as they are, words of other fields anywhere in them, and what has no index not at all."""

@@ -16,7 +16,7 @@ from hermes.directory.ldap.book import LDAPBook
 from hermes.directory.ldap.entries import Place, Terms
 from hermes.directory.ldap.profiles import PROFILES
 from hermes.directory.ldap.questions import MAX_MEMBERS
-from hermes.directory.ldap.servers import Access, Found, Line, Servers
+from hermes.directory.ldap.servers import Access, Found, Line, Servers, TooMuchError
 from hermes.directory.ldap.source import LDAPSource
 from hermes.directory.ldap.threads import Threads
 from hermes.directory.lookup import Rules
@@ -91,6 +91,23 @@ class QuestionTests(SynchronousTestCase):
         self.here = [person("joe", initials="boss"), person("ann", initials="boss")]
         failure = self.failureResultOf(self.resolving("boss@example.org"), UnavailableError)
         self.assertIn("cannot be told apart", failure.getErrorMessage())
+
+    def test_synonym_of_oneself(self) -> None:
+        """Whoever lists no address keeps the one that the name implies, also when it is a synonym as well."""
+        self.here = [person("joe", initials="joe"), person("ann", initials="joe@example.net")]
+        found = self.successResultOf(self.resolving("joe@example.org"))
+        assert isinstance(found, Local)
+        self.assertEqual((found.account.name, found.account.addresses), ("joe", ("joe@example.org",)))
+
+    def test_given_up(self) -> None:
+        """A search that is too much for the server is put off, and told of."""
+
+        def give_up(*_: object) -> tuple[list[Found], bool]:
+            raise TooMuchError("an index may be missing")
+
+        self.patch(Line, "search_some", give_up)
+        failure = self.failureResultOf(self.resolving("ann.archer@example.org"), UnavailableError)
+        self.assertEqual(failure.getErrorMessage(), "an index may be missing")
 
     def test_forms(self) -> None:
         """By the name that is shown, or by the given name and the surname, of one person alone."""

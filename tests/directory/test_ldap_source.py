@@ -155,6 +155,20 @@ class LDAPSourceTests(SynchronousTestCase):
         for each in waiting:
             self.successResultOf(each)
 
+    def test_pretended(self) -> None:
+        """A password that was meant for somebody elsewhere is not shown to the directory, however long the pretence takes."""
+        shown: list[tuple[str, bytes]] = []
+
+        def proves(line: Line, dn: str, password: bytes) -> bool:
+            shown.append((dn, password))
+            return False
+
+        self.patch(Line, "proves", proves)
+        self.successResultOf(Deferred.fromCoroutine(self.source.pretend("correct horse")))
+        ((dn, password),) = shown
+        self.assertNotIn(b"horse", password)
+        self.assertTrue(dn and password)
+
     def test_stop(self) -> None:
         """A source that was never asked has no threads to stop; another stops them."""
         self.successResultOf(Deferred.fromCoroutine(self.source.stop()))

@@ -159,6 +159,21 @@ class EditingTests(EditedFileTestCase):
         edited.current()
         self.assertEqual(edited.current(), ["two"])
 
+    def test_what_is_in_force(self) -> None:
+        """It is the file as long as that has not changed, and again when a change has been read; not with a mistake in it."""
+        worker = LaterWorker()
+        self.write("one")
+        edited = self.edited(worker)
+        for text, read in (("two", True), ("3", False), ("four", True)):
+            self.write(text)
+            self.clock.advance(LOOK_SECONDS)
+            edited.current()
+            self.assertFalse(edited.is_in_force(), text)
+            worker.work()
+            self.assertEqual(edited.is_in_force(), read, text)
+        os.unlink(self.path)
+        self.assertFalse(edited.is_in_force())
+
     def test_gone(self) -> None:
         """A file that is gone leaves all as it was."""
         self.write("one")

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from hermes.core.phone_book import FIELDS, Book, Entry, Term, entry
 from hermes.directory.ldap.entries import Entries, Terms
 from hermes.directory.ldap.names import filter_value
-from hermes.directory.ldap.servers import Found, Line
+from hermes.directory.ldap.servers import Found, Line, TooMuchError
 from hermes.directory.ldap.threads import Threads
 from hermes.interfaces import UnavailableError
 
@@ -79,6 +79,8 @@ class LDAPBook:
         asked = "".join(self._asked(term, domains) for term in terms if FIELDS[term.field].indexed)
         try:
             people, complete = self._entries.search_people(line, f"(&{asked})", _MORE, MAX_CANDIDATES)
+        except TooMuchError:
+            return None
         except LookupError as error:
             raise UnavailableError(str(error)) from None
         if not complete:

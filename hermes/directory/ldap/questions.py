@@ -28,7 +28,7 @@ from hermes.directory.accounts import (
 )
 from hermes.directory.ldap.entries import Entries, Terms, address_of
 from hermes.directory.ldap.names import dn_parts, filter_value, form_pieces, is_askable, nds_dn, nds_parts
-from hermes.directory.ldap.servers import Found, Line
+from hermes.directory.ldap.servers import Found, Line, TooMuchError
 from hermes.interfaces import UnavailableError
 
 #: Members of a group that are looked up, one question each; a list that is longer is a mailing list.
@@ -95,6 +95,8 @@ class Asking:
                     return self._addressed(line, question.key)
                 case Kind.FORM:
                     return self._formed(line, question.key)
+        except TooMuchError as error:
+            return Answer(problem=str(error))
         except LookupError as error:
             raise UnavailableError(str(error)) from None
 

@@ -59,6 +59,10 @@ class Access:
     timeout_seconds: int
 
 
+class TooMuchError(UnavailableError):
+    """A server has answered that a search is more work than it does for anybody."""
+
+
 class Servers:
     """Which servers are thought to be well, for all lines."""
 
@@ -113,7 +117,11 @@ class Line:
     def search_some(
         self, base: str, scope: str, filter_: str, attributes: Sequence[str], most: int
     ) -> tuple[list[Found], bool]:
-        """The same with ``most`` entries, or as many as the server wants to give; and whether these are all that there are."""
+        """
+        The same with ``most`` entries, or as many as the server wants to give; and whether these are all that there are.
+
+        TooMuchError when it has given up.
+        """
 
         def ask(connection: Any) -> tuple[int, list[Found]]:
             connection.search(
@@ -124,9 +132,10 @@ class Line:
         code, found = self._asked(ask)
         if code == _NO_SUCH_OBJECT:
             raise LookupError(f"there is no {base!r} in the directory")
+        if code in _TOO_MUCH:
+            raise TooMuchError(f"the directory gives up a search (result {code} of RFC 4511): an index may be missing")
         if code not in {_SUCCESS, _SIZE_LIMIT}:
-            hint = "; is an index missing?" if code in _TOO_MUCH else ""
-            raise UnavailableError(f"the directory cannot answer a question: result {code} of RFC 4511{hint}")
+            raise UnavailableError(f"the directory cannot answer a question: result {code} of RFC 4511")
         return found, code == _SUCCESS
 
     def proves(self, dn: str, password: bytes) -> bool:

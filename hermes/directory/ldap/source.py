@@ -99,9 +99,8 @@ class LDAPSource:
         return await self._threads.do(lambda line: line.proves(record.key, octets))
 
     async def pretend(self, password: str) -> None:
-        """Try the password on an entry that does not exist."""
-        octets = encode_password(password)
-        await self._threads.do(lambda line: line.proves(_NOBODY, octets))
+        """Try a password on an entry that does not exist; not that one, which may be right where it belongs."""
+        await self._threads.do(lambda line: line.proves(_NOBODY, b"nothing"))
 
     async def change(self, record: Record, old: str, new: str) -> str:
         """Have somebody change the own password."""
@@ -204,7 +203,8 @@ class LDAPView:
     def taken_from(self, name: str, address: str) -> bool:
         """Whether another account lists that address."""
         local_part, domain = split(address)
-        return self._told(Kind.ADDRESS, f"{local_part}@{domain}").record is not None
+        record = self._told(Kind.ADDRESS, f"{local_part}@{domain}").record
+        return record is not None and record.account.name != name
 
     def group(self, local_part: str, domain: str) -> Group | None:
         """The group that has the address."""
