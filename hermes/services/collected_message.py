@@ -206,11 +206,14 @@ class CollectedMessage:
             self.turn(Turned(Fate.DUPLICATE, f"{', '.join(found)} has it already"))
             return
         refusals: list[Verdict] = []
+        # Those who should have had it, for the trace; those who get it when it begins.
+        self.recipients = wanted
         for one in wanted:
             await self._admit(reception, transaction, one, refusals)
         if not transaction.recipients and not refusals:
             # Nobody is named here, and nobody else is guessed.
             for one in await self._addressing.fallbacks():
+                self.recipients = [*self.recipients, one]
                 if await self._admit(reception, transaction, one, refusals):
                     break
         if not transaction.recipients or any(_is_temporary(one) for one in refusals):

@@ -18,7 +18,7 @@ from hermes.net.pop3_session import POP3Session
 from hermes.protocols.pop3.client import MAX_UID_CHARACTERS
 from hermes.protocols.pop3.client_events import Ended, Listing
 from hermes.services.collecting_report import Box, Limits, Report
-from hermes.services.uid_memory import DELETED, INTENDED, TAKEN, Remembered
+from hermes.services.uid_memory import DELETED, INTENDED, REFUSED, TAKEN, Remembered
 
 #: A listing of so many messages as anybody has, over a slow line.
 LISTING_SECONDS = 900.0
@@ -121,6 +121,9 @@ class Survey:
         await self._clear_up(dry=dry)
         here = {one.uid for one in listed if one.uid}
         if not dry:
+            box = self._box
+            box.trouble &= here
+            box.put_off = {uid: rule for uid, rule in box.put_off.items() if uid in here}
             await self._memory.listed(
                 self._box.name,
                 [uid for uid, one in known.items() if uid in here and one.gone is not None],
@@ -140,7 +143,7 @@ class Survey:
                     plan.delete.append(one)
                 else:
                     self.report.skipped["here already"] += 1
-            elif remembered is not None and self._now() < remembered.at + REFUSED_AGAIN_SECONDS:
+            elif self.is_refused(one.uid):
                 self.report.skipped["refused"] += 1
             elif one.octets > self._limits.max_octets:
                 self.report.skipped["too large"] += 1
@@ -150,6 +153,11 @@ class Survey:
         self._choose(plan, new, dry=dry)
         return plan
 
+    def is_refused(self, uid: str) -> bool:
+        """Whether a message has been refused, and not so long ago that it is asked about again."""
+        one = self.known.get(uid)
+        return one is not None and one.state == REFUSED and self._now() < one.at + REFUSED_AGAIN_SECONDS
+
     def _choose(self, plan: Plan, new: list[Listed], *, dry: bool) -> None:
         """Which of the new ones are fetched now."""
         box = self._box
@@ -158,13 +166,19 @@ class Survey:
         easy = [one for one in new if one.uid not in box.trouble]
         if easy or plan.delete:
             new = easy
-        # Without unique ids everything is new until it has been seen.
-        new.sort(key=lambda one: not one.uid and one.number <= box.looked)
-        plan.fetch = new[: self._limits.max_messages]
-        self.report.more = len(new) > len(plan.fetch)
+        # Mail for a full mailbox must not stand in the way of the others either. And without unique ids everything is new until
+        # it has been seen: those that have not been looked at in this round come first.
+        new.sort(key=self._seen)
+        plan.fetch, rest = new[: self._limits.max_messages], new[self._limits.max_messages :]
+        # The next session follows at once, so it must have something to do that this one had not.
+        self.report.more = not all(map(self._seen, rest))
         nameless = [one.number for one in plan.fetch if not one.uid]
         if not dry:
             box.looked = nameless[-1] if nameless and self.report.more else 0
+
+    def _seen(self, one: Listed) -> bool:
+        """Whether an earlier session has looked at a message that is new all the same."""
+        return one.uid in self._box.put_off if one.uid else one.number <= self._box.looked
 
     async def _clear_up(self, *, dry: bool) -> None:
         """Find out what became of messages in the middle of which an earlier process has ended."""

@@ -58,7 +58,8 @@ class Report:
 @attrs.define
 class Box:
     """
-    The box as it is remembered: ``name`` is its key in the memory; ``trouble`` are unique ids on which sessions have ended.
+    The box as it is remembered: ``name`` is its key in the memory; ``trouble`` are unique ids on which sessions have ended,
+    ``put_off`` has the rules by which messages could not be taken, by their unique ids.
 
     Where there are none, ``looked`` is how many messages have been looked at, so that not the same ones are every time.
     """
@@ -66,4 +67,5 @@ class Box:
     name: str
     memory: UidMemory
     trouble: set[str] = attrs.field(factory=set)
+    put_off: dict[str, str] = attrs.field(factory=dict)
     looked: int = 0

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
 from hermes.core.address import key
-from hermes.core.envelope_traces import copy_mark
+from hermes.core.envelope_traces import copy_mark, reverse_path
 from hermes.core.event import Event, Kind
 from hermes.interfaces import IJournal, SpoolFullError
 from hermes.net.pop3_session import POP3Session
@@ -29,6 +29,9 @@ from hermes.services.uid_memory import DELETED, REFUSED, TAKEN, Remembered
 
 #: Messages that are being made durable at once: what one fsync serves. Their octets wait in memory, up to 128 KiB of each.
 MAX_COMMITTING = 128
+
+#: Recipients of one refused message that have an event each, as in SMTP.
+MAX_RECORDED_RECIPIENTS = 20
 
 #: A message may take this long, plus a second for each kibibyte: slower than a modem, yet it comes to an end.
 MESSAGE_SECONDS = 300.0
@@ -233,6 +236,7 @@ class Collecting:
         if turned is None:
             # A crash from here on is found out about by the queue id.
             await memory.settle(box, one.uid, TAKEN, message.mark, message.queue_id)
+            self._box.put_off.pop(one.uid, None)
             self._survey.known[one.uid] = Remembered(TAKEN, message.queue_id, message.mark, self._now())
             if message.copy:
                 self._survey.copies.setdefault(message.copy, set()).update(recipients)
@@ -246,6 +250,7 @@ class Collecting:
     async def _turned(self, one: Listed, message: CollectedMessage, turned: Turned) -> None:
         box, memory = self._box.name, self._memory
         self.report.skipped[_WORDS[turned.fate]] += 1
+        before = self._box.put_off.pop(one.uid, None)
         if turned.reason:
             self.report.remark(f"message {one.number} is not taken: {turned.reason}")
         if turned.fate is Fate.RENAMED:
@@ -255,12 +260,20 @@ class Collecting:
         elif turned.fate is Fate.DUPLICATE:
             await memory.settle(box, one.uid, TAKEN, message.mark)
             self._safe.append(one)
+        elif turned.fate is Fate.REFUSED:
+            if not self._survey.is_refused(one.uid):
+                self._record(one, message, turned)
+            await memory.settle(box, one.uid, REFUSED, message.mark)
         else:
-            self._record(one, turned)
-            if turned.fate is Fate.REFUSED:
-                await memory.settle(box, one.uid, REFUSED, message.mark)
+            # Once is enough: it is tried again and again.
+            if before != turned.rule:
+                self._record(one, message, turned)
+            self._box.put_off[one.uid] = turned.rule
 
-    def _record(self, one: Listed, turned: Turned) -> None:
+    def _record(self, one: Listed, message: CollectedMessage, turned: Turned) -> None:
+        """The trace has it for each recipient, under the id of the message: that is how people look for it."""
+        header = message.header
+        assert header is not None
         facts = {
             "rule": turned.rule,
             "reason": turned.reason,
@@ -268,7 +281,9 @@ class Collecting:
             "peer": self._source.peer,
             "uid": one.uid,
         }
-        self._journal.record(Event(self._now(), Kind.REFUSED, facts=facts))
+        sender, message_id = reverse_path(header), header.first("message-id") or ""
+        for address in message.recipients[:MAX_RECORDED_RECIPIENTS] or ("",):
+            self._journal.record(Event(self._now(), Kind.REFUSED, "", address, sender, message_id, facts))
 
     # Deleting.
 

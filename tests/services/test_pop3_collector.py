@@ -194,18 +194,50 @@ class ChecksTests(CollectingCase):
             self.time += seconds
             report = await self.collect(box)
             self.assertEqual((report.taken, len(box.messages), box.count("RETR")), (0, 1, fetched))
-        self.assertEqual(self.journal.refusals()[0][0], "filter.test")
+        self.assertEqual(self.journal.refusals(), [("filter.test", "alice@example.org")] * 2)
         self.assertEqual({case.stage for case in check.cases}, {Stage.HEADER})
         self.assertFalse(check.cases[0].visit.trusted)
+
+    async def test_refused_without_uidl(self) -> None:
+        """What is refused has to be looked at each time to be known, and is in the trace once."""
+        self.checks = [Refusing(Verdict(Reply.of(554, "5.7.1", "no"), "filter.test"))]
+        box = self.serve(message(1))
+        box.uids = None
+        box.capabilities = ("USER",)
+        for _ in range(2):
+            self.assertEqual((await self.collect(box)).skipped["refused"], 1)
+        self.assertEqual(self.journal.refusals(), [("filter.test", "alice@example.org")])
 
     async def test_later(self) -> None:
         """What cannot be taken now is tried in the next session."""
         self.mailboxes.verdicts["alice"] = FULL
         box = self.serve(message(1))
-        report = await self.collect(box)
-        self.assertEqual((report.taken, dict(report.skipped)), (0, {"put off": 1}))
+        for _ in range(2):
+            report = await self.collect(box)
+            self.assertEqual((report.taken, dict(report.skipped)), (0, {"put off": 1}))
+        # Once, though it is tried again and again; for whom it is, and under its id.
+        (event,) = self.journal.events
+        self.assertEqual((event.facts["rule"], event.address), (FULL.rule, "alice@example.org"))
+        self.assertEqual(event.message_id, "<1@example.net>")
+        self.mailboxes.verdicts["alice"] = Verdict(Reply.of(452, "4.2.2", "no"), "another")
+        await self.collect(box)
+        self.assertEqual(self.journal.refusals()[1:], [("another", "alice@example.org")])
         self.mailboxes.verdicts.clear()
         self.assertEqual((await self.collect(box)).taken, 1)
+        self.assertEqual(self.remembering.popitem()[1].put_off, {})
+
+    async def test_full_mailbox_in_the_way(self) -> None:
+        """Mail for a full mailbox does not keep other mail away, and nobody asks for it again and again without a pause."""
+        self.mailboxes.verdicts["alice"] = FULL
+        to = [f"Delivered-To: {name}@example.org" for name in ("alice", "alice", "alice", "bob")]
+        box = self.serve(*(message(number, field) for number, field in enumerate(to)))
+        for taken, more, off in ((0, True, 2), (1, False, 1), (0, False, 2)):
+            report = await self.collect(box, account="", max_messages=2)
+            self.assertEqual((report.taken, report.more, report.skipped["put off"]), (taken, more, off))
+        del box.messages[0], box.uids[0]  # type: ignore[union-attr]
+        await self.collect(box, account="", max_messages=2)
+        (remembering,) = self.remembering.values()
+        self.assertEqual(len(remembering.put_off), 2)
 
     async def test_trusted(self) -> None:
         """A box may be trusted; checks can see it."""
