@@ -47,6 +47,12 @@ class Reply:
         """The text alone, its lines joined by a space."""
         return " ".join(self.lines)
 
+    def cut(self, characters: int) -> Reply:
+        """The same with no more text than that."""
+        if len(self.text) <= characters:
+            return self
+        return attrs.evolve(self, lines=(f"{self.text[: characters - 3]}...",))
+
     @property
     def is_positive(self) -> bool:
         """True for 2xx."""

@@ -15,12 +15,14 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, TimeoutError
 from twisted.internet.protocol import Factory
 
+from hermes.core.printable import one_line
 from hermes.net.client_tls import TLSAttempt
 from hermes.net.outgoing import CONNECT_SECONDS, Approach, Target, TLSMode
 from hermes.net.peer import is_loopback
 from hermes.net.pop3_session import POP3Session
 from hermes.net.system_words import system_words
 from hermes.protocols import sasl_client
+from hermes.protocols.pop3.client import MAX_TEXT_CHARACTERS
 from hermes.protocols.pop3.client_events import Answer, Ended, Greeting, Verb
 from hermes.protocols.sasl_login import Channel, Login
 
@@ -157,9 +159,8 @@ async def _log_in(
             return _refusal(answer)
     else:
         without = "" if private else " that is safe without TLS"
-        return Problem(
-            Stage.LOGIN, f"it offers no login{without} that can be used here (SASL: {' '.join(offered) or 'none'})"
-        )
+        names = one_line(" ".join(offered), MAX_TEXT_CHARACTERS) or "none"
+        return Problem(Stage.LOGIN, f"it offers no login{without} that can be used here (SASL: {names})")
     return _refusal(await session.answer())
 
 

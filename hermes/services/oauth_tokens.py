@@ -69,6 +69,8 @@ class _State:
     #: The token for which a refresh was asked because a server had refused it.
     refused: str = ""
     trouble: str = ""
+    #: The record could not be written: it is newer than that on disk.
+    unwritten: bool = False
 
 
 class OAuthTokens:
@@ -158,6 +160,8 @@ class OAuthTokens:
         for name in list(self.clients):
             with self._log.failuresHandled("The token of {name} could not be looked after", name=name):
                 state = await self._current(name)
+                if state.unwritten and state.record is not None:
+                    await self._keep(name, state, state.record, partial(_newest, newest=state.record))
                 if self._due(state):
                     await self._refresh(name, state)
 
@@ -175,8 +179,10 @@ class OAuthTokens:
                 record = await self._worker.submit(partial(self._store.read, name))
                 if record is None or state.record is None or record.serial != state.record.serial:
                     # A new login: nothing of what went wrong before matters.
-                    state.failures, state.next_try_at, state.refused = 0, 0.0, ""
-                state.record, state.stamp, state.trouble = record, stamp, ""
+                    state.failures, state.next_try_at, state.refused, state.unwritten = 0, 0.0, "", False
+                if not state.unwritten:
+                    state.record = record
+                state.stamp, state.trouble = stamp, ""
         except (TokenStoreError, OSError) as error:
             state.trouble = str(error)
         return state
@@ -254,17 +260,23 @@ class OAuthTokens:
             await self._keep(name, state, state.record, change)
 
     async def _keep(self, name: str, state: _State, record: Record, change: Callable[[Record], Record]) -> None:
-        """Write a change, unless there has been another login; what cannot be written is used all the same."""
+        """Write a change, unless there has been another login; what cannot be written is used, and written when it can be."""
         state.record = change(record)
         try:
             kept = await self._worker.submit(partial(self._store.update, name, record.serial, change))
             if kept is None and self._needs_nobody(name):
                 await self._worker.submit(partial(self._store.write, name, state.record))
                 kept = state.record
-            state.record = kept
+            state.record, state.unwritten = kept, False
             state.stamp = await self._worker.submit(partial(self._store.stamp, name))
         except (TokenStoreError, OSError) as error:
-            self._log.error("The OAuth token of {name} could not be written: {reason}", name=name, reason=str(error))
+            if not state.unwritten:
+                self._log.error(
+                    "The OAuth token of {name} could not be written, and is tried again: {reason}",
+                    name=name,
+                    reason=str(error),
+                )
+            state.unwritten = True
 
 
 async def asked(post: Post, address: str, form: Mapping[str, str], authority: str) -> oauth.Tokens | oauth.Denied | str:
@@ -291,6 +303,11 @@ def refreshed(record: Record, tokens: oauth.Tokens, now: float) -> Record:
         error_at=0.0,
         login_needed=False,
     )
+
+
+def _newest(record: Record, newest: Record) -> Record:
+    """A record that is kept at last."""
+    return newest
 
 
 def failed(record: Record, reason: str, now: float, login_needed: bool) -> Record:

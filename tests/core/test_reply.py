@@ -33,6 +33,16 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual(Reply.of(550, None, "\udcff").encode(), b"550 ?\r\n")
 
 
+class CutTests(SynchronousTestCase):
+    """cut()."""
+
+    def test_cut(self) -> None:
+        """What is as long as it may be stays; of more the beginning is left, in one line."""
+        reply = Reply.of(450, "4.2.0", "x" * 10 + "\n" + "y" * 9)
+        self.assertIs(reply.cut(20), reply)
+        self.assertEqual(reply.cut(19), Reply.of(450, "4.2.0", "x" * 10 + " yyyyy..."))
+
+
 class ParsedTests(SynchronousTestCase):
     """From the lines that a server sent."""
 

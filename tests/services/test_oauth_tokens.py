@@ -16,7 +16,7 @@ from hermes.app.at_once import AtOnce
 from hermes.config.oauth_client_rules import ClientFacts, facts_of
 from hermes.config.sections.oauth_client import OAuthClientSettings
 from hermes.net.https import Answer
-from hermes.services.oauth_tokens import AHEAD_SECONDS, PAUSES_SECONDS, NoToken, OAuthTokens
+from hermes.services.oauth_tokens import AHEAD_SECONDS, LOOK_SECONDS, PAUSES_SECONDS, NoToken, OAuthTokens
 from hermes.services.token_store import Record, TokenStore
 
 ENDPOINT = "https://login.example.net/token"
@@ -275,6 +275,26 @@ class FailureTests(TokensCase):
         self.log_in(-10)
         self.patch(self.store, "update", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left")))
         self.assertEqual(self.get(), "new")
+
+    def test_written_later(self) -> None:
+        """A token that could not be written is when there is room: the one before it may be good for nothing after a restart."""
+        for login_meanwhile in (False, True):
+            self.setUp()
+            self.answers = [answer("new", refresh_token="r2")]
+            self.log_in(-10)
+            full = self.patch(self.store, "update", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left")))
+            self.tokens.start()
+            self.assertEqual(self.get(), "new")
+            self.assertEqual(self.record.refresh_token, "r1")
+            self.clock.advance(LOOK_SECONDS)
+            full.restore()
+            if login_meanwhile:
+                self.log_in(serial="two", refresh_token="r3")
+            self.clock.advance(LOOK_SECONDS)
+            self.assertEqual(self.record.refresh_token, "r3" if login_meanwhile else "r2")
+            self.assertEqual(self.get(), "old" if login_meanwhile else "new")
+            self.assertEqual(len(self.forms), 1)
+            self.successResultOf(Deferred.fromCoroutine(self.tokens.stop()))
 
 
 class RefusedTests(TokensCase):

@@ -203,9 +203,8 @@ class ClientEngine:
     def connection_lost(self, why: str) -> None:
         """The connection is gone."""
         if not self._ended:
-            self._end(
-                f"the connection to {self.peer.host} was lost while waiting for {self._awaited()}: {why}", "4.4.2"
-            )
+            reason = f"the connection to {self.peer.host} was lost while waiting for {self._awaited()}: {why}"
+            self._end(reason, "4.4.2")
 
     def timed_out(self, seconds: float) -> None:
         """The server took longer than it may."""
@@ -224,9 +223,8 @@ class ClientEngine:
             self._unexpected(reply)
         elif reply.code == 421:
             # RFC 5321 4.2.1 and 3.8: the server closes the connection; it may say so in answer to anything.
-            self._end(
-                f"{self.peer.host} closed the session at {self._awaited()}: {reply}", reply.enhanced or "4.3.2", reply
-            )
+            reason = f"{self.peer.host} closed the session at {self._awaited()}: {reply}"
+            self._end(reason, reply.enhanced or "4.3.2", reply)
         else:
             self._take_reply[self._expected.popleft()](reply)
 

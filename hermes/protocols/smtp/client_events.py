@@ -11,6 +11,10 @@ from hermes.core.reply import Reply
 from hermes.protocols.sasl_login import Derivation
 from hermes.protocols.smtp.capabilities import Capabilities
 
+#: What is kept of a server's words: four lines of the length that RFC 5321 4.5.3.1.5 gives them. They stand in the trace for each
+#: recipient and each attempt, and a server that always says much and never takes the mail would fill the disk with them.
+MAX_WORDS_CHARACTERS = 2000
+
 
 class Stage(enum.Enum):
     """What the client is waiting for; the value stands in sentences like "no answer to RCPT"."""
@@ -46,6 +50,10 @@ class Peer:
 
     def outcome(self, result: Result, reason: str, status: str, reply: Reply | None = None) -> Outcome:
         """An outcome that names this peer."""
+        if len(reason) > MAX_WORDS_CHARACTERS:
+            reason = f"{reason[: MAX_WORDS_CHARACTERS - 3]}..."
+        if reply is not None:
+            reply = reply.cut(MAX_WORDS_CHARACTERS)
         return Outcome(result, reason, status, reply, self.host, self.address, self.tls, verified=self.verified)
 
     def deferred(self, reason: str, status: str, reply: Reply | None = None) -> Outcome:

@@ -188,17 +188,9 @@ class Transaction:
         if not reply.is_positive:
             return peer.refused(Stage.FINAL, reply)
         # RFC 3461 5.2.1: a server that offers DSN has taken over the duty to report.
-        return Outcome(
-            Result.RELAYED,
-            f"{peer.host} accepted it: {reply}",
-            reply.enhanced or "2.0.0",
-            reply,
-            peer.host,
-            peer.address,
-            peer.tls,
-            self._capabilities.dsn,
-            verified=peer.verified,
-        )
+        reason = f"{peer.host} accepted it: {reply}"
+        relayed = peer.outcome(Result.RELAYED, reason, reply.enhanced or "2.0.0", reply)
+        return attrs.evolve(relayed, dsn_passed=self._capabilities.dsn)
 
     def interrupted(self, outcome: Outcome) -> None:
         """The session has ended: ``outcome`` is for everybody of whom nothing final was said."""

@@ -342,6 +342,25 @@ class EndTests(SynchronousTestCase):
         talk.server(b"250 ok\r\n" * 10000)
         self.assertEqual(len([event for event in talk.events if isinstance(event, Ended)]), 1)
 
+    def test_long_winded(self) -> None:
+        """Of a server's many words the beginning is kept, at each stage of the dialogue."""
+        for code in (250, 450, 550):
+            for stage in range(3):
+                talk = Conversation()
+                talk.open()
+                talk.engine.begin(parcel("a@example.com"))
+                said = [b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"]
+                for reply in said[:stage] if code != 250 else said:
+                    talk.server(reply)
+                if code == 250:
+                    talk.send(b"x\n")
+                talk.server(b"%d-%b\r\n" % (code, b"x" * 500) * 20 + b"%d the end\r\n" % code)
+                (done,) = [event for event in talk.events if isinstance(event, TransactionDone)]
+                (outcome,) = done.outcomes
+                assert outcome.reply is not None
+                self.assertEqual((len(outcome.reason), len(outcome.reply.text)), (2000, 2000))
+                self.assertTrue(outcome.reason.endswith("xxx...") and outcome.reply.text.endswith("xxx..."))
+
     def test_leaving_while_idle(self) -> None:
         """A server may end an idle session with any 4xx."""
         talk = self.at(Stage.IDLE)
