@@ -29,13 +29,15 @@ class Answer(Generic[T]):
     """
     The end of a look-up: ``values`` when found, ``reason`` for people otherwise.
 
-    ``secure`` says that a resolver that is trusted has verified it by DNSSEC (RFC 4035 3.2.3: the AD bit).
+    ``secure`` says that a resolver that is trusted has verified it by DNSSEC (RFC 4035 3.2.3: the AD bit). ``asked`` is false
+    where nobody was asked, for reasons of ours: that says nothing about whoever would have answered.
     """
 
     status: Status
     values: tuple[T, ...] = ()
     reason: str = ""
     secure: bool = False
+    asked: bool = True
 
     @property
     def absent(self) -> bool:

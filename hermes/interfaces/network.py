@@ -18,6 +18,7 @@ class IResolver(Interface):
 
     Names may be in any case and any script; one that cannot be a name does not exist. With a ``budget`` a question that the
     cache cannot answer is spent from it, and waited for no longer than it says: what is exhausted or late is UNAVAILABLE.
+    ``asked`` in the answer says whether anybody was asked.
     """
 
     async def mail_exchangers(domain: str, budget: Budget | None = None) -> Answer[MailExchanger]:

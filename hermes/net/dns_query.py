@@ -36,9 +36,10 @@ _FAILURES = (DNSQueryTimeoutError, ConnectError, CannotListenError, OSError)
 
 @attrs.frozen
 class Unanswered:
-    """No server gave an answer: it may work later."""
+    """No server gave an answer: it may work later. ``asked`` is false where none was asked."""
 
     reason: str
+    asked: bool = True
 
 
 class NameServers:

@@ -46,7 +46,7 @@ class DNSTurns:
         if self.running < MAX_RUNNING:
             self.running += 1
         elif len(self._waiting) >= MAX_WAITING:
-            return Unanswered("too many look-ups are waiting already")
+            return Unanswered("too many look-ups are waiting already", asked=False)
         else:
             turn: Deferred[None] = Deferred()
             self._waiting.append(turn)
@@ -56,6 +56,7 @@ class DNSTurns:
         try:
             return await asking
         except CancelledError:
+            # It was asked, and had longer than most: of a server that is dead all questions end like this one.
             return Unanswered("too many look-ups have no answer at the moment")
         finally:
             if timer.active():

@@ -62,7 +62,9 @@ _HOSTS_FILE = 0
 
 T = TypeVar("T")
 
-_EXHAUSTED: Answer[Any] = Answer(Status.UNAVAILABLE, reason="this message has caused as many look-ups as it may")
+_EXHAUSTED: Answer[Any] = Answer(
+    Status.UNAVAILABLE, reason="this message has caused as many look-ups as it may", asked=False
+)
 
 
 @implementer(IResolver)
@@ -81,6 +83,8 @@ class Resolver:
         self._name_servers = NameServers(reactor, nameservers, **options)
         self._cache = AnswerCache(reactor.seconds, max_cached)
         self._running: dict[Key, list[Deferred[Answer[Any]]]] = {}
+        #: Of these the questions that have had their turn.
+        self._asked: set[Key] = set()
         self._turns = DNSTurns(reactor)
         self._questions = 0
         self._unanswered = 0
@@ -166,14 +170,19 @@ class Resolver:
             # The question is asked by itself, so that whoever gives up waiting does not take it away from the others.
             self._running[key] = [mine]
             _ = Deferred.fromCoroutine(self._find(key, read)).addBoth(self._tell, key)
-        return await mine if budget is None else await self._in_time(mine, name, budget.timeout_seconds)
+        return await mine if budget is None else await self._in_time(mine, key, budget.timeout_seconds)
 
-    async def _in_time(self, answer: Deferred[Answer[T]], name: bytes, seconds: float) -> Answer[T]:
+    async def _in_time(self, answer: Deferred[Answer[T]], key: Key, seconds: float) -> Answer[T]:
         """A client waits for this one, so it does not wait for the last try of the last name server."""
-        reason = f"DNS gave no answer about {_text(name)} within {seconds:g} s"
-        late: Answer[T] = Answer(Status.UNAVAILABLE, reason=reason)
-        # Whoever tells the answer afterwards passes over those who have one.
-        timer = self._clock.callLater(seconds, answer.callback, late)
+
+        def late() -> None:
+            asked = key in self._asked
+            what = "gave no answer" if asked else "could not be asked"
+            reason = f"DNS {what} about {_text(key[0])} within {seconds:g} s"
+            # Whoever tells the answer afterwards passes over those who have one.
+            answer.callback(Answer(Status.UNAVAILABLE, reason=reason, asked=asked))
+
+        timer = self._clock.callLater(seconds, late)
         try:
             return await answer
         finally:
@@ -181,6 +190,7 @@ class Resolver:
                 timer.cancel()
 
     def _tell(self, result: Any, key: Key) -> None:
+        self._asked.discard(key)
         for waiting in self._running.pop(key):
             if not waiting.called:
                 # A Failure goes to whoever waits: it is a fault of ours.
@@ -192,7 +202,7 @@ class Resolver:
         for _ in range(MAX_ALIASES):
             message = await self._turns.take(partial(self._ask, key, name))
             if isinstance(message, Unanswered):
-                return Answer(Status.UNAVAILABLE, reason=message.reason)
+                return Answer(Status.UNAVAILABLE, reason=message.reason, asked=message.asked)
             secure = secure and bool(message.authenticData)
             name, ttl = _follow(name, message.answers, ttl)
             records = [record for record in message.answers if record.type == record_type and _owner(record) == name]
@@ -208,8 +218,9 @@ class Resolver:
     async def _ask(self, key: Key, name: bytes) -> dns.Message | Unanswered:
         """Ask the name servers; it is our turn."""
         if all(waiting.called for waiting in self._running[key]):
-            return Unanswered("nobody waits for it any more")
+            return Unanswered("nobody waits for it any more", asked=False)
         self._questions += 1
+        self._asked.add(key)
         message = await self._name_servers.ask(name, key[1])
         self._unanswered += isinstance(message, Unanswered)
         return message

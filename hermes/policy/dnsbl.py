@@ -3,7 +3,8 @@ Lists in the DNS of those whose mail is not wanted, or is: ``[dnsbl:NAME]`` (RFC
 
 What is known early is asked early: the client's address when it connects, its name when it greets, the rest at MAIL; all lists
 at once. They are judged at the first recipient, in the order of the file, so that mail for the postmaster comes through. What
-does not answer in time is passed over, and so is an answer that means that we may not ask.
+does not answer in time is passed over, and so is an answer that means that we may not ask. A list that could not be asked,
+because a message or all of them together have caused too many questions, is not taken for a silent one.
 """
 
 from __future__ import annotations
@@ -36,19 +37,22 @@ MAX_TEXT_CHARACTERS = 300
 #: The word of a finding about somebody who is known as good.
 WHITELISTED = "whitelisted"
 
+#: Those of one about a list that has said nothing: it does not answer, or it was not asked, for reasons of ours.
+SILENT = "silent"
+NOT_ASKED = "not_asked"
+
 _NAME = "dnsbl"
 
 
 @attrs.frozen
 class Listing:
-    """What one list has said: the answer that decided, and the name that was asked for."""
+    """What one list has said: the answer that decided, and the name that was asked for; ``unknown`` says why it is nothing."""
 
     reading: Reading
     question: str = ""
     answer: str = ""
-
-
-_CLEAR = Listing(Reading.CLEAR)
+    unknown: str = ""
+    asked: bool = True
 
 
 @attrs.frozen
@@ -130,10 +134,14 @@ class DNSListCheck:
         asked = [
             (entry, Deferred.fromCoroutine(self._ask(entry, question, transaction.budget)))
             for entry, question in questions
-            if question and self._records.may_ask(entry.record)
+            if question
         ]
         for entry, answer in asked:
             listing = await answer
+            if listing.unknown:
+                # The message comes through: whoever asks why finds it here.
+                result = SILENT if listing.asked else NOT_ASKED
+                transaction.findings.note(f"{_NAME}.{entry.list.name}", result, listing.unknown)
             if listing.reading is not Reading.LISTED:
                 continue
             entry.record.listed += 1
@@ -148,12 +156,17 @@ class DNSListCheck:
 
     async def _ask(self, entry: _Entry, question: str, budget: Budget) -> Listing:
         one, record = entry.list, entry.record
-        record.asked += 1
+        if not self._records.may_ask(record):
+            return Listing(Reading.CLEAR, unknown="it has not answered lately, and is left alone for a while")
         answer = await self._resolver.ipv4_addresses(question, budget)
+        if not answer.asked:
+            record.not_asked += 1
+            return Listing(Reading.CLEAR, unknown=answer.reason, asked=False)
+        record.asked += 1
         if answer.status is Status.UNAVAILABLE:
             # A stranger chooses his name, and may choose one that no name server can answer: that says nothing about the list.
             self._records.silent(one.name, record, answer.reason, may_pause=one.lookup == "address")
-            return _CLEAR
+            return Listing(Reading.CLEAR, unknown=answer.reason)
         self._records.answered(record)
         reading, decisive = one.read(answer.values)
         if reading is Reading.REFUSED:

@@ -26,6 +26,8 @@ class Record:
     unanswered: int = 0
     refused: int = 0
     passed_over: int = 0
+    #: Questions that were not asked for reasons of ours: a message had caused too many, or too many were waiting.
+    not_asked: int = 0
     refusal: str = ""
     silent_in_row: int = 0
     paused_until: float = float("-inf")
@@ -101,6 +103,7 @@ class Records:
                 ("unanswered", record.unanswered),
                 ("refused", record.refused),
                 ("passed_over", record.passed_over),
+                ("not_asked", record.not_asked),
             ):
                 counts.add((name, result), number)
         return counts.family(
@@ -113,6 +116,7 @@ class Records:
             name: f"asked {record.asked}, listed {record.listed}, unanswered {record.unanswered}, refused {record.refused}"
             + (f" ({record.refusal}: {meaning_of_refusal(record.refusal)})" if record.refusal else "")
             + (f", passed over {record.passed_over}" if record.passed_over else "")
+            + (f", not asked {record.not_asked}" if record.not_asked else "")
             for (name, _), record in self._records.items()
         }
 

@@ -8,6 +8,7 @@ start because of a list of strangers would be the greater harm.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -128,7 +129,9 @@ class OffenderStore:
         return results
 
     def _begin(self, connection: sqlite3.Connection, now: float) -> list[Offender]:
-        connection.execute("DELETE FROM offenders WHERE until <= ?", (now,))
+        # On a full disk nothing can be deleted, and the list is good all the same: what is over holds nobody back.
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("DELETE FROM offenders WHERE until <= ?", (now,))
         self._version = _version(connection)
         return _rows(connection)
 

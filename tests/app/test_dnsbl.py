@@ -43,7 +43,9 @@ class ListsTests(ServerTestCase):
         self.assertEqual(said[1], "554 5.7.1 Blocked by one: it sends spam")
         self.assertEqual(said[2][:3], "250")
         (event,) = await events.until(Kind.REFUSED)
-        self.assertEqual((event.facts["rule"], event.facts["checks"]), ("dnsbl.one", "dnsbl.one=listed"))
+        self.assertEqual(event.facts["rule"], "dnsbl.one")
+        # What the tests of senders have found by then stands beside it.
+        self.assertIn("dnsbl.one=listed", str(event.facts["checks"]).split())
         self.assertEqual((await self.say("192.0.2.8", *to_anna))[1][:3], "250")
         self.assertEqual(server.status()["dnsbl_one"], "asked 2, listed 1, unanswered 0, refused 0")
 

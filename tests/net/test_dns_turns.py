@@ -77,7 +77,9 @@ class TurnsTests(SynchronousTestCase):
     def test_too_many_wait(self) -> None:
         """As many wait as may; one more is told so."""
         asked = [self.ask(name) for name in "abcde"]
-        self.assertEqual(self.successResultOf(self.ask("f")), Unanswered("too many look-ups are waiting already"))
+        self.assertEqual(
+            self.successResultOf(self.ask("f")), Unanswered("too many look-ups are waiting already", asked=False)
+        )
         self.assertEqual((len(asked), self.names()), (5, "ab"))
 
     def test_fault(self) -> None:

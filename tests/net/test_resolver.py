@@ -17,7 +17,7 @@ from hermes.net.dns_cache import AnswerCache
 from hermes.net.dns_query import parse_server, read_resolv_conf
 from hermes.net.resolver import Resolver, encode_name
 from tests.support import dns_server
-from tests.support.dns_server import NameServer, a, aaaa, cname, mx, ptr, reverse, txt
+from tests.support.dns_server import NameServer, a, aaaa, cname, mx, ptr, reverse, settled, txt
 
 #: Long enough for a busy machine: servers on it answer at once.
 TIMEOUTS = (20.0, 20.0)
@@ -319,6 +319,7 @@ class SenderTests(TestCase):
         answer = await self.resolver.mail_exchangers("example.com", budget)
         self.assertEqual((answer.status, answer.absent), (Status.UNAVAILABLE, False))
         self.assertIn("as many look-ups as it may", answer.reason)
+        self.assertFalse(answer.asked)
         self.assertEqual(len(self.server.asked), 3)
         self.assertIs((await self.resolver.ipv4_addresses("example.com", budget)).status, Status.FOUND)
 
@@ -332,9 +333,28 @@ class SenderTests(TestCase):
             (answer.status, answer.reason),
             (Status.UNAVAILABLE, "DNS gave no answer about example.com within 0.01 s"),
         )
+        self.assertTrue(answer.asked)
         self.assertFalse(patient.called)
-        self.assertIn("does not answer", (await patient).reason)
+        silent = await patient
+        self.assertIn("does not answer", silent.reason)
+        self.assertTrue(silent.asked)
         self.assertEqual(resolver.describe(), {"questions": 1, "unanswered": 1, "running": 0, "kept": 0})
+
+    async def test_late_without_a_turn(self) -> None:
+        """A question whose turn has not come by then was not asked, and its answer says so: nobody was silent."""
+        self.patch(dns_turns, "MAX_RUNNING", 1)
+        self.server.behaviors["example.com"] = dns_server.SILENCE
+        resolver = Resolver(reactor, [self.server.address], timeouts_seconds=(0.2,))
+        first = Deferred.fromCoroutine(resolver.texts("example.com"))
+        answer = await resolver.texts("two.example", Budget(1, 0.01))
+        self.assertEqual(
+            (answer.status, answer.reason, answer.asked),
+            (Status.UNAVAILABLE, "DNS could not be asked about two.example within 0.01 s", False),
+        )
+        await first
+        self.assertEqual([name for name, _, _ in self.server.asked], ["example.com"])
+        await settled(resolver)
+        self.assertEqual(resolver._asked, set())
 
     async def test_turns(self) -> None:
         """No more than so many questions are on their way at once, and the others wait for their turn."""
@@ -352,6 +372,7 @@ class SenderTests(TestCase):
         looking = [Deferred.fromCoroutine(self.resolver.texts(name)) for name in ("example.com", "two.example")]
         answer = await self.resolver.texts("three.example")
         self.assertEqual((answer.status, answer.reason), (Status.UNAVAILABLE, "too many look-ups are waiting already"))
+        self.assertFalse(answer.asked)
         self.assertEqual([each.status for each in await gatherResults(looking)], [Status.FOUND, Status.NO_NAME])
 
     async def test_nobody_waits(self) -> None:

@@ -20,6 +20,7 @@ from hermes.core.policy import Case, Stage
 from hermes.core.transaction import Transaction
 from hermes.core.visit import Visit
 from hermes.interfaces import ICheck
+from hermes.net import dns_turns
 from hermes.net.resolver import Resolver
 from hermes.policy.dnsbl import DNSListCheck, whitelisted
 from hermes.policy.dnsbl_examination import examine, look_up
@@ -320,8 +321,9 @@ class TroubleTests(ListTestCase):
         self.list("two", a("127.0.0.2"))
         self.resolver = Resolver(reactor, [self.server.address], timeouts_seconds=(0.05,))
         visit = Visit(PEER, budget=Budget(10, 0.02))
-        _, (verdict,) = await Stranger(self.check(one={}, two={}), visit).send()
+        transaction, (verdict,) = await Stranger(self.check(one={}, two={}), visit).send()
         self.assertEqual(verdict.rule, "dnsbl.two")
+        self.assertEqual(transaction.findings.summary(), "dnsbl.one=silent dnsbl.two=listed")
         self.assertIn("unanswered 1", self.records.describe()["one"])
         # The question that nobody waits for any more ends by itself.
         await self.resolver.ipv4_addresses("7.2.0.192.one.example")
@@ -334,8 +336,8 @@ class TroubleTests(ListTestCase):
             self.assertEqual((await Stranger(check).send())[1], [PASS])
         self.assertEqual(len(self.warnings), 1)
         asked = len(self.server.asked)
-        await Stranger(check).send()
-        self.assertEqual(len(self.server.asked), asked)
+        transaction, _ = await Stranger(check).send()
+        self.assertEqual((len(self.server.asked), transaction.findings.summary()), (asked, "dnsbl.one=silent"))
         self.assertIn("passed over 1", self.records.describe()["one"])
         self.clock.advance(PAUSE_SECONDS)
         await Stranger(check).send()
@@ -360,8 +362,25 @@ class TroubleTests(ListTestCase):
         for name in ("one", "two"):
             self.list(name, a("127.0.0.2"), entry="from.example.")
         check = self.check(one={"lookup": "domain", "action": "note"}, two={"lookup": "domain"})
-        _, said = await Stranger(check, Visit(PEER, budget=Budget(1))).send()
+        transaction, said = await Stranger(check, Visit(PEER, budget=Budget(1))).send()
         self.assertEqual((said, self.asked()), ([PASS], ["from.example.one.example"]))
+        # Which lists have had no say in it is found in the trace.
+        self.assertEqual(transaction.findings.summary(), "dnsbl.one=listed dnsbl.two=not_asked")
+        self.assertIn("asked 0, listed 0, unanswered 0, refused 0, not asked 1", self.records.describe()["two"])
+
+    async def test_flood(self) -> None:
+        """Where too many questions wait already, a list is not asked, and that is not taken for its silence, however often."""
+        self.patch(dns_turns, "MAX_RUNNING", 0)
+        self.patch(dns_turns, "MAX_WAITING", 0)
+        check = self.check(one={})
+        for _ in range(SILENCES + 1):
+            transaction, said = await Stranger(check).send()
+            self.assertEqual((said, transaction.findings.summary()), ([PASS], "dnsbl.one=not_asked"))
+        record = self.records.of("one", "one.example")
+        self.assertEqual((record.not_asked, record.unanswered, self.warnings), (SILENCES + 1, 0, []))
+        self.patch(dns_turns, "MAX_RUNNING", 10)
+        self.list("one", a("127.0.0.2"))
+        self.assertFalse((await Stranger(check).send())[1][0].accepted)
 
     async def test_reload(self) -> None:
         """Counters of lists that stay go on; those of lists that are gone are forgotten."""
@@ -455,11 +474,12 @@ class RecordTests(SynchronousTestCase):
         records = Records(Clock().seconds)
         record = records.of("one", "a.example")
         record.asked, record.listed, record.unanswered, record.refused, record.passed_over = 10, 1, 2, 3, 4
+        record.not_asked = 6
         records.of("one", "b.example").asked = 5
         told = {tuple(sample.labels.values()): sample.value for sample in records.family().samples}
         self.assertEqual(
             {result: value for (name, result), value in told.items() if name == "one"},
-            {"clear": 9, "listed": 1, "unanswered": 2, "refused": 3, "passed_over": 4},
+            {"clear": 9, "listed": 1, "unanswered": 2, "refused": 3, "passed_over": 4, "not_asked": 6},
         )
 
     def test_other_zone(self) -> None:

@@ -15,6 +15,7 @@ from zope.interface.verify import verifyObject
 from hermes.core.offender import Offender
 from hermes.disk.small_database import DAMAGED
 from hermes.interfaces import IOffenderStore
+from hermes.policy import offender_store
 from hermes.policy.offender_store import NoStore, OffenderStore, read_offenders
 from tests.support.worker import ImmediateWorker
 
@@ -67,6 +68,15 @@ class StoreTests(StoreTestCase):
         self.successResultOf(store.remove(ONE.network))
         self.result(store.close())
         self.assertEqual(self.store()[1], [TWO])
+
+    def test_no_room_at_the_start(self) -> None:
+        """Where what is over cannot be removed, because the disk is full, the list holds all the same."""
+        store, _ = self.store()
+        for one in (ONE, OVER):
+            self.successResultOf(store.put(one))
+        self.result(store.close())
+        self.patch(offender_store, "_SCHEMA", f"{offender_store._SCHEMA}PRAGMA query_only = ON;")
+        self.assertIn(ONE, self.store()[1])
 
     def test_private(self) -> None:
         """The file is for its owner alone."""
