@@ -147,6 +147,34 @@ class QuestionTests(SynchronousTestCase):
         self.here = [person("../ann", cn="Ann Archer")]
         self.assertEqual(self.owner("ann.archer@example.org"), "")
 
+    def test_several_names(self) -> None:
+        """
+        Values have no order (RFC 4512 2.2), and one person has one mailbox: it is called as the entry is, or by the first name in
+        the alphabet.
+        """
+        for dn, name in (
+            ("uid=joe,o=acme", "joe"),
+            ("UID=Joe, o=acme", "joe"),
+            ("cn=Joe Doe,o=acme", "jdoe"),
+            ("cn=a+uid=joe,o=acme", "jdoe"),
+        ):
+            for values in (("Joe", "jdoe"), ("jdoe", "Joe")):
+                self.here = [Found(dn, {"uid": values, "mail": ("joe@example.org",)})]
+                self.assertEqual(self.owner("joe@example.org"), name, dn)
+
+    def test_several_full_names(self) -> None:
+        """Whichever of several full names comes first, the forms are those of all."""
+        for names in (("Ann Archer", "Ann Smith"), ("Ann Smith", "Ann Archer")):
+            self.here = [Found("uid=ann,o=acme", {"uid": ("ann",), "cn": names})]
+            self.assertEqual((self.owner("ann.archer@example.org"), self.owner("a_smith@example.org")), ("ann", "ann"))
+
+    def test_part_of_a_group(self) -> None:
+        """Of a large group Active Directory gives a part of the members, under another name: that is none without members."""
+        values: dict[str, Any] = {"mail": ("all@example.org",), "objectclass": ("group",), "member": ()}
+        self.here = [Found("cn=all,o=acme", {**values, "member;range=0-1499": ("uid=joe,o=acme",)})]
+        failure = self.failureResultOf(self.resolving("all@example.org"), UnavailableError)
+        self.assertIn(f"more than {MAX_MEMBERS} members", failure.getErrorMessage())
+
     def test_large_group(self) -> None:
         """A group has so many members; one that has more is put off."""
 

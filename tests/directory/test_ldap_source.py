@@ -47,7 +47,7 @@ class LDAPSourceTests(SynchronousTestCase):
             grace_seconds=GRACE,
         )
         self.asked: list[str] = []
-        self.here = True
+        self.here, self.nobody = True, False
         self.patch(Asking, "answer", self.answer)
 
     def answer(self, line: object, question: Question) -> Answer:
@@ -57,7 +57,7 @@ class LDAPSourceTests(SynchronousTestCase):
             raise UnavailableError("no directory server answers")
         if question.key == "twin":
             return TWINS
-        return JOE if question.key == "joe" else NOTHING
+        return JOE if question.key == "joe" and not self.nobody else NOTHING
 
     def ask(self, name: str) -> Deferred[Answer]:
         """Ask for a name."""
@@ -142,6 +142,29 @@ class LDAPSourceTests(SynchronousTestCase):
         self.assertEqual(self.asked, [])
         self.successResultOf(self.ask("a0"))
         self.assertEqual(self.asked, ["a0"])
+
+    def test_who_is_asked_for_in_vain(self) -> None:
+        """However many names that nobody has a stranger invents, whoever was found stays known while the directory is down."""
+        self.successResultOf(self.ask("joe"))
+        for number in range(MAX_REMEMBERED + 1):
+            self.successResultOf(self.ask(f"a{number}"))
+        self.here = False
+        self.clock.advance(REMEMBER)
+        self.assertEqual(self.successResultOf(self.ask("joe")), JOE)
+
+    def test_found_and_gone(self) -> None:
+        """Whoever was found, and then was not there any more, is not found in the grace either; nor the other way round."""
+        self.successResultOf(self.ask("joe"))
+        self.nobody = True
+        self.clock.advance(REMEMBER)
+        self.assertEqual(self.successResultOf(self.ask("joe")), NOTHING)
+        self.assertEqual(self.successResultOf(self.ask("joe")), NOTHING)
+        self.here = False
+        self.clock.advance(REMEMBER)
+        self.failureResultOf(self.ask("joe"), UnavailableError)
+        self.here, self.nobody = True, False
+        self.assertEqual(self.successResultOf(self.ask("joe")), JOE)
+        self.assertEqual(self.successResultOf(self.ask("joe")), JOE)
 
     def test_waiting_at_most(self) -> None:
         """So many questions wait; who comes then is told to come back."""

@@ -106,9 +106,25 @@ class Entries:
         """Whether the account is disabled or has expired."""
         return self._terms.profile.closed(entry.values, self._now())
 
-    def logins(self, entry: Found) -> tuple[str, ...]:
-        """The names of an account, or of a group."""
-        return tuple(entry.values.get(self._terms.profile.login.lower(), entry.values.get("cn", ())))
+    def login(self, entry: Found) -> str:
+        """What somebody's account is called; empty when nothing says."""
+        return next(iter(self._names(entry, self._terms.profile.login)), "")
+
+    def logins(self, entry: Found) -> list[str]:
+        """The names of an account, or of a group, that of the account first."""
+        return self._names(entry, self._terms.profile.login) or self._names(entry, "cn")
+
+    def _names(self, entry: Found, attribute: str) -> list[str]:
+        """
+        The values of an attribute, which have no order (RFC 4512 2.2), in one that does not depend on the server.
+
+        The first is the one that the entry itself is called by, or else the first in the alphabet.
+        """
+        try:
+            (_, own), *_ = dn_parts(entry.dn)
+        except ValueError:
+            own = ""
+        return sorted(entry.values.get(attribute.lower(), ()), key=lambda value: (value.lower() != own, value.lower()))
 
     def full_name(self, entry: Found) -> str:
         """What somebody is called; empty when nothing says."""

@@ -155,10 +155,10 @@ class Asking:
         return Answer(people=tuple(self._record(line, each, name) for each, name in named if name))
 
     def _forms(self, entry: Found) -> set[str]:
-        """The forms of a name as it is shown, and as its parts make it: many directories show the surname first."""
+        """The forms of each name that is shown, and of what its parts make: many directories show the surname first."""
+        shown = [value for name in self._terms.profile.full_name for value in entry.values.get(name.lower(), ())]
         first, surnames = next(iter(entry.values.get("givenname", ())), ""), entry.values.get("sn", ())
-        names = (self._entries.full_name(entry), *(f"{first} {surname}" for surname in surnames))
-        return {form for name in names for form in forms_of(name)}
+        return {form for name in (*shown, *(f"{first} {surname}" for surname in surnames)) for form in forms_of(name)}
 
     def _dotted(self, line: Line, name: str) -> list[Found]:
         """Who has a whole name of NDS, from the root or from one of our contexts."""
@@ -214,7 +214,7 @@ class Asking:
 
     def _name(self, entry: Found) -> str:
         """What the account is called; empty, and complained about, when no account can be called so."""
-        name = next(iter(entry.values.get(self._terms.profile.login.lower(), ())), "").lower()
+        name = self._entries.login(entry).lower()
         if self._terms.full_names:
             values = [value for _, value in dn_parts(entry.dn)]
             name = ".".join(values)
@@ -227,8 +227,11 @@ class Asking:
             return ""
 
     def _group(self, line: Line, entry: Found) -> Answer:
-        members = [dn for name in self._terms.profile.members for dn in entry.values.get(name.lower(), ())]
-        if len(members) > MAX_MEMBERS:
+        attributes = [name.lower() for name in self._terms.profile.members]
+        members = [dn for name in attributes for dn in entry.values.get(name, ())]
+        # Of more than 1500 members Active Directory gives a part, under a name with a range (MS-ADTS 3.1.1.3.1.3.3).
+        partial = any(name.startswith(f"{attribute};range=") for attribute in attributes for name in entry.values)
+        if partial or len(members) > MAX_MEMBERS:
             return Answer(problem=f"the group {entry.dn} has more than {MAX_MEMBERS} members")
         targets = dict.fromkeys(filter(None, (self._member(line, dn) for dn in members)))
         return Answer(group=Group(f"ldap:{self._terms.name} {entry.dn}", tuple(targets)))

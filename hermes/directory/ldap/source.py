@@ -23,7 +23,8 @@ from hermes.directory.ldap.threads import Threads
 from hermes.directory.passwords import encode_password
 from hermes.interfaces import TooBusyError, UnavailableError
 
-#: Answers that are remembered, at a kilobyte or so each: more addresses than are written to within a minute.
+#: Answers that are remembered, at a kilobyte or so each, of those who were found and as many others: more addresses than are
+#: written to within a minute.
 MAX_REMEMBERED = 10_000
 
 #: Questions that may wait: with four connections and a few milliseconds each the last is answered within a second, and
@@ -66,7 +67,9 @@ class LDAPSource:
         self._now = now
         self._remember_seconds = remember_seconds
         self._grace_seconds = grace_seconds
-        self._remembered: OrderedDict[Question, _Remembered] = OrderedDict()
+        # What was found, and what was not: strangers can ask for any number of the latter, and shall push nobody out.
+        self._found: OrderedDict[Question, _Remembered] = OrderedDict()
+        self._missed: OrderedDict[Question, _Remembered] = OrderedDict()
         self._asked: dict[Question, list[Deferred[None]]] = {}
         self._down = False
 
@@ -119,7 +122,7 @@ class LDAPSource:
         return answer
 
     async def _answer(self, question: Question) -> Answer:
-        remembered = self._remembered.get(question)
+        remembered = self._remembered(question)
         if remembered is not None and self._now() < remembered.at + self._remember_seconds:
             return remembered.answer
         if (others := self._asked.get(question)) is not None:
@@ -127,7 +130,7 @@ class LDAPSource:
             waiting: Deferred[None] = Deferred()
             others.append(waiting)
             await waiting
-            if (fresh := self._remembered.get(question)) is not None and fresh is not remembered:
+            if (fresh := self._remembered(question)) is not None and fresh is not remembered:
                 return fresh.answer
             return self._in_grace(question, UnavailableError("no directory server answers"))
         self._asked[question] = []
@@ -153,19 +156,24 @@ class LDAPSource:
             self._log.info("[ldap:{name}] answers again", name=self._terms.name)
         if answer.problem:
             self._log.error("[ldap:{name}] {problem}", name=self._terms.name, problem=answer.problem)
-        self._remembered[question] = _Remembered(answer, self._now())
-        self._remembered.move_to_end(question)
-        while len(self._remembered) > MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
+        here, elsewhere = (self._found, self._missed) if answer.found else (self._missed, self._found)
+        elsewhere.pop(question, None)
+        here[question] = _Remembered(answer, self._now())
+        here.move_to_end(question)
+        while len(here) > MAX_REMEMBERED:
+            here.popitem(last=False)
+
+    def _remembered(self, question: Question) -> _Remembered | None:
+        return self._found.get(question) or self._missed.get(question)
 
     def _in_grace(self, question: Question, error: UnavailableError) -> Answer:
         """What was found a while ago, as long as the grace lasts."""
         if not self._down:
             self._down = True
             self._log.error("[ldap:{name}] {error}", name=self._terms.name, error=error)
-        remembered = self._remembered.get(question)
+        remembered = self._found.get(question)
         limit = self._remember_seconds + self._grace_seconds
-        if remembered is None or not remembered.answer.found or self._now() >= remembered.at + limit:
+        if remembered is None or self._now() >= remembered.at + limit:
             raise UnavailableError(str(error))
         return remembered.answer
 
