@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import pwd
+import re
 import secrets
 import socket
 import sys
@@ -45,6 +46,10 @@ TAKE_SECONDS = 60.0
 
 #: Without a configuration that may be read: what a server takes at most unless it says otherwise.
 _MAX_OCTETS = 50 * 1024**2
+
+
+#: A name without a domain, that of somebody here: atext and dots (RFC 5322 3.2.3).
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+\Z")
 
 
 class _End(Exception):  # noqa: N818 - it is an end, and not always an error
@@ -192,7 +197,9 @@ def _envelope(asked: Words, pieces: list[bytes], hostname: str) -> tuple[Envelop
     header = text[:end] if end >= 0 else text[:MAX_HEADER_OCTETS]
     named = list(asked.recipients)
     if asked.from_header:
-        named += addressed(header).recipients
+        found = addressed(header)
+        # As on the command line: root is root here.
+        named += [*found.recipients, *filter(_NAME.match, found.strays)]
         if end >= 0:
             text = without_bcc(header) + text[end:]
     recipients = [_address(each, hostname) for each in named]

@@ -64,6 +64,12 @@ class DownTests(SendmailCase):
         )
         self.assertEqual(text, b"To: a@example.net\nFrom: x@y.test\n\nhi\n")
 
+    def test_names_in_the_header(self) -> None:
+        """With -t a name without a domain is one here, as many programs write root; what is no name is none."""
+        self.send("-t", typed='To: root, Anna <anna>, a@example.net, "never ends\nSubject: x\n\nhi\n')
+        named = [each.address for each in self.left()[0].recipients]
+        self.assertEqual(named, ["a@example.net", "root@example.org", "anna@example.org"])
+
     def test_dots(self) -> None:
         """A single dot ends the message, unless -i or -oi says that it does not."""
         typed = "From: a@b.test\n\none\n.\ntwo"
