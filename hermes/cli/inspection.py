@@ -21,6 +21,7 @@ import attrs
 from hermes.app.accounts import local_accounts
 from hermes.app.file_checks import rule_files
 from hermes.app.tokens import token_verifier
+from hermes.cli.collector_inspection import inspect_collectors
 from hermes.cli.directory_inspection import inspect_directory, leads_somewhere
 from hermes.cli.ldap_inspection import inspect_ldap
 from hermes.config.catalog import SECTIONS
@@ -71,6 +72,7 @@ def inspect(settings: Settings) -> Iterator[Finding]:
     yield from _accounts(settings)
     yield from (Finding(Level(level), about, text) for level, about, text in inspect_directory(settings))
     yield from (Finding(Level(level), about, text) for level, about, text in inspect_ldap(settings))
+    yield from (Finding(Level(level), about, text) for level, about, text in inspect_collectors(settings))
     yield from _mailboxes(settings)
     for shard in shards(settings):
         yield from _spool(spool_directory(settings, shard))

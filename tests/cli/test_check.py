@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hermes.cli.collector_inspection import inspect_collectors
+from hermes.config.loader import load
 from hermes.net.tls import DAYS_OF_WARNING
 from tests.support.command import CommandTestCase, queue_message
 from tests.support.oauth import P256, jwk, jwks
@@ -201,6 +203,31 @@ class CheckTests(CommandTestCase):
         self.assert_finding(config, "postmaster", "fail", "name a mailbox here")
         self.run_hermes("config", "set", "-c", config, "hermes.domains", "")
         self.assert_finding(config, "postmaster", "ok", "at another server")
+
+    def test_collectors(self) -> None:
+        """Whoever is to have collected mail must be there, and be able to have it."""
+        self.assertEqual(self.findings(self.complete_site(), "collectors"), [])
+        section = "[collector:{0}]\nhost = pop.example.net\nusername = {0}\npassword = x\n"
+        more = section.format("one") + "account = Anna\n" + section.format("many") + "default = anna\n"
+        config = self.complete_site(more + section.format("free") + "account = joe@example.net\n")
+        self.assert_finding(config, "collectors", "ok", "3 boxes at other servers")
+        accounts = Path(config).parent / "data" / "accounts.ini"
+        accounts.write_text("[anna]\ndisabled = yes\n")
+        self.assert_finding(
+            config, "collectors", "fail", "[collector:one] account: the account Anna is disabled, and its"
+        )
+        accounts.write_text("[bob]\naddresses = anna@example.org\n")
+        self.assert_finding(config, "collectors", "fail", "[collector:one] account: there is no account Anna")
+        said = "[collector:many] default: there is no account anna, and mail for nobody goes to the postmaster"
+        self.assertEqual(self.findings(config, "collectors", exit_code=1)[1], ("warn", said))
+        accounts.write_text("nonsense")
+        self.assertEqual(self.findings(config, "collectors", exit_code=1), [])
+        accounts.write_text("")
+        with open(config, "a") as file:
+            file.write("[ldap:staff]\nservers = ldaps://ldap.example.org\nbase = dc=example,dc=org\n")
+        found = list(inspect_collectors(load(config)))
+        self.assertEqual([level for level, _, _ in found], ["warn", "warn"])
+        self.assertIn("Anna is in no file: mail for it waits whenever the directory is down", found[0][2])
 
     def test_spool(self) -> None:
         """The store of the queue must be whole."""
