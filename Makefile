@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 STRICT := -bb -W error -W "ignore:'spwd' is deprecated" -W "ignore:'crypt' is deprecated"
 TRIAL  := $(BIN)/python $(STRICT) -m twisted.trial
 
-.PHONY: run venv test coverage check integration bench wheel clean
+.PHONY: run venv test coverage check integration bench bench-quick wheel clean
 
 run: venv  ## a demonstration site, in the foreground
 	@test -e demo/config.ini || { umask 077; $(BIN)/hermes init demo --domain example.org --demo >demo.txt && mv demo.txt demo/what-next.txt; }
@@ -21,10 +21,14 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+$(VENV)/bench-ready: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
 test: venv  ## everything that needs only Python
 	$(TRIAL) --jobs=2 tests.core tests.config tests.protocols tests.net tests.spool tests.queue tests.mailbox \
 	    tests.directory tests.policy tests.services tests.app tests.cli tests.crash tests.disk tests.test_protocols_page \
-	    tests.test_refusals_page tests.test_guides
+	    tests.test_refusals_page tests.test_guides tests.bench.test_ratios tests.bench.test_measured
 
 coverage: venv  ## branch coverage; core and protocols must be whole
 	$(BIN)/python -m coverage erase
@@ -44,8 +48,11 @@ check: venv  ## style, types, layers, spelling
 integration: venv  ## against software that nobody here wrote; see .ci/run for the Debian packages
 	$(TRIAL) tests.integration tests.bench
 
-bench: venv  ## beside Postfix, on loopback; writes the table of docs/performance.md
+bench: $(VENV)/bench-ready  ## beside Postfix, Dovecot and aiosmtpd, on loopback; writes the tables of docs/performance.md
 	$(BIN)/python -m bench
+
+bench-quick: venv  ## in under two minutes: is it as fast beside Postfix and Dovecot as it was? Fails when it is half as fast
+	$(BIN)/python -m bench.quick
 
 wheel: venv
 	$(BIN)/python -m build --wheel

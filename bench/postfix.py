@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.process import free_ports, is_listening, wait_until
@@ -29,7 +30,7 @@ maillog_file = {root}/mail.log
 maillog_file_prefixes = {root}
 virtual_mailbox_domains = example.org
 virtual_mailbox_base = {root}/mail
-virtual_mailbox_maps = static:user/
+virtual_mailbox_maps = {maps}
 virtual_mailbox_limit = 0
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
@@ -72,16 +73,23 @@ class Postfix:
 
     name = "postfix"
 
-    def __init__(self, root: Path, sink: int) -> None:
+    def __init__(self, root: Path, sink: int, accounts: Sequence[str] = ()) -> None:
+        """Without accounts all mail is that of "user"."""
         self._root = root
         (self.port,) = free_ports(1)
-        self.maildir = root / "mail" / "user"
+        self.maildir = self.mailbox("user")
         user = pwd.getpwnam("postfix")
         for part in ("etc", "queue", "data", "mail"):
             (root / part).mkdir(parents=True)
         for part in ("data", "mail"):
             os.chown(root / part, user.pw_uid, user.pw_gid)
-        values = {"root": root, "port": self.port, "sink": sink, "uid": user.pw_uid, "gid": user.pw_gid}
+        maps = "static:user/"
+        if accounts:
+            maps = f"texthash:{root}/etc/mailboxes"
+            lines = [f"{account}@example.org {account}/\n" for account in ("user", *accounts)]
+            (root / "etc" / "mailboxes").write_text("".join(lines))
+        ids = {"uid": user.pw_uid, "gid": user.pw_gid}
+        values = {"root": root, "port": self.port, "sink": sink, "maps": maps, **ids}
         (root / "etc" / "main.cf").write_text(MAIN_CF.format(**values))
         (root / "etc" / "master.cf").write_text(MASTER_CF.format(**values))
         grp.getgrnam("postdrop")
@@ -99,9 +107,13 @@ class Postfix:
         """Stop it."""
         self._command("stop")
 
-    def clear(self) -> None:
-        """Empty the mailbox."""
-        shutil.rmtree(self.maildir, ignore_errors=True)
+    def mailbox(self, account: str) -> Path:
+        """The maildir of an account."""
+        return self._root / "mail" / account
+
+    def clear(self, account: str = "user") -> None:
+        """Empty a mailbox."""
+        shutil.rmtree(self.mailbox(account), ignore_errors=True)
 
     def version(self) -> str:
         """Name and version."""

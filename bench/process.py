@@ -81,6 +81,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
 
+def running_seconds(pid: int) -> float:
+    """The same by nanoseconds instead of hundredths, for what takes next to nothing; threads that have ended are left out."""
+    stats = [path.read_text() for member in family(pid) for path in Path(f"/proc/{member}/task").glob("*/schedstat")]
+    return sum(int(text.split()[0]) for text in stats) / 1e9
+
+
 def files_in(directory: Path) -> Iterator[os.DirEntry[str]]:
     """The messages of a maildir that nobody has read."""
     try:

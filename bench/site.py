@@ -1,13 +1,15 @@
-"""A private Hermes for measurements: a site of one account, all defaults but the ports and the length of a session."""
+"""A private Hermes for measurements: a site of a few accounts, all defaults but the ports and the length of a session."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from bench.process import cpu_seconds, free_ports, is_listening, resident_octets, stop, wait_until
+from bench.process import cpu_seconds, free_ports, is_listening, resident_octets, running_seconds, stop, wait_until
+from hermes.directory.passwords import hash_password
 
 CONFIG = """\
 [hermes]
@@ -40,9 +42,22 @@ class Hermes:
     """A Hermes in ``root``; relays other domains to the port ``sink``."""
 
     name = "hermes"
+    password = PASSWORD
 
-    def __init__(self, root: Path, sink: int, workers: str = "1", *, in_smtp: str = "", more: str = "") -> None:
-        """``in_smtp`` has further lines for ``[smtp]``, ``more`` whole sections."""
+    def __init__(
+        self,
+        root: Path,
+        sink: int,
+        workers: str = "1",
+        *,
+        in_smtp: str = "",
+        more: str = "",
+        accounts: Iterable[str] = (),
+    ) -> None:
+        """
+        ``in_smtp`` has further lines for ``[smtp]``, ``more`` whole sections; ``accounts`` stand beside "user"; all have the same
+        password.
+        """
         self._root = root
         self.port, self.pop3_port = free_ports(2)
         # Behind a front end the SMTP server waits for a header.
@@ -53,8 +68,15 @@ class Hermes:
         self._config.write_text(config + more)
         self._config.chmod(0o600)
         (root / "data").mkdir(mode=0o700)
-        self.maildir = root / "data" / "mail" / "user"
-        self._run("user", "add", "-c", str(self._config), "user", "--password-file", "-", text=PASSWORD)
+        self.maildir = self.mailbox("user")
+        hashed = hash_password(PASSWORD)
+        file = root / "data" / "accounts.ini"
+        file.write_text("".join(f"[{account}]\npassword = {hashed}\n" for account in ("user", *accounts)))
+        file.chmod(0o600)
+
+    def mailbox(self, account: str) -> Path:
+        """The maildir of an account."""
+        return self._root / "data" / "mail" / account
 
     def start(self) -> None:
         """Start it and wait for its greeting."""
@@ -66,12 +88,13 @@ class Hermes:
         """Stop it."""
         stop(self.process)
 
-    def clear(self) -> None:
-        """Empty the mailbox."""
+    def clear(self, account: str = "user") -> None:
+        """Empty a mailbox."""
+        maildir = self.mailbox(account)
         for part in ("new", "cur"):
-            shutil.rmtree(self.maildir / part, ignore_errors=True)
-            if self.maildir.exists():
-                (self.maildir / part).mkdir()
+            shutil.rmtree(maildir / part, ignore_errors=True)
+            if maildir.exists():
+                (maildir / part).mkdir()
 
     def resident_octets(self) -> tuple[int, int]:
         """Memory of all processes of the server: proportional, and resident."""
@@ -81,13 +104,16 @@ class Hermes:
         """Processor time used so far."""
         return cpu_seconds(self.process.pid)
 
+    def running_seconds(self) -> float:
+        """The same, for what takes next to nothing."""
+        return running_seconds(self.process.pid)
+
     def version(self) -> str:
         """Name and version."""
         return "Hermes " + self._run("--version").split()[-1]
 
-    def _run(self, *words: str, text: str = "") -> str:
-        done = subprocess.run(self._command(*words), input=text, capture_output=True, text=True, check=True)
-        return done.stdout
+    def _run(self, *words: str) -> str:
+        return subprocess.run(self._command(*words), capture_output=True, text=True, check=True).stdout
 
     @staticmethod
     def _command(*words: str) -> list[str]:

@@ -1,0 +1,82 @@
+"""Receiving beside aiosmtpd, the other SMTP server in Python: both answer 250 when the message is on disk."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+from bench import load
+from bench.load import Load
+from bench.pairs import Options, in_turn
+from bench.process import free_ports, is_listening, stop, wait_until
+from bench.site import Hermes
+from bench.smtp_rows import KIB, scaled
+from bench.table import Section
+
+LOADS = [
+    Load(1000, 4 * KIB, 1, False),
+    Load(2000, 4 * KIB, 10, False),
+    Load(2000, 4 * KIB, 40, False),
+    Load(1000, 4 * KIB, 1, True),
+    Load(2000, 4 * KIB, 10, True),
+    Load(2000, 4 * KIB, 40, True),
+]
+
+
+class Aiosmtpd:
+    """A process of ``bench.aiosmtpd_server`` with a maildir below ``root``."""
+
+    name = "aiosmtpd"
+
+    def __init__(self, root: Path) -> None:
+        (self.port,) = free_ports(1)
+        self.maildir = root / "mail"
+        self._log = root / "server.log"
+        root.mkdir(parents=True)
+
+    def start(self) -> None:
+        """Start it and wait for its greeting."""
+        command = [sys.executable, "-m", "bench.aiosmtpd_server", str(self.port), str(self.maildir)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
+        wait_until("aiosmtpd", lambda: is_listening(self.port))
+
+    def stop(self) -> None:
+        """Stop it."""
+        stop(self._process)
+
+    def clear(self) -> None:
+        """Empty the mailbox, whose directories it keeps open."""
+        for path in (self.maildir / "new").iterdir():
+            path.unlink()
+
+
+def measure(options: Options, root: Path) -> Section:
+    """All rows."""
+    if importlib.util.find_spec("aiosmtpd") is None:
+        raise SystemExit("aiosmtpd is not installed: pip install -e '.[bench]'")
+    hermes, peer = Hermes(root / "hermes", free_ports(1)[0], options.workers), Aiosmtpd(root / "aiosmtpd")
+    hermes.start()
+    try:
+        peer.start()
+        try:
+            rows = []
+            for one in LOADS:
+                some = scaled(options, one)
+                rows.append(
+                    in_turn(
+                        f"delivered: {one}",
+                        options.pairs,
+                        lambda some=some: load.delivered_per_second(hermes, some),
+                        lambda some=some: load.delivered_per_second(peer, some),
+                    )
+                )
+        finally:
+            peer.stop()
+    finally:
+        hermes.stop()
+    versions = [hermes.version(), f"aiosmtpd {importlib.metadata.version('aiosmtpd')}"]
+    return Section("aiosmtpd", "aiosmtpd", options, versions, rows, unit="messages/s")
