@@ -32,6 +32,7 @@ from hermes.core.dropped import LineEnds, addressed, body_of, head_of, without_b
 from hermes.core.envelope import Envelope, Recipient
 from hermes.core.header import Header
 from hermes.core.header_facts import MAX_HEADER_OCTETS, header_end
+from hermes.core.mailbox_list import read
 from hermes.protocols.smtp.grammar import MalformedError, parse_path
 from hermes.services.drop_files import NEW, TMP, make
 
@@ -195,7 +196,7 @@ def _envelope(asked: Words, pieces: list[bytes], hostname: str) -> tuple[Envelop
         text = text.partition(b"\n")[2]
     end = header_end(text[:MAX_HEADER_OCTETS])
     header = text[:end] if end >= 0 else text[:MAX_HEADER_OCTETS]
-    named = list(asked.recipients)
+    named = [each for word in asked.recipients for each in _named(word)]
     if asked.from_header:
         found = addressed(header)
         # As on the command line: root is root here.
@@ -216,6 +217,14 @@ def _envelope(asked: Words, pieces: list[bytes], hostname: str) -> tuple[Envelop
         text = line.encode() + text
     to = tuple(Recipient(each, asked.notify) for each in dict.fromkeys(recipients))
     return Envelope(reverse_path, to, body_of([text]), ret=asked.ret, envid=asked.envid), [text]
+
+
+def _named(word: str) -> list[str]:
+    """Whom a word of the command names: sendmail takes several with commas between them, and names of people beside addresses."""
+    if not any(sign in word for sign in ",<"):
+        return [word]
+    found, strays = read(word)
+    return [*found, *strays]
 
 
 def _address(text: str, hostname: str) -> str:

@@ -70,6 +70,12 @@ class DownTests(SendmailCase):
         named = [each.address for each in self.left()[0].recipients]
         self.assertEqual(named, ["a@example.net", "root@example.org", "anna@example.org"])
 
+    def test_several_in_a_word(self) -> None:
+        """A word may name several, with names of people beside their addresses, as sendmail takes them."""
+        self.send("-i", "Joe <joe@example.net>, root", "anna", "<bob@example.net>")
+        named = [each.address for each in self.left()[0].recipients]
+        self.assertEqual(named, ["joe@example.net", "root@example.org", "anna@example.org", "bob@example.net"])
+
     def test_dots(self) -> None:
         """A single dot ends the message, unless -i or -oi says that it does not."""
         typed = "From: a@b.test\n\none\n.\ntwo"
