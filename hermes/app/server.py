@@ -278,6 +278,7 @@ class Server:
         self._stores.transcripts.tidy()
         for spool in self._spools():
             await spool.expire_trace(self.now() - self.settings.trace.keep)
+        await self._circle.mailboxes.forget_departed()
 
     # Making the parts
 

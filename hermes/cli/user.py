@@ -28,6 +28,7 @@ from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.database import DatabaseSource
 from hermes.directory.sources.forward_file import parse_forward
 from hermes.directory.sources.local import LocalAccounts
+from hermes.mailbox.departed import arriving
 from hermes.policy.recipient_store import clear, standings
 
 _NAME = click.argument("name")
@@ -289,6 +290,7 @@ def add_account(settings: Settings, account: Account, secret: str) -> None:
         _source(settings).add(account, hash_password(secret), _scram(settings, secret))
         # Those of somebody who was called so before, in a directory service for one.
         app_passwords(settings).forget(account.name)
+        arriving(settings.mailbox.directory, account.name)
     except ValueError as error:
         raise Refused(text_of(error)) from None
 

@@ -16,6 +16,7 @@ from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
 from hermes.directory.accounts import check_address, check_name
+from hermes.mailbox.departed import arriving, departing
 from hermes.mailbox.lock import MailboxLock
 
 _NAME = click.argument("name")
@@ -103,7 +104,8 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
     """
     Give NAME the login name NEW_NAME, and its mailbox with it.
 
-    Nobody may be reading the mailbox, and nothing for it may be in the queue. When the command is interrupted, say it again.
+    Nobody may be reading the mailbox, and nothing for it may be in the queue; what a running server is just delivering
+    goes to the new name. When the command is interrupted, say it again.
     """
     settings = load(config)
     source, name, new_name = local_accounts(settings), name.lower(), new_name.lower()
@@ -117,11 +119,13 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
         if keep_address and not record.account.addresses:
             both = (f"{each}@{domain}" for each in (new_name, name) for domain in settings.hermes.domains)
             keys["addresses"] = ", ".join(both)
-        _move_mailbox(settings, name, new_name)
-        if keys:
-            source.change(name, keys)
-        app_passwords(settings).rename(name, new_name)
-        source.rename(name, new_name)
+        with departing(settings.mailbox.directory, name, new_name):
+            arriving(settings.mailbox.directory, new_name)
+            _move_mailbox(settings, name, new_name)
+            if keys:
+                source.change(name, keys)
+            app_passwords(settings).rename(name, new_name)
+            source.rename(name, new_name)
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     say(f"{name} is {new_name} now")

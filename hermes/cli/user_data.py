@@ -8,8 +8,8 @@ import json
 import os
 import shutil
 import tarfile
+import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -26,13 +26,10 @@ from hermes.config.places import recipients_file
 from hermes.config.schema import Settings
 from hermes.core import event_text
 from hermes.core.account import Account
-from hermes.core.event import Event
 from hermes.core.units import format_time
+from hermes.mailbox.departed import departing
 from hermes.mailbox.lock import MailboxLock
 from hermes.policy.recipient_store import clear
-
-#: Facts of each address that are exported: years of a busy account.
-MAX_EVENTS = 1_000_000
 
 
 @click.command()
@@ -56,7 +53,7 @@ def export(config: str, name: str, archive: Path) -> None:
     partly = archive.with_name(archive.name + ".part")
     try:
         with open(partly, "xb", opener=_private) as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
-            counted = _fill(tar, settings, account)
+            counted = _fill(tar, archive.absolute().parent, settings, account)
         partly.rename(archive)
     except OSError as error:
         raise Refused(f"{archive} cannot be written: {error.strerror or error}") from None
@@ -69,11 +66,10 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _fill(tar: tarfile.TarFile, settings: Settings, account: Account) -> int:
+def _fill(tar: tarfile.TarFile, room: Path, settings: Settings, account: Account) -> int:
     top = account.name
     _add(tar, f"{top}/account.json", json.dumps(_described(settings, account), indent=2).encode() + b"\n")
-    trace = "".join(event_text.as_json(event) + "\n" for event in _events(settings, account))
-    _add(tar, f"{top}/trace.jsonl", trace.encode())
+    _add_trace(tar, f"{top}/trace.jsonl", room, settings, account)
     profile = Path(settings.finger.profiles) / f"{account.name}.txt"
     if profile.is_file():
         _add(tar, f"{top}/profile.txt", profile.read_bytes())
@@ -89,9 +85,7 @@ def _fill(tar: tarfile.TarFile, settings: Settings, account: Account) -> int:
 
 
 def _add(tar: tarfile.TarFile, name: str, octets: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size, member.mtime, member.mode = len(octets), int(time.time()), 0o600
-    tar.addfile(member, io.BytesIO(octets))
+    tar.addfile(_member(name, len(octets)), io.BytesIO(octets))
 
 
 def _described(settings: Settings, account: Account) -> dict[str, object]:
@@ -102,15 +96,21 @@ def _described(settings: Settings, account: Account) -> dict[str, object]:
     }
 
 
-def _events(settings: Settings, account: Account) -> Iterator[Event]:
-    seen: set[str] = set()
-    with reader(settings) as spool:
-        for query in (account.name, *addresses_of(settings, account)):
-            for event in spool.track(query, MAX_EVENTS):
-                line = event_text.as_json(event)
-                if line not in seen:
-                    seen.add(line)
-                    yield event
+def _add_trace(tar: tarfile.TarFile, name: str, room: Path, settings: Settings, account: Account) -> None:
+    """Years of a busy account: on the disk first, because an archive wants to know how long a file is."""
+    with tempfile.TemporaryFile(dir=room) as file:
+        with reader(settings) as spool:
+            for event in spool.history((account.name, *addresses_of(settings, account))):
+                file.write(event_text.as_json(event).encode() + b"\n")
+        member = _member(name, file.tell())
+        file.seek(0)
+        tar.addfile(member, file)
+
+
+def _member(name: str, size_octets: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = size_octets, int(time.time()), 0o600
+    return member
 
 
 @click.command()
@@ -137,11 +137,14 @@ def erase(config: str, yes: bool, name: str) -> None:
         if os.path.isdir(mailbox) and not lock.acquire():
             raise ValueError(f"{name} is reading mail just now: try again later")
         try:
-            if known:
-                # First of all, so that nothing new arrives.
-                source.remove(name)
-            app_passwords(settings).forget(name)
-            _remove_mailbox(settings, mailbox, name)
+            with departing(settings.mailbox.directory, name):
+                if known:
+                    # First of all, so that nothing new arrives.
+                    source.remove(name)
+                app_passwords(settings).forget(name)
+                doomed = _take_away(settings, mailbox, name)
+            if doomed:
+                shutil.rmtree(doomed)
         finally:
             lock.release()
     except (LookupError, ValueError) as error:
@@ -154,11 +157,15 @@ def erase(config: str, yes: bool, name: str) -> None:
     remark(f"The trace keeps what happened to messages for {format_time(settings.trace.keep)}.")
 
 
-def _remove_mailbox(settings: Settings, mailbox: str, name: str) -> None:
+def _take_away(settings: Settings, mailbox: str, name: str) -> str:
+    """
+    Give a mailbox another name, if there is one, and return that.
+
+    It is one that no account can have: a removal that is interrupted leaves nothing that looks like a mailbox.
+    """
     if not os.path.isdir(mailbox):
-        return
-    # Under a name that no account can have, a removal that is interrupted leaves nothing that looks like a mailbox.
+        return ""
     doomed = os.path.join(settings.mailbox.directory, f".erased-{name}-{os.getpid()}")
     os.rename(mailbox, doomed)
     sync_directory(settings.mailbox.directory)
-    shutil.rmtree(doomed)
+    return doomed

@@ -23,6 +23,7 @@ from hermes.core.units import parse_size
 from hermes.directory.accounts import check_address, check_name
 from hermes.directory.passwords import hash_password, make_scram_keys
 from hermes.directory.sources.local import LocalAccounts
+from hermes.mailbox.departed import arriving
 
 #: What a table of accounts may say; name is the one column that there must be.
 COLUMNS = ("name", "password", "full_name", "addresses", "quota")
@@ -103,6 +104,7 @@ def _add(
                 keys = make_scram_keys(each.password) if each.password and settings.accounts.scram != "no" else ""
                 source.add(each.account, hashed, keys)
                 app_passwords(settings).forget(each.account.name)
+                arriving(settings.mailbox.directory, each.account.name)
             except ValueError as error:
                 raise Refused(f"{file}:{each.line}: {text_of(error)}. Those before it have been added.") from None
     return made

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hermes.core.account import Account
+from hermes.core.account import Account, Local
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent, IDirectory, IGroupWorker
@@ -49,19 +49,29 @@ class LocalDelivery:
     ) -> list[Outcome]:
         """Deliver to recipients whose mailbox is that of the account ``next_hop``."""
         account = await self._directory.account(next_hop)
-        if account is None:
-            # RFC 3463 3.2: bad destination mailbox address.
-            outcome = Outcome.failed(f"there is no account {next_hop} any more", "5.1.1")
-        elif account.disabled:
-            # RFC 3463 3.3: mailbox disabled, not accepting messages.
-            outcome = Outcome.failed(f"the account {next_hop} is disabled", "5.2.1")
-        else:
-            outcome = await self._deliver(account, message, recipients)
-        return [outcome] * len(recipients)
+        if account is not None:
+            return [await self._deliver(account, message, recipients)] * len(recipients)
+        new_name = await self._mailboxes.new_name_of(next_hop)
+        account = await self._directory.account(new_name) if new_name else None
+        if account is not None:
+            return [await self._deliver(account, message, recipients)] * len(recipients)
+        return [await self._deliver_by_address(next_hop, message, recipient) for recipient in recipients]
+
+    async def _deliver_by_address(self, next_hop: str, message: QueuedMessage, recipient: QueuedRecipient) -> Outcome:
+        """The account is gone: whoever has the recipient's address now gets the message."""
+        match await self._directory.resolve(recipient.address):
+            case Local(account=account):
+                return await self._deliver(account, message, [recipient])
+            case _:
+                # RFC 3463 3.2: bad destination mailbox address.
+                return Outcome.failed(f"there is no account {next_hop} any more", "5.1.1")
 
     async def _deliver(
         self, account: Account, message: QueuedMessage, recipients: Sequence[QueuedRecipient]
     ) -> Outcome:
+        if account.disabled:
+            # RFC 3463 3.3: mailbox disabled, not accepting messages.
+            return Outcome.failed(f"the account {account.name} is disabled", "5.2.1")
         octets = message.content.size_octets * len(recipients)
         verdict = await self._mailboxes.over_quota(account, octets)
         if verdict.reply is not None:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 from hermes.config.durable import sync_directory
 from hermes.core.identifiers import decode, is_queue_id
+from hermes.mailbox import departed
 
 DIRECTORIES = ("tmp", "new", "cur")
 
@@ -114,12 +115,20 @@ def with_flag(name: bytes, flag: bytes) -> bytes:
 
 
 def make(path: str) -> None:
-    """Make a maildir, or complete one; what is made is on disk when this returns."""
-    parent = os.path.dirname(path)
-    os.makedirs(parent, DIRECTORY_MODE, exist_ok=True)
-    made = _make_directory(path)
-    for name in DIRECTORIES:
-        made |= _make_directory(os.path.join(path, name))
+    """
+    Make a maildir, or complete one; what is made is on disk when this returns.
+
+    Raises OSError, also when its account has just departed (:mod:`hermes.mailbox.departed`).
+    """
+    parent, name = os.path.split(path)
+    made = False
+    if not os.path.isdir(path):
+        os.makedirs(parent, DIRECTORY_MODE, exist_ok=True)
+        with departed.making(parent, name):
+            made = _make_directory(path)
+    # One that is taken away at this moment is not there any more, and is not made again.
+    for each in DIRECTORIES:
+        made |= _make_directory(os.path.join(path, each))
     if made:
         sync_directory(path)
         sync_directory(parent)

@@ -11,6 +11,7 @@ from hermes.core.account import Account
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.interfaces import IGroupWorker, IMailboxes
+from hermes.mailbox import departed
 from hermes.mailbox.maildir import DeliveryNames
 from hermes.mailbox.quota import FRESH_SECONDS, SHARED_SECONDS, Quota
 from hermes.mailbox.reading import POP3Mailbox
@@ -72,6 +73,15 @@ class Mailboxes:
         # In the thread: there may be many.
         names: list[str] = await self.reader.submit(self._owners)
         return names
+
+    async def new_name_of(self, name: str) -> str:
+        """What an account is called now that was renamed a moment ago; empty when nothing is known of that."""
+        new_name: str = await self.reader.submit(lambda: departed.new_name_of(self._directory, name))
+        return new_name
+
+    async def forget_departed(self) -> None:
+        """Remove the marks of accounts that departed so long ago that nothing of theirs is on its way."""
+        await self.reader.submit(lambda: departed.tidy(self._directory))
 
     def _owners(self) -> list[str]:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -14,7 +14,7 @@ from hermes.core.event import Event
 from hermes.core.message import QueuedMessage
 from hermes.core.selection import Selection
 from hermes.core.shape import By, Counted, Shape
-from hermes.spool import selecting, summary
+from hermes.spool import history, selecting, summary
 from hermes.spool.bodies import BodyFiles, Disk
 from hermes.spool.database import DATABASE, connect_read_only
 from hermes.spool.errors import SpoolError
@@ -124,6 +124,30 @@ class SpoolReader:
         """What is known about a queue id, an address or a Message-ID, newest last."""
         with self._readable() as connection:
             return [] if connection is None else track(connection, query, limit)
+
+    def want_history(self, queries: Sequence[str]) -> None:
+        """Look for all that is known about addresses and names, for :meth:`wanted_events`."""
+        with self._readable() as connection:
+            if connection is not None:
+                history.want(connection, queries)
+
+    def wanted_messages(self) -> Iterator[str]:
+        """The queue ids that were found."""
+        with self._readable() as connection:
+            if connection is not None:
+                yield from history.messages(connection)
+
+    def want_message(self, queue_id: str) -> None:
+        """What is known of a message belongs to it as well."""
+        with self._readable() as connection:
+            if connection is not None:
+                history.want_message(connection, queue_id)
+
+    def wanted_events(self) -> Iterator[Event]:
+        """All that was found, newest last, however much it is."""
+        with self._readable() as connection:
+            if connection is not None:
+                yield from history.wanted(connection)
 
     def integrity(self) -> list[str]:
         """What is wrong with the spool, a sentence each; empty when nothing is. Takes long for a large spool."""

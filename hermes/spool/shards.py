@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, permutations
 from types import TracebackType
 from typing import Self
 
@@ -78,6 +78,16 @@ class ShardsReader:
                 for queue_id in sorted(ids - known):
                     events.extend(reader.track(queue_id, limit))
         return merged_events(found)[-limit:]
+
+    def history(self, queries: Sequence[str]) -> Iterator[Event]:
+        """All that is known about addresses and names, newest last, however much it is."""
+        for reader in self._readers:
+            reader.want_history(queries)
+        for reader, other in permutations(self._readers, 2):
+            # As for track().
+            for queue_id in reader.wanted_messages():
+                other.want_message(queue_id)
+        return heapq.merge(*(reader.wanted_events() for reader in self._readers), key=lambda event: event.at)
 
 
 def merged_queue(parts: Sequence[Sequence[QueuedMessage]]) -> list[QueuedMessage]:

@@ -25,13 +25,13 @@ EXPIRE_STEP = 1000
 
 _SECONDS_AN_HOUR = 3600
 
-_EVENT_COLUMNS = "id, at, kind, queue_id, address, reverse_path, message_id, facts"
+EVENT_COLUMNS = "id, at, kind, queue_id, address, reverse_path, message_id, facts"
 
 _HOUR_BEFORE = "SELECT max(hour) FROM trace_keys WHERE hour < ?"
 _HITS_IN_HOUR = "SELECT event_id FROM trace_keys WHERE hour = ? AND key = ? ORDER BY event_id DESC LIMIT ?"
-_EVENT = f"SELECT {_EVENT_COLUMNS} FROM events WHERE id = ?"  # noqa: S608 - constants only, here and below
+_EVENT = f"SELECT {EVENT_COLUMNS} FROM events WHERE id = ?"  # noqa: S608 - constants only, here and below
 _EVENTS_OF_MESSAGE = (
-    f"SELECT {_EVENT_COLUMNS} FROM events WHERE queue_id = ? AND queue_id <> '' ORDER BY id DESC LIMIT ?"  # noqa: S608
+    f"SELECT {EVENT_COLUMNS} FROM events WHERE queue_id = ? AND queue_id <> '' ORDER BY id DESC LIMIT ?"  # noqa: S608
 )
 _OLD_EVENTS = "SELECT id, at, queue_id FROM events WHERE id > ? ORDER BY id LIMIT ?"
 _LIVES_ON = """
@@ -91,7 +91,7 @@ def track(connection: sqlite3.Connection, query: str, limit: int) -> list[Event]
         row = connection.execute(_EVENT, (number,)).fetchone()
         if row is None or row[0] in found:
             continue
-        event = _event(row)
+        event = event_of(row)
         if event.queue_id:
             _add_message(connection, event.queue_id, limit, found)
         else:
@@ -101,7 +101,7 @@ def track(connection: sqlite3.Connection, query: str, limit: int) -> list[Event]
 
 def _add_message(connection: sqlite3.Connection, queue_id: str, limit: int, found: dict[int, Event]) -> None:
     for row in connection.execute(_EVENTS_OF_MESSAGE, (queue_id, limit)):
-        found[row[0]] = _event(row)
+        found[row[0]] = event_of(row)
 
 
 def _hits(connection: sqlite3.Connection, key: str, limit: int) -> list[int]:
@@ -114,7 +114,8 @@ def _hits(connection: sqlite3.Connection, key: str, limit: int) -> list[int]:
     return numbers
 
 
-def _event(row: Row) -> Event:
+def event_of(row: Row) -> Event:
+    """The event in a row of :data:`EVENT_COLUMNS`."""
     _, at, kind, queue_id, about, reverse_path, message_id, facts = row
     return Event(at, Kind(kind), queue_id, about, reverse_path, message_id, json.loads(facts))
 

@@ -161,6 +161,27 @@ class DataTests(AccountTestCase):
         self.assertNotIn("argon2", json.dumps(described))
         self.assertEqual([json.loads(line)["event"] for line in trace], ["login"])
 
+    def test_exported_whole(self) -> None:
+        """What several addresses have in common is in the trace once, in its order."""
+        self.hermes("set", "bob", "--address", "b@example.org", "--address", "bob@example.org")
+        events = [
+            Event(float(number), Kind.REFUSED, address=address, reverse_path=sender)
+            for number, (address, sender) in enumerate(
+                [
+                    ("b@example.org", "x@example.com"),
+                    ("bob@example.org", "b@example.org"),
+                    ("x@example.org", "y@example.com"),
+                ]
+            )
+        ]
+        record(self, self.config, *events, Event(9.0, Kind.LOGIN, address="bob"))
+        archive = self.data.parent / "bob.tar.gz"
+        self.hermes("export", "bob", str(archive))
+        with tarfile.open(archive) as tar:
+            trace = (tar.extractfile("bob/trace.jsonl") or self.fail()).read().decode().splitlines()
+        self.assertEqual([json.loads(line)["event"] for line in trace], ["refused", "refused", "login"])
+        self.assertEqual(sorted(os.listdir(archive.parent)), ["bob.tar.gz", "config.ini", "data"])
+
     def test_export_refused(self) -> None:
         """Nothing is overwritten, and nothing is left of an archive that could not be written."""
         archive = self.data.parent / "bob.tar.gz"
@@ -177,7 +198,7 @@ class DataTests(AccountTestCase):
         (self.data / "finger" / "bob.txt").write_text("me")
         self.assertIn("bob is gone", self.hermes("erase", "bob", typed="y\n"))
         self.assertNotIn("[bob]", self.accounts)
-        self.assertEqual(os.listdir(mailbox.parent), [])
+        self.assertEqual([name for name in os.listdir(mailbox.parent) if not name.startswith(".departed-")], [])
         self.assertEqual(os.listdir(self.data / "finger"), [])
         self.assertIn("no account", self.hermes("erase", "bob", "--yes", exit_code=1))
 

@@ -11,11 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 from zope.interface.verify import verifyObject
 
-from hermes.core.account import Account, Resolution
+from hermes.core.account import Account, Local, Resolution, Unknown
 from hermes.core.message import Content, QueuedMessage
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent, IMailboxes
+from hermes.mailbox import maildir
 from hermes.mailbox.delivery import LocalDelivery
+from hermes.mailbox.departed import departing
 from hermes.mailbox.deposit import Depositor
 from hermes.protocols.wire import WireEncoder
 from tests.support.maildirs import (
@@ -40,7 +42,7 @@ BODY = b"Subject: x\n\nbody\n"
 
 
 class OneAccount:
-    """A directory of joe, or of nobody."""
+    """A directory of joe, or of nobody, or of somebody else who has his address."""
 
     def __init__(self) -> None:
         self.joe: Account | None = JOE
@@ -50,8 +52,8 @@ class OneAccount:
         return self.joe if self.joe is not None and name == self.joe.name else None
 
     async def resolve(self, address: str) -> Resolution:
-        """Not asked for here."""
-        raise AssertionError(address)
+        """Whoever lists it."""
+        return Local(self.joe) if self.joe is not None and address in self.joe.addresses else Unknown(address)
 
     async def verify(self, name: str, password: str) -> Account | None:
         """Not asked for here."""
@@ -142,6 +144,33 @@ class LocalDeliveryTests(SynchronousTestCase):
         message = queued(Content(10, 10, 0))
         self.failureResultOf(self.agent.deliver("joe", message, message.recipients), ValueError)
         self.assertEqual([], self.worker.groups)
+
+    def test_the_address_is_somebody_elses(self) -> None:
+        """When the account is gone the message is for whoever has the address now."""
+        self.directory.joe = Account("jim", ("joe@example.org",))
+        (outcome,) = self.deliver(queued(content_of(BODY)))
+        self.assertEqual((Result.DELIVERED, "delivered to the mailbox of jim"), (outcome.result, outcome.reason))
+        self.assertEqual(1, len(files_in(os.path.join(self.root, "jim"), "new")))
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_renamed(self) -> None:
+        """An account that has just been renamed is delivered to under its new name, also where it has lost the address."""
+        maildir.make(self.path)
+        with departing(self.root, "joe", "jim"):
+            os.rename(self.path, os.path.join(self.root, "jim"))
+        self.directory.joe = Account("jim", ("jim@example.org",))
+        outcomes = self.deliver(queued(content_of(BODY), ordinals=(0, 1)))
+        self.assertEqual([Result.DELIVERED] * 2, [outcome.result for outcome in outcomes])
+        self.assertEqual(2, len(files_in(os.path.join(self.root, "jim"), "new")))
+
+    def test_renamed_and_removed(self) -> None:
+        """A new name that is gone as well leads nowhere."""
+        maildir.make(self.path)
+        with departing(self.root, "joe", "jim"):
+            os.rename(self.path, os.path.join(self.root, "jim"))
+        self.directory.joe = None
+        (outcome,) = self.deliver(queued(content_of(BODY)))
+        self.assertEqual((Result.FAILED, "5.1.1"), (outcome.result, outcome.status))
 
     def test_the_account_is_gone(self) -> None:
         """Mail for an account that was removed while it waited has failed, with 5.1.1."""
