@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
-from email.utils import getaddresses
 
 import attrs
 
 from hermes.core.encoded_words import decoded
 from hermes.core.header import Header
+from hermes.core.mailbox_list import MAX_FIELD_CHARACTERS, addresses
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
@@ -33,6 +33,9 @@ _DATE = re.compile(
     r"(\d{1,2})\s+([a-z]{3})[a-z]*\s+(\d{4})(?:\s+(\d{1,2}):(\d{2}))?(?:\s*([+-])(\d{2})(\d{2}))?\Z",
     re.IGNORECASE | re.ASCII,
 )
+
+# What is an address, or would be one, in a field like From; what is left is a name or a comment.
+_ANGLE_ADDRESS = re.compile(r"<[^<>]*>")
 
 _LINE = re.compile(rb"\r?\n(?![ \t])")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -78,10 +81,10 @@ class Constraints:
         )
 
     def _is_from(self, header: Header) -> bool:
-        found = getaddresses(header.all("from"))
+        values = [value[:MAX_FIELD_CHARACTERS] for value in header.all("from")]
         if "@" in self.sender:
-            return any(self.sender in address.lower() for _, address in found)
-        return any(self.sender in decoded(name).lower() for name, _ in found)
+            return any(self.sender in address.lower() for value in values for address in addresses(value))
+        return any(self.sender in _spaced(decoded(_without_addresses(value))) for value in values)
 
     @staticmethod
     def _stands_in(text: str, header: Header) -> bool:
@@ -121,6 +124,11 @@ def _understood(keyword: str, has_value: bool, value: str) -> tuple[str, object]
     return (word, _instant(value)) if word == "since" else (_TEXTS[word], _spaced(value))
 
 
+def _without_addresses(value: str) -> str:
+    """What a field like From says beside addresses."""
+    return " ".join(word for word in _ANGLE_ADDRESS.sub(" ", value).split() if "@" not in word)
+
+
 def _spaced(text: str) -> str:
     """Text as it is compared: how a line was folded must not matter."""
     return " ".join(text.lower().split())
@@ -142,12 +150,14 @@ def _instant(text: str) -> datetime:
         if offset >= timedelta(hours=24):
             raise ConstraintError("SINCE in a login has a zone that there is not")
         zone = timezone(-offset if found[6] == "-" else offset)
+    day, hour, minute = int(found[1]), int(found[4] or 0), int(found[5] or 0)
     try:
-        return datetime(
-            int(found[3]), _MONTHS.index(month) + 1, int(found[1]), int(found[4] or 0), int(found[5] or 0), tzinfo=zone
-        )
-    except ValueError:
+        moment = datetime(int(found[3]), _MONTHS.index(month) + 1, day, hour, minute, tzinfo=zone)
+        # It is counted in the server's own zone, and where the calendar begins and ends there is no day before and behind.
+        _ = moment - timedelta(days=1), moment + timedelta(days=1)
+    except (ValueError, OverflowError):
         raise ConstraintError("SINCE in a login has a day or a time that there is not") from None
+    return moment
 
 
 def _is_urgent(header: Header) -> bool:

@@ -15,6 +15,8 @@ import attrs
 
 from hermes.core.printable import one_line
 from hermes.core.report import date_time
+from hermes.core.report_parts import sender as from_field
+from hermes.core.report_wording import ENGLISH
 
 #: Places that one domain may name (RFC 8460 3 sets no limit), and how long each may be.
 MAX_PLACES = 4
@@ -157,7 +159,7 @@ def letter(domain: str, day: str, octets: bytes, to: str, sender: Sender, now: f
     boundary = "=_" + hashlib.sha256(octets + to.encode()).hexdigest()[:40]
     name = file_name(domain, day, sender)
     head = [
-        f"From: {one_line(sender.organization, 200).translate(_PLAIN)} <{sender.address}>",
+        f"From: {from_field(_name(sender), sender.address, sender.hostname, ENGLISH)}",
         f"To: <{to}>",
         f"Subject: Report Domain: {domain} Submitter: {sender.hostname}",
         f"\tReport-ID: <{identity}>",
@@ -187,8 +189,9 @@ def letter(domain: str, day: str, octets: bytes, to: str, sender: Sender, now: f
     return "\n".join(head).encode("ascii") + encoded + f"\n--{boundary}--\n".encode("ascii")
 
 
-#: What may not stand in a display name without quotes, and what is not ASCII.
-_PLAIN = {ord(character): " " for character in '"()<>[]:;@\\,.'}
+def _name(sender: Sender) -> str:
+    """The organisation as a display name, which is not folded, without what may not stand in quotes."""
+    return one_line(sender.organization, 100).translate({ord('"'): " ", ord("\\"): " "}).strip()
 
 
 def day_of(now: float) -> str:

@@ -29,7 +29,11 @@ _SHOWN = {
             "BDAT": r"[0-9]{1,20}(?: LAST)?",
             "XCLIENT": r"[A-Z]+=.*",
         },
-        "pop3": {**dict.fromkeys(("LIST", "RETR", "DELE", "TOP", "UIDL"), _NUMBERS), "LANG": r"[A-Z0-9*-]{1,35}"},
+        "pop3": {
+            **dict.fromkeys(("LIST", "RETR", "DELE", "TOP", "UIDL"), _NUMBERS),
+            "LANG": r"[A-Z0-9*-]{1,35}",
+            "XTND": "XMIT",
+        },
     }.items()
 }
 

@@ -58,6 +58,14 @@ class RulesTests(SynchronousTestCase):
             self.accepted(f"[summary]\nhour = {hour}\n")
         self.refused("[summary]\nhour = 24\n", ":2: [summary] hour:", "from 0 to 23")
 
+    def test_tls_reports(self) -> None:
+        """Reports about TLS want an address for questions, which can be the postmaster's when that is ASCII."""
+        site = "[hermes]\nhostname = a.test\npostmaster = {}@a.test\n[tls_reports]\nsend = yes\n"
+        self.accepted(site.format("anna"))
+        self.refused(site.format("\u00e4nne"), "[tls_reports] contact:", "in ASCII")
+        self.accepted(site.format("\u00e4nne") + "contact = anna@a.test\n")
+        self.refused("[tls_reports]\nsend = yes\n", "[tls_reports] contact:")
+
     def test_domain_lengths(self) -> None:
         """A label has 63 octets at most, a domain 253."""
         for length in (62, 63):

@@ -25,6 +25,11 @@ def constraints(text: str) -> Constraints:
     return found
 
 
+def from_field(value: str) -> Header:
+    """A header that says no more than that."""
+    return Header(f"From: {value}\n".encode())
+
+
 class SplitTests(SynchronousTestCase):
     """:func:`split_name`."""
 
@@ -77,6 +82,8 @@ class SplitTests(SynchronousTestCase):
             ("since=1 jan 2026 25:00", "SINCE"),
             ("since=1 jan 2026 +9900", "SINCE"),
             ("since=1 jan 0000", "SINCE"),
+            ("since=1 jan 0001", "SINCE"),
+            ("since=31 dec 9999", "SINCE"),
             ("\u00e4" * 300, "\u00c4"),
         ):
             with self.subTest(text=text):
@@ -130,6 +137,26 @@ class WantsTests(SynchronousTestCase):
         ):
             with self.subTest(text=text):
                 self.assertEqual(constraints(text).wants(HEADER), wanted)
+
+    def test_names(self) -> None:
+        """A name is what stands beside the address: in front of it, in quotes, or in a comment."""
+        for value, text, wanted in (
+            ('"Desk, Joe" <j@example.org>', "desk", True),
+            ("j@example.org (Joe Desk)", "joe  desk", True),
+            ("desk@example.org", "desk", False),
+            ("Ann <desk@example.org>, Joe <j@example.org>", "joe", True),
+            ("Ann <desk@example.org>, Joe <j@example.org>", "desk", False),
+            ("", "joe", False),
+        ):
+            with self.subTest(value=value):
+                self.assertEqual(constraints(f"from={text}").wants(from_field(value)), wanted)
+
+    def test_hostile(self) -> None:
+        """Whatever a stranger has written into From, a login that asks for it goes on, and at once."""
+        for value in ("(" * 200_000, "<" * 200_000, '"' * 200_001, '"a" <b,' * 30_000, "a@b," * 50_000, "@" * 200_000):
+            with self.subTest(value=value[:10]):
+                self.assertFalse(constraints("from=joe").wants(from_field(value)))
+                self.assertFalse(constraints("from=joe@").wants(from_field(value)))
 
     def test_urgent(self) -> None:
         """The fields by which mail programs say that it is urgent."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from email import message_from_bytes
+from email import message_from_bytes, policy
 
+import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -116,7 +117,7 @@ class ReportTests(SynchronousTestCase):
         self.assertEqual(message["TLS-Report-Domain"], "example.com")
         self.assertEqual(message["TLS-Report-Submitter"], "mail.example.org")
         self.assertEqual(message["TLS-Required"], "No")
-        self.assertEqual(message["From"], "Example  Inc  <tls@example.org>")
+        self.assertEqual(message["From"], '"Example, Inc." <tls@example.org>')
         self.assertTrue(message["Subject"].startswith("Report Domain: example.com Submitter: mail.example.org"))
         self.assertEqual(message.get_content_type(), "multipart/report")
         self.assertEqual(message.get_param("report-type"), "tlsrpt")
@@ -128,6 +129,22 @@ class ReportTests(SynchronousTestCase):
         document = json.loads(gzip.decompress(attached.get_payload(decode=True)))
         self.assertIn(document["report-id"], message["Message-ID"])
         self.assertLess(max(map(len, octets.splitlines() and message.as_bytes().splitlines())), 998)
+
+    def test_name(self) -> None:
+        """The name of an organisation may be in any script, and hold what a display name cannot."""
+        for name, expected in (
+            ("Bäckerei Süd", "Bäckerei Süd"),
+            ('A "B" \\ C', "A B C"),
+            ("\u0391" * 500, "\u0391" * 20),
+        ):
+            with self.subTest(name=name[:20]):
+                sender = attrs.evolve(SENDER, organization=name)
+                octets = letter("example.com", "2026-01-31", b"packed", "r@example.com", sender, 0.0)
+                self.assertTrue(octets.isascii())
+                self.assertLess(max(map(len, octets.split(b"\n"))), 998)
+                shown = message_from_bytes(octets, policy=policy.default)["From"].addresses[0]
+                self.assertEqual(shown.addr_spec, "tls@example.org")
+                self.assertIn(expected, " ".join(shown.display_name.split()))
 
     def test_day(self) -> None:
         """Days are those of UTC."""

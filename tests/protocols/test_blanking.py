@@ -59,6 +59,7 @@ class ShownTests(SynchronousTestCase):
             "CAPA",
             "UTF8",
             "LANG en",
+            "XTND XMIT",
             "QUIT",
             "PASS",
         ):

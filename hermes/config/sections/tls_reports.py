@@ -26,8 +26,9 @@ class TLSReportsSettings:
 
 def tls_reports_findings(settings: TLSReportsSettings, postmaster: str) -> Iterator[Finding]:
     """All rules about ``[tls_reports]`` that are broken."""
-    if settings.send and not (settings.contact or postmaster):
-        yield Finding((("tls_reports", "contact"),), "is missing: write the address for questions")
+    if settings.send and not settings.contact and not (postmaster and postmaster.isascii()):
+        # A report is made to be read by whatever program there is: it is ASCII.
+        yield Finding((("tls_reports", "contact"),), "is missing: write the address for questions, in ASCII")
     for key in ("contact", "sender"):
         text = getattr(settings, key)
         local_part, _, domain = text.rpartition("@")
