@@ -30,6 +30,7 @@ from hermes.net.resolver import Resolver
 from hermes.protocols.sasl_login import Derive, Login
 from hermes.protocols.smtp.client_events import Refused, Stage
 from hermes.services.connection_cache import ConnectionCache
+from hermes.services.host_memory import HostMemory
 from hermes.services.oauth_tokens import NoToken, OAuthTokens
 from hermes.services.pop_before_smtp import PopBeforeSMTP
 from hermes.services.sender_rewrite import SenderRewrite
@@ -87,7 +88,16 @@ class SmarthostAgent:
         self._slots = DeferredSemaphore(settings.connections)
         self._connections = ConnectionCache(reactor)
         self._rewrite = SenderRewrite(reader, settings.envelope_sender, settings.from_address)
-        self._transfer = Transfer(self._rewrite, self._connections, self._open, signer, author=settings.from_address)
+        #: Addresses of the host that could not be talked to.
+        self._unwell = HostMemory(reactor.seconds)
+        self._transfer = Transfer(
+            self._rewrite,
+            self._connections,
+            self._open,
+            signer,
+            author=settings.from_address,
+            broke=lambda target: self._unwell.remember(target.address),
+        )
         self._pop = self._pop_login(mode)
         self._login_refused: Setback | None = None
         self._login_refused_until = 0.0
@@ -165,7 +175,9 @@ class SmarthostAgent:
             reason = f"the smart host {host} cannot be found: {answer.reason}"
             consignment.set_back(Outcome.deferred(reason, "4.4.3", host=host))
         else:
-            targets = [Target(host, address, self._settings.port) for address in answer.values]
+            # One that did not answer would cost each message the time that a connection may take.
+            addresses = sorted(answer.values, key=self._unwell.__contains__)
+            targets = [Target(host, address, self._settings.port) for address in addresses]
             await self._slots.acquire()
             try:
                 await self._transfer_rewritten(targets, consignment)
@@ -235,7 +247,12 @@ class SmarthostAgent:
                     Stage.LOGIN, Outcome.deferred(reason, "4.7.8", host=target.host, address=target.location)
                 )
             login = None
-        return await open_session(self._reactor, target, attrs.evolve(self._approach, login=login))
+        session = await open_session(self._reactor, target, attrs.evolve(self._approach, login=login))
+        if isinstance(session, ClientSession) or session.stage is Stage.LOGIN:
+            self._unwell.forget(target.address)
+        else:
+            self._unwell.remember(target.address)
+        return session
 
     async def _current_login(self) -> Login | NoToken | None:
         if self._tokens is None or self._login is None:

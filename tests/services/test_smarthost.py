@@ -473,6 +473,32 @@ class TroubleTests(SmarthostCase):
         (outcome,) = await self.send(agent)
         self.assertEqual((outcome.result, outcome.address), (Result.RELAYED, "[2001:db8::2]:587"))
 
+    async def test_failed_addresses_come_last(self) -> None:
+        """An address that was not to be talked to is tried last for some minutes; a refused login is nothing like it."""
+        for replies, asked in (
+            (None, ["192.0.2.1", "192.0.2.2", "192.0.2.2"]),
+            ({"GREETING": "421 busy"}, ["192.0.2.1", "192.0.2.2", "192.0.2.2"]),
+            ({"MAIL": DROP}, ["192.0.2.1", "192.0.2.2", "192.0.2.2"]),
+            ({"AUTH": "454 4.7.0 later"}, ["192.0.2.1", "192.0.2.1"]),
+        ):
+            self.names.hosts = {HOST: ("192.0.2.1", "192.0.2.2")}
+            network = Network(reactor, **{"192.0.2.2": self.peer().port})
+            login = {}
+            if replies is not None:
+                extensions = ["AUTH PLAIN"] if "AUTH" in replies else []
+                network.places["192.0.2.1"] = self.peer(Script(replies=dict(replies), extensions=extensions)).port
+                login = {"username": "tim", "password": "x"} if extensions else {}
+            self.patch(outgoing, "is_loopback", lambda address: True)
+            settings = SmarthostSettings(host=HOST, tls="none", **login)
+            agent = SmarthostAgent(network, settings, "client.example.org", Reader(), self.names)
+            self.agents.append(agent)
+            for _ in range(2):
+                await self.send(agent)
+                for peer in self.peers:
+                    for connection in list(peer.open):
+                        connection.cut()
+            self.assertEqual(network.asked, asked, replies)
+
     async def test_cannot_be_found(self) -> None:
         """A name that is not there, or a name server that does not answer, delays the mail."""
         agent = self.agent(self.peer(), host="nowhere.example.net")
