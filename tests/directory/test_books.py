@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -82,6 +84,8 @@ class BookTests(SynchronousTestCase):
         """A table without a column that is known."""
         self.assertEqual(self.read("book.csv", "color,size\nred,1\n"), ([], [1]))
         self.assertEqual(self.read("book.csv", ""), ([], [1]))
+        entries, wrong = self.read("book.csv", f"name\nJoe\n{'x' * (csv.field_size_limit() + 1)}\nAnn\n")
+        self.assertEqual((entries, wrong), ([{"name": ("Joe",)}], [3]))
 
     def test_ldif(self) -> None:
         """Folded lines, base64, options of attributes; no other file is read, and a record with nothing to show is none."""
@@ -122,6 +126,7 @@ class BookTests(SynchronousTestCase):
     def test_vcard_wrong(self) -> None:
         """Lines outside of cards, lines without a colon, and a card without end."""
         self.assertEqual(self.read("book.vcf", "FN:Joe\n"), ([], [1]))
+        self.assertEqual(self.read("book.vcf", "BEGIN:VCARD\nX-COLOR:red\nEND:VCARD\n"), ([], []))
         self.assertEqual(self.read("book.vcf", "BEGIN:VCARD\nFN Joe\nEND:VCARD\n"), ([], [2]))
         self.assertEqual(self.read("book.vcf", "BEGIN:VCARD\nFN:Joe\n"), ([], [1]))
 

@@ -8,6 +8,7 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
@@ -18,7 +19,7 @@ from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.directory.directory import Directory
 from hermes.directory.password_change import PasswordChange, PasswordRule
-from hermes.interfaces import TooBusyError
+from hermes.interfaces import TooBusyError, UnavailableError
 from hermes.services.line_connection import LINGER_SECONDS, SESSION_SECONDS, LineServer
 from hermes.services.password_server import MAX_ERRORS, Offices, PasswordServerFactory
 from tests.support.accounts import QUICK, MemorySource, directory_of, passwords_with, record
@@ -264,6 +265,20 @@ class PasswordServerTests(TestCase):
         self.heard(wire)
         self.session._offices.directory.verify = busy
         self.assertEqual(self.say(wire, "USER joe", f"PASS {OLD}"), ["200", "500"])
+        self.assertEqual(self.gate.failures, [])
+
+    def test_unavailable(self) -> None:
+        """When a directory service is down, that is in the log, nobody is blamed, and the session goes on."""
+
+        async def down(name: str, password: str) -> Account | None:
+            raise UnavailableError("no directory server answers")
+
+        wire = self.connect()
+        self.heard(wire)
+        self.session._offices.directory.verify = down
+        with capturedLogs() as told:
+            self.assertEqual(self.say(wire, "USER joe", f"PASS {OLD}", "HELP"), ["200", "500", "200"])
+        self.assertIn("no directory server answers", formatEvent(told[0]) or "")
         self.assertEqual(self.gate.failures, [])
 
     def test_fault(self) -> None:

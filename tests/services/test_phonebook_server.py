@@ -7,6 +7,7 @@ from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import TestCase
@@ -36,6 +37,7 @@ class PhoneBookServerTests(TestCase):
         self.journal = ListJournal()
         self.books = [Book([JOE]), Book([ANN])]
         self.fault: Exception | None = None
+        self.waiting: Deferred[None] | None = None
 
     def connect(self, peer: str = NEAR, **settings: Any) -> Any:
         """Connect; the session, with its wire."""
@@ -43,6 +45,8 @@ class PhoneBookServerTests(TestCase):
         async def find(number: int, terms: Sequence[Term], most: int) -> list[Entry] | None:
             if self.fault is not None:
                 raise self.fault
+            if self.waiting is not None:
+                await self.waiting
             return self.books[number].find(terms, most)
 
         server = LineServer("phonebook", "here", self.clock, self.gate, self.journal, None, False, 60)
@@ -205,6 +209,16 @@ class PhoneBookServerTests(TestCase):
             self.ask(session, "query joe", "id 0"), ["400:Something went wrong here: try again later.", "200:Thanks."]
         )
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_leaving(self) -> None:
+        """A client that leaves while it is looked up for is no fault, and hears nothing more."""
+        session = self.connect()
+        self.waiting = Deferred()
+        with capturedLogs() as told:
+            self.assertEqual(self.ask(session, "query joe"), [])
+            session.connectionLost()
+        self.assertEqual((list(told), session.transport.value(), len(self.factory.sessions)), ([], b"", 0))
+        self.assertTrue(self.waiting.called)
 
     def test_later(self) -> None:
         """While a book cannot be asked, nobody is said not to be in it; that is no error of the client's, and fills no log."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 from hermes.core.phone_book import Entry, entry
-from hermes.directory.books.lines import lines_of
+from hermes.directory.books.lines import unfolded
 
 # Attributes of inetOrgPerson and its kin, in lower case.
 _ATTRIBUTES = {
@@ -35,12 +35,14 @@ def read_ldif(text: str, wrong: Callable[[int, str], None]) -> list[Entry]:
     """All records with something in them that a phone book shows; values in other files are not fetched."""
     entries: list[Entry] = []
     values: dict[str, list[str]] = {}
-    for number, line in [*_unfolded(text), (0, "")]:
+    for number, line in [*unfolded(text, _goes_on), (0, "")]:
         if not line:
             made = entry(values)
             if made:
                 entries.append(made)
             values = {}
+            continue
+        if line.startswith("#"):
             continue
         # attrval-spec = AttributeDescription value-spec SEP   (RFC 2849, formal syntax)
         name, colon, value = line.partition(":")
@@ -62,16 +64,6 @@ def _value(text: str) -> str:
     return text.strip()
 
 
-def _unfolded(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with the numbers of their beginnings; one that begins with a space goes on the one before it."""
-    pending: tuple[int, list[str]] | None = None
-    for number, line in enumerate(lines_of(text), 1):
-        if line.startswith(" ") and pending is not None:
-            pending[1].append(line[1:])
-            continue
-        if pending is not None:
-            yield pending[0], "".join(pending[1])
-        # A comment is folded like everything else; what it says is no value.
-        pending = (number, ["#:"] if line.startswith("#") else [line])
-    if pending is not None:
-        yield pending[0], "".join(pending[1])
+def _goes_on(_: Sequence[str], line: str) -> str | None:
+    """RFC 2849, note 2: a line that begins with a space goes on the one before it."""
+    return line[1:] if line.startswith(" ") else None

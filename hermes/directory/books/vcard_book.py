@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import quopri
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 from hermes.core.phone_book import Entry, entry
-from hermes.directory.books.lines import lines_of
+from hermes.directory.books.lines import unfolded
 
 _PROPERTIES = {
     "NICKNAME": "alias",
@@ -30,7 +30,7 @@ def read_vcards(text: str, wrong: Callable[[int, str], None]) -> list[Entry]:
     """All cards."""
     entries: list[Entry] = []
     values: dict[str, list[str]] | None = None
-    for number, line in _unfolded(text):
+    for number, line in unfolded(text, _goes_on):
         found = _LINE.match(line)
         if found is None:
             if line.strip():
@@ -62,17 +62,8 @@ def _plain(value: str) -> str:
     return _ESCAPED.sub(lambda escaped: " " if escaped[1] in "nN" else escaped[1], ", ".join(filter(None, parts)))
 
 
-def _unfolded(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with the numbers of their beginnings (RFC 6350 3.2); quoted-printable ones of old cards end in ``=``."""
-    pending: tuple[int, list[str]] | None = None
-    for number, line in enumerate(lines_of(text), 1):
-        if pending is not None and line[:1] in (" ", "\t"):
-            pending[1].append(line[1:])
-        elif pending is not None and pending[1][-1].endswith("=") and "QUOTED-PRINTABLE" in pending[1][0].upper():
-            pending[1].append("\n" + line)
-        else:
-            if pending is not None:
-                yield pending[0], "".join(pending[1])
-            pending = (number, [line])
-    if pending is not None:
-        yield pending[0], "".join(pending[1])
+def _goes_on(pieces: Sequence[str], line: str) -> str | None:
+    """RFC 6350 3.2: a line with white space in front; in old cards, what is behind a quoted-printable one that ends in ``=``."""
+    if line[:1] in {" ", "\t"}:
+        return line[1:]
+    return f"\n{line}" if pieces[-1].endswith("=") and "QUOTED-PRINTABLE" in pieces[0].upper() else None
