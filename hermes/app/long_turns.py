@@ -47,6 +47,9 @@ COLLECTION = "a collection of garbage"
 
 _NEVER = float("inf")
 
+#: The reactor's own loop: what is below it on the stack has only started the server.
+_LOOP = os.path.join("twisted", "internet", "base.py")
+
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(hermes.__file__))) + os.sep
 _OURS = os.path.join(_ROOT, "hermes") + os.sep
 
@@ -222,7 +225,7 @@ def place_of(frame: FrameType) -> str:
     innermost = _named(frame)
     at: FrameType | None = frame
     while at is not None and not at.f_code.co_filename.startswith(_OURS):
-        at = at.f_back
+        at = at.f_back if not at.f_code.co_filename.endswith(_LOOP) else None
     if at is None or at is frame:
         return innermost
     return f"{_named(at)}, in {innermost}"

@@ -156,6 +156,23 @@ class NamingTests(TurnsTestCase):
         self.poller.began = float("inf")
         self.assertFalse(self.see())
 
+    def test_stop_while_falling_asleep(self) -> None:
+        """A stop whose sign comes just when the thread falls asleep is not slept through."""
+        turns = self.turns
+
+        class Late(threading.Event):
+            """Is cleared when the stop has begun."""
+
+            def clear(self) -> None:
+                turns._stopping.set()
+                super().clear()
+
+        self.patch(long_turns, "IDLE_LOOKS", 1)
+        turns._wake = Late()
+        self.poller.began = float("inf")
+        turns._watch(self.poller)
+        self.assertIsNone(self.poller.wake)
+
     def test_log(self) -> None:
         """The first is told at once; of those that follow within a minute the next line tells the number."""
         with capturedLogs() as logged:
@@ -177,7 +194,10 @@ class NamingTests(TurnsTestCase):
         self.assertEqual((self.turns.count, len(self.turns._places)), (MAX_PLACES + 1, MAX_PLACES))
 
     def test_place(self) -> None:
-        """The innermost place of ours is named, and what it has called of others; what is all others' is named too."""
+        """
+        The innermost place of ours is named, and what it has called of others; what is all others' is named alone, whoever has
+        started the reactor.
+        """
         frames = []
 
         class Encoder(json.JSONEncoder):
@@ -203,6 +223,21 @@ class NamingTests(TurnsTestCase):
                 return 1
 
         one_line(Text("x"), 10)
+
+        called: dict[str, Any] = {}
+        exec(compile("def loop(work): return work()", "/x/twisted/internet/base.py", "exec"), called)
+
+        class Started(str):
+            """Runs the loop of a reactor in the middle of a function of ours."""
+
+            __slots__ = ()
+
+            def __len__(self) -> int:
+                seen.append(called["loop"](lambda: place_of(sys._getframe())))
+                return 1
+
+        one_line(Started("x"), 10)
+        self.assertRegex(seen[2], r"^[^,]*<lambda> \(app/test_long_turns\.py:\d+\)$")
         self.assertRegex(
             seen[0], r"^one_line.* \(hermes/core/printable\.py:\d+\), in .*\(app/test_long_turns\.py:\d+\)$"
         )
