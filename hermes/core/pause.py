@@ -27,10 +27,10 @@ def unpaused(host: str) -> str:
     return ""
 
 
-def outcome_of(what: str) -> Outcome:
-    """What an attempt comes to that a pause forbids."""
+def outcome_of(*pauses: str) -> Outcome:
+    """What an attempt comes to that these forbid; all are named, so that whichever ends finds it."""
     # RFC 3463 3.4: 4.3.2, system not accepting network messages.
-    return Outcome(Result.PAUSED, reason_of(what), "4.3.2")
+    return Outcome(Result.PAUSED, "; ".join(map(reason_of, dict.fromkeys(pauses))), "4.3.2")
 
 
 def pauses_host(what: str, host: str) -> bool:

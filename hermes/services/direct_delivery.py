@@ -140,7 +140,7 @@ class DirectAgent:
         if not drained:
             pauses = [self._paused(each.stop.host) for each in guarded]
             if all(pauses):
-                return outcome_of(pauses[0])
+                return outcome_of(*pauses)
             guarded = [each for each, pause in zip(guarded, pauses, strict=True) if not pause]
         port = self._ports.get(domain.lower(), self._port)
         ordered = sorted(guarded, key=lambda each: each.stop.address in self._unwell)

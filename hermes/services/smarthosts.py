@@ -44,7 +44,7 @@ class Smarthosts:
                 break
         return [
             attrs.evolve(outcome, reason="; then ".join(dict.fromkeys(reasons)))
-            if outcome.result is Result.DEFERRED and len(reasons) > 1
+            if outcome.result in {Result.DEFERRED, Result.PAUSED} and len(reasons) > 1
             else outcome
             for outcome, reasons in zip(consignment.result(), said, strict=True)
         ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.destination_pattern import what_matches
-from hermes.core.pause import MAX_WHAT, fault_of
+from hermes.core.outcome import Result
+from hermes.core.pause import MAX_WHAT, fault_of, outcome_of, reason_of
 
 
 class PauseTests(SynchronousTestCase):
@@ -25,6 +26,12 @@ class PauseTests(SynchronousTestCase):
             self.assertEqual(fault_of(what), "")
         for what in ("", " ", "host:", "HOST:", "a\nb", " x", "x" * (MAX_WHAT + 1)):
             self.assertIn("names nothing to be paused", fault_of(what))
+
+    def test_outcome(self) -> None:
+        """It names all the pauses that keep mail waiting, each once, in the words by which a resume finds it."""
+        outcome = outcome_of("host:a.test", "host:*.test", "host:a.test")
+        self.assertIs(outcome.result, Result.PAUSED)
+        self.assertEqual(outcome.reason, f"{reason_of('host:a.test')}; {reason_of('host:*.test')}")
 
     def test_matches(self) -> None:
         """A destination, its agent, its next hop, the recipient or the recipient's domain; nothing else."""

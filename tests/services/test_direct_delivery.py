@@ -192,7 +192,9 @@ class RouteTests(DirectCase):
         agent = self.agent(paused=("mx1.example.com", "mx2.example.com"))
         (outcome,) = await self.send(agent)
         self.assertIs(outcome.result, Result.PAUSED)
-        self.assertEqual(outcome.reason, "host:mx1.example.com is paused until it is resumed")
+        # Each of them is named: whichever is resumed, the mail goes on.
+        for host in ("mx1", "mx2"):
+            self.assertIn(f"host:{host}.example.com is paused until it is resumed", outcome.reason)
         sending, recipients = message("anna@example.com")
         recipients[0].drained = True
         (outcome,) = await agent.deliver("example.com", sending, recipients)
