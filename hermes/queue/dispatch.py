@@ -234,13 +234,8 @@ class Dispatcher:
                 recipient.destination = await self._router.route(
                     recipient.address, sender, account, released=recipient.released
                 )
-            except CancelledError:
-                raise
-            except UnavailableError as error:
-                self._put_off(active.message, error)
-                recipient.destination = UNROUTED
-            except Exception:
-                self._log.failure("{queue_id} could not be routed", queue_id=active.message.queue_id)
+            except Exception as error:
+                self._not_now(active.message, error, "routed")
                 recipient.destination = UNROUTED
         if any(recipient.destination.startswith(f"{EXPAND}:") for recipient in active.message.recipients):
             await self._expand(active)
@@ -255,13 +250,8 @@ class Dispatcher:
         try:
             if self._expander is not None and await self._has_octets(message):
                 queued = await self._expander.expand(message, self._settler.expanded)
-        except CancelledError:
-            raise
         except Exception as error:
-            if isinstance(error, UnavailableError):
-                self._put_off(message, error)
-            else:
-                self._log.failure("{queue_id} could not be expanded", queue_id=message.queue_id)
+            self._not_now(message, error, "expanded")
             for recipient in message.recipients:
                 if recipient.destination.startswith(f"{EXPAND}:"):
                     recipient.destination = UNROUTED
@@ -373,12 +363,12 @@ class Dispatcher:
                 at = await self.settle(active.message, delivery.recipients, outcomes, lambda: active.silent)
                 if at is not None:
                     active.next_attempt_at = min(at, active.next_attempt_at or at)
-        except CancelledError:
+        except Exception as error:
+            if self._started or not isinstance(error, CancelledError):
+                # Nobody knows what was written down. Taking it up again at once could deliver it again and again.
+                self._log.failure("{queue_id} is set aside until the next start", queue_id=active.message.queue_id)
+                return
             self._log.info("Delivery of {queue_id} was cut off by the stop", queue_id=active.message.queue_id)
-        except Exception:
-            # Nobody knows what was written down. Taking it up again at once could deliver it again and again.
-            self._log.failure("Message {queue_id} is set aside until the next start", queue_id=active.message.queue_id)
-            return
         finally:
             self.running.discard(delivery)
             self._check_idle()
@@ -415,6 +405,15 @@ class Dispatcher:
         else:
             return outcomes
         return [_FAULT] * len(delivery.recipients)
+
+    def _not_now(self, message: QueuedMessage, error: Exception, what: str) -> None:
+        """A way could not be found; what was cancelled though nothing stops is a fault like any other, and no end."""
+        if isinstance(error, CancelledError) and not self._started:
+            raise error
+        if isinstance(error, UnavailableError):
+            self._put_off(message, error)
+        else:
+            self._log.failure("{queue_id} could not be {what}", queue_id=message.queue_id, what=what)
 
     def _put_off(self, message: QueuedMessage, error: UnavailableError) -> None:
         """What cannot be found out now is no fault of the message: it waits."""

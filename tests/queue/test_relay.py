@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from typing import Any
+from unittest.mock import Mock
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -223,6 +224,18 @@ class FaultTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
         self.assertEqual(self.site.spool.kinds(queue_id), [Kind.DEFERRED])
 
+    def test_router_cancels_itself(self) -> None:
+        """So is one while the ways are looked for: the message waits, and is not left standing."""
+        self.site.directory.fault = CancelledError()
+        self.site.destination = lambda address: "unrouted:"  # type: ignore[method-assign]
+        queued = self.site.message("bob@example.org")
+        self.site.manager.wake()
+        self.assertEqual(len(self.flushLoggedErrors(CancelledError)), 1)
+        self.assertEqual(self.site.spool.kinds(queued.queue_id), [Kind.DEFERRED])
+        self.site.directory.fault = None
+        self.site.advance(400)
+        self.assertEqual(len(self.site.local.attempts), 1)
+
     def test_directory_is_down(self) -> None:
         """While the directory cannot be asked, mail to be routed or delivered waits, and nothing fails for it."""
         resolve = self.site.directory.resolve
@@ -284,17 +297,15 @@ class FaultTests(SynchronousTestCase):
 
     def test_outcome_nobody_expected(self) -> None:
         """When nobody can say what was written down, the message is set aside and not delivered again and again."""
-
-        def broken(*_: object) -> None:
-            raise ZeroDivisionError
-
-        self.patch(Judge, "judge", broken)
-        queue_id = self.site.accept("bob@example.org")
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.site.manager.wake()
-        self.site.advance(2000, steps=20)
-        self.assertEqual(len(self.site.local.attempts), 1)
-        self.assertIn(queue_id, self.site.spool.messages)
+        for attempts, fault in enumerate((ZeroDivisionError, CancelledError), 1):
+            with self.subTest(fault=fault):
+                self.patch(Judge, "judge", Mock(side_effect=fault))
+                queue_id = self.site.accept("bob@example.org")
+                self.assertEqual(len(self.flushLoggedErrors(fault)), 1)
+                self.site.manager.wake()
+                self.site.advance(2000, steps=20)
+                self.assertEqual(len(self.site.local.attempts), attempts)
+                self.assertIn(queue_id, self.site.spool.messages)
 
 
 class ReconfigurationTests(SynchronousTestCase):
