@@ -123,12 +123,26 @@ class LDAPSourceTests(SynchronousTestCase):
             self.assertEqual(self.asked, ["joe"])
 
     def test_who_leaves(self) -> None:
-        """When whoever asked first has gone, the others are told to try again, and the next one asks anew."""
+        """When whoever asked first has gone, one of the others asks, and the rest wait for that; nothing is said to be down."""
         self.worker.paused = True
-        first, second = self.ask("joe"), self.ask("joe")
-        first.addErrback(lambda _: None)
-        first.cancel()
-        self.failureResultOf(second, UnavailableError)
+        first, *others = [self.ask("joe") for _ in range(4)]
+        with capturedLogs() as told:
+            for leaver in (first, others[0]):
+                leaver.addErrback(lambda _: None)
+                leaver.cancel()
+            self.assertEqual(self.asked, [])
+            self.worker.resume()
+        for each in others[1:]:
+            self.assertEqual(self.successResultOf(each), JOE)
+        self.assertEqual(self.asked, ["joe"])
+        self.assertEqual(told, [])
+
+    def test_all_leave(self) -> None:
+        """When all have gone nothing is asked; the next one asks anew."""
+        self.worker.paused = True
+        for each in [self.ask("joe") for _ in range(3)]:
+            each.addErrback(lambda _: None)
+            each.cancel()
         self.worker.resume()
         self.assertEqual(self.asked, [])
         self.assertEqual(self.successResultOf(self.ask("joe")), JOE)

@@ -70,7 +70,8 @@ class LDAPSource:
         # What was found, and what was not: strangers can ask for any number of the latter, and shall push nobody out.
         self._found: OrderedDict[Question, _Remembered] = OrderedDict()
         self._missed: OrderedDict[Question, _Remembered] = OrderedDict()
-        self._asked: dict[Question, list[Deferred[None]]] = {}
+        # What is being asked, and who waits for it: they are told whether there was an end to it.
+        self._asked: dict[Question, list[Deferred[bool]]] = {}
         self._down = False
 
     async def stop(self) -> None:
@@ -125,18 +126,22 @@ class LDAPSource:
         remembered = self._remembered(question)
         if remembered is not None and self._now() < remembered.at + self._remember_seconds:
             return remembered.answer
-        if (others := self._asked.get(question)) is not None:
+        while (others := self._asked.get(question)) is not None:
             # Somebody has just asked the same: one question is enough, and each then looks at what came of it.
-            waiting: Deferred[None] = Deferred()
+            waiting: Deferred[bool] = Deferred()
             others.append(waiting)
-            await waiting
+            if not await waiting:
+                # Whoever asked has left before there was an answer: one of the others asks.
+                continue
             if (fresh := self._remembered(question)) is not None and fresh is not remembered:
                 return fresh.answer
             return self._in_grace(question, UnavailableError("no directory server answers"))
         self._asked[question] = []
+        ended = True
         try:
             answer = await self._threads.do(lambda line: self._asking.answer(line, question))
         except CancelledError:
+            ended = False
             raise
         except TooBusyError:
             raise UnavailableError("too many questions to the directory wait already") from None
@@ -148,7 +153,7 @@ class LDAPSource:
         finally:
             for waiting in self._asked.pop(question):
                 if not waiting.called:
-                    waiting.callback(None)
+                    waiting.callback(ended)
 
     def _remember(self, question: Question, answer: Answer) -> None:
         if self._down:
