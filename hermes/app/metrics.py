@@ -25,6 +25,7 @@ from hermes.net.certificates import Certificates
 from hermes.net.gate import Gate
 from hermes.queue.relay import RelayManager
 from hermes.spool.errors import SpoolError
+from hermes.spool.figures import families_of
 from hermes.spool.reader import SpoolReader
 from hermes.spool.store import Spool
 
@@ -74,7 +75,7 @@ class Figures:
         """Everything, as it is now."""
         parts = self._parts
         found = [self._process(), self._sessions(), self._certificates(), parts.stores.events.families()]
-        found += [spool.families() for spool in parts.spools()[:1]]
+        found.append(families_of([spool.figures() for spool in parts.spools()]))
         found += [await self._queue(), self._dns(), parts.stores.tokens.families()]
         found += [tell() for tell in parts.more]
         return joined(found)

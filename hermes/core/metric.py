@@ -123,10 +123,15 @@ class Histogram:
         self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
-    def value(self) -> dict[str, Any]:
-        """Ready for JSON: for each bound how many were at most that; and the sum. The last bound, of all, is ``+Inf``."""
+    def value(self, others: Sequence[Histogram] = ()) -> dict[str, Any]:
+        """
+        Ready for JSON: for each bound how many were at most that, and the sum. The last bound, of all, is ``+Inf``.
+
+        What ``others`` of the same bounds have counted is added.
+        """
+        together = (self, *others)
         buckets, count = [], 0
-        for bound, number in zip((*map(repr, self._bounds), "+Inf"), list(self._counts), strict=True):
-            count += number
+        for place, bound in enumerate((*map(repr, self._bounds), "+Inf")):
+            count += sum(each._counts[place] for each in together)
             buckets.append([bound, count])
-        return {"buckets": buckets, "sum": self._sum}
+        return {"buckets": buckets, "sum": sum(each._sum for each in together)}

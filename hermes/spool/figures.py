@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from hermes.core.metric import COUNTER, HISTOGRAM, Family, Histogram, Sample, counter
 from hermes.interfaces import SpoolFullError
 from hermes.spool.errors import translated
@@ -35,24 +37,43 @@ class Commits:
         self.written = 0
         self.faults = Faults()
 
-    def families(self, others: Sequence[Faults] = ()) -> list[Family]:
-        """The figures of the disk; ``others`` are the faults of other threads."""
-        faults = (self.faults, *others)
-        return [
-            Family(
-                "hermes_commit_seconds",
-                HISTOGRAM,
-                "How long transactions of the queue store took, each for all that waited.",
-                [Sample(self.seconds.value())],
-            ),
-            counter("hermes_commit_writes_total", "Pieces of work made durable by them.", self.written),
-            Family(
-                "hermes_disk_faults_total",
-                COUNTER,
-                "Writes to the queue store that failed: the disk was full, or something else.",
-                [
-                    Sample(sum(each.full for each in faults), {"fault": "full"}),
-                    Sample(sum(each.other for each in faults), {"fault": "other"}),
-                ],
-            ),
-        ]
+
+@attrs.frozen
+class DiskFigures:
+    """What one spool has counted: its transactions, the faults of its body files, and how many events it has lost."""
+
+    commits: Commits
+    body_faults: Faults
+    events_lost: int
+
+
+def families_of(spools: Sequence[DiskFigures]) -> list[Family]:
+    """The figures of the disk, of all spools together; there is one at least."""
+    commits = [each.commits for each in spools]
+    faults = [fault for each in spools for fault in (each.commits.faults, each.body_faults)]
+    first, *others = (each.seconds for each in commits)
+    return [
+        Family(
+            "hermes_commit_seconds",
+            HISTOGRAM,
+            "How long transactions of the queue store took, each for all that waited.",
+            [Sample(first.value(others))],
+        ),
+        counter(
+            "hermes_commit_writes_total", "Pieces of work made durable by them.", sum(each.written for each in commits)
+        ),
+        Family(
+            "hermes_disk_faults_total",
+            COUNTER,
+            "Writes to the queue store that failed: the disk was full, or something else.",
+            [
+                Sample(sum(each.full for each in faults), {"fault": "full"}),
+                Sample(sum(each.other for each in faults), {"fault": "other"}),
+            ],
+        ),
+        counter(
+            "hermes_events_lost_total",
+            "Events of the trace that could not be recorded.",
+            sum(each.events_lost for each in spools),
+        ),
+    ]

@@ -24,7 +24,6 @@ from hermes.core.envelope import BodyType
 from hermes.core.event import Event
 from hermes.core.identifiers import QueueIds
 from hermes.core.message import Content, NewMessage, QueuedMessage, Replaced, Settlement, Signature
-from hermes.core.metric import Family, counter
 from hermes.core.order import Chosen, Order
 from hermes.core.received import return_path
 from hermes.core.selection import Selection
@@ -34,6 +33,7 @@ from hermes.spool.bodies import BodyFiles, Disk, Step
 from hermes.spool.committer import Committer, Found, Operation
 from hermes.spool.database import DirectoryLock
 from hermes.spool.errors import SpoolError
+from hermes.spool.figures import DiskFigures
 from hermes.spool.journal import Journal
 from hermes.spool.writer import SpoolWriter, wire_octets_of
 
@@ -80,12 +80,9 @@ class Spool:
         """Where facts that stand alone are recorded without being waited for."""
         return self._journal
 
-    def families(self) -> list[Family]:
-        """Figures of the disk."""
-        lost = counter(
-            "hermes_events_lost_total", "Events of the trace that could not be recorded.", self._journal.lost
-        )
-        return [*self._committer.figures.families([self._files.faults]), lost]
+    def figures(self) -> DiskFigures:
+        """What is told of the disk."""
+        return DiskFigures(self._committer.figures, self._files.faults, self._journal.lost)
 
     async def open(self) -> None:
         """Lock, open, bring up to date and clean up; raise SpoolError when that cannot be done."""

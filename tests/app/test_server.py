@@ -69,8 +69,9 @@ class RunningTests(ServerTestCase):
         with capturedLogs() as logs:
             await server.reload()
         self.assertEqual(asked[1] - asked[0], 2 * 200)
-        (warning,) = [event for event in logs if event["log_level"] is LogLevel.warn]
-        self.assertIn("LimitNOFILE", formatEvent(warning) or "")
+        # A machine that is slow has others.
+        warnings = [formatEvent(event) or "" for event in logs if event["log_level"] is LogLevel.warn]
+        self.assertEqual(len([line for line in warnings if "LimitNOFILE" in line]), 1)
 
     async def test_control_socket_is_private(self) -> None:
         """Only the server's own user may open the control socket, in a directory that is its own too."""

@@ -74,6 +74,13 @@ class HistogramTests(SynchronousTestCase):
             histogram.add(value)
         self.assertEqual(histogram.value(), {"buckets": [["0.5", 2], ["1.0", 4], ["+Inf", 5]], "sum": 6.5})
 
+    def test_others(self) -> None:
+        """What others have counted is added."""
+        one, other = Histogram((0.5,)), Histogram((0.5,))
+        for histogram, value in ((one, 0.25), (other, 0.25), (other, 1.0)):
+            histogram.add(value)
+        self.assertEqual(one.value([other]), {"buckets": [["0.5", 2], ["+Inf", 3]], "sum": 1.5})
+
     def test_empty(self) -> None:
         """Nothing was counted yet."""
         self.assertEqual(Histogram((1.0,)).value(), {"buckets": [["1.0", 0], ["+Inf", 0]], "sum": 0.0})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import poplib
+import re
 import signal
 import smtplib
 import socket
+import urllib.request
 from collections import Counter
 from typing import Any
 
@@ -110,6 +112,19 @@ class RunningTests(WorkersTestCase):
         self.assertEqual(len(spread), 2, "one worker has all connections")
         for client in clients:
             client.quit()
+
+    def test_metrics(self) -> None:
+        """The parent answers for all: each worker's figures have its number, and the parent's own have none."""
+        (port,) = free_ports(1)
+        with self.site.config.open("a") as config:
+            config.write(f"[metrics]\nlisten = 127.0.0.1:{port}\n")
+        self.site.start()
+        self.send_to_both("joe@example.org")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            told = answer.read().decode()
+        for text in (told, self.hermes("metrics")):
+            self.assertEqual(set(re.findall(r'hermes_messages_received_total{.*worker="(\d)"', text)), {"0", "1"})
+            self.assertEqual(re.findall(r'hermes_workers{state="ready"} (.*)', text), ["2.0"])
 
     def test_mailbox_lock(self) -> None:
         """A mailbox that one session reads is not given to another, whichever workers they are at."""

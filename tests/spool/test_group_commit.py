@@ -12,6 +12,7 @@ from hermes.core.message import Finished
 from hermes.interfaces import SpoolFullError
 from hermes.spool.committer import Committer
 from hermes.spool.errors import translated
+from hermes.spool.figures import families_of
 from hermes.spool.operations import Nothing
 from tests.support.real_spool import FullDisk, SpoolTestCase, begun, envelope, fact
 
@@ -103,7 +104,9 @@ class FigureTests(SpoolTestCase):
 
     def figures(self) -> dict[str, list[Any]]:
         """Names and values."""
-        return {family.name: [sample.value for sample in family.samples] for family in self.spool.families()}
+        return {
+            family.name: [sample.value for sample in family.samples] for family in families_of([self.spool.figures()])
+        }
 
     def test_commits(self) -> None:
         """A group is one transaction, timed once, with all that was in it."""
@@ -138,6 +141,8 @@ class FigureTests(SpoolTestCase):
         bad = begun(self.accepting(envelope("\udcff@example.com"), destinations={"\udcff@example.com": "local:a"}))
         self.failureResultOf(bad, UnicodeEncodeError)
         self.assertEqual(self.figures()["hermes_disk_faults_total"], [1, 1])
+        twice = {each.name: each.samples for each in families_of([self.spool.figures()] * 2)}
+        self.assertEqual([sample.value for sample in twice["hermes_disk_faults_total"]], [2, 2])
 
 
 class FullTests(SpoolTestCase):
