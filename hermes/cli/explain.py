@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from ipaddress import ip_address
 
@@ -21,11 +21,14 @@ from hermes.app.rulebook import Rulebook
 from hermes.app.secret import SECRET_OCTETS
 from hermes.cli.asking import asked
 from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say, say_json
+from hermes.cli.pauses import paused
 from hermes.cli.sources import all_sources, at_once
 from hermes.config.loader import Loaded, read
 from hermes.config.places import offenders_file, secret_file
 from hermes.config.schema import Settings
+from hermes.core.destination_pattern import what_matches
 from hermes.core.outcome import Verdict
+from hermes.core.pause import reason_of
 from hermes.core.units import parse_size
 from hermes.directory.passwords import Passwords
 from hermes.directory.sources.alias_files import AliasFiles
@@ -113,7 +116,16 @@ async def answer(loaded: Loaded, question: Question, resolver: IResolver | None)
     rulebook = Rulebook(loaded.settings, source, now, passwords, time.time, means, redirects, secret)
     listed = _listed(loaded.settings, rulebook, question.peer)
     explanation = Explanation(question, loaded.settings, rulebook, Reasons(loaded), listed, dns=resolver is not None)
-    return [step async for step in explanation.steps()]
+    known = paused(loaded.settings)
+    return [_with_pause(step, known) async for step in explanation.steps()]
+
+
+def _with_pause(step: Step, known: Iterable[str]) -> Step:
+    """A recipient whose mail is taken, and waits just now."""
+    address = step.said.strip("<>")
+    what = next((what for what in known if step.destination and what_matches(what, step.destination, address)), "")
+    moments = [step.moment, reason_of(what) if what else ""]
+    return attrs.evolve(step, moment="; ".join(filter(None, moments)))
 
 
 def _secret(settings: Settings) -> bytes:

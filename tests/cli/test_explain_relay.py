@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from tests.support.command import CommandTestCase
@@ -48,6 +50,21 @@ class ExplainRelayTests(CommandTestCase):
         self.assertTrue(any("[backup:friend] domains" in place for place in step["because"]), step)
         unasked = self.recipient(_BACKUP + "verify = no\n", "--ip", "198.51.100.7", "--from", "a@example.com")
         self.assertEqual(unasked["moment"], "")
+
+    def test_paused(self) -> None:
+        """That mail for a recipient waits just now is said beside where it goes, and not of others."""
+        for what, expected in (
+            ("example.net", True),
+            ("backup", True),
+            ("example.com", False),
+            ("host:mx.test", False),
+        ):
+            config = self.site(_BACKUP + "verify = no\n")
+            self.run_hermes("user", "add", "-c", config, "anna", "--generate")
+            (Path(config).parent / "data" / "pauses.json").write_text(json.dumps({what: 0.0}))
+            steps = self.run_json("explain", "-c", config, "--to", "x@example.net", "--from", "a@example.com")
+            self.assertEqual(steps[-1]["moment"], f"{what} is paused until it is resumed" if expected else "")
+            self.assertEqual({step["moment"] for step in steps[:-1]}, {""})
 
     def test_backup_is_no_relay(self) -> None:
         """Other domains, and routes through that domain, are refused."""
