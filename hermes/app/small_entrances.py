@@ -13,7 +13,7 @@ from hermes.config.schema import Settings
 from hermes.interfaces import IServerTLS
 from hermes.net.gate import Gate
 from hermes.net.server_gate import ServerGate
-from hermes.services.finger_server import FingerServerFactory, Profiles
+from hermes.services.finger_server import FingerServerFactory, LastLogins, Profiles
 from hermes.services.line_connection import LineServer
 from hermes.services.lookups import Lookups
 from hermes.services.password_server import Offices, PasswordServerFactory
@@ -48,7 +48,7 @@ def small_entrances(
             yield Entrance("poppass", key, place, PasswordServerFactory(shared, poppass, offices, hostname))
     finger = settings.finger
     lookups = Lookups(stores.lookup_worker)
-    profiles = Profiles(circle.directory, stores.spool, lookups, finger)
+    profiles = Profiles(circle.directory, LastLogins(stores.spool), lookups, finger)
     for place in finger.listen:
         shared = server("finger", place, finger.timeout)
         yield Entrance("finger", "listen", place, FingerServerFactory(shared, profiles))

@@ -41,6 +41,10 @@ MAX_MATCHES = 20
 #: Facts of an account that are looked through for its last login: some days of a client that looks every few minutes.
 MAX_EVENTS = 500
 
+#: How long it holds when somebody has logged in last. It is looked up where messages are recorded, and these shall not wait for
+#: whoever asks again and again.
+REMEMBER_SECONDS = 60.0
+
 _SUFFIX = ".txt"
 
 # What accounts are called; nothing else can be a file of ours.
@@ -58,12 +62,37 @@ _LATER = "That cannot be looked up now: try again later"
 _FAULT = "Something went wrong here: try again later"
 
 
+class LastLogins:
+    """When accounts have logged in last, each looked up once a minute at most."""
+
+    def __init__(self, spool: ISpool) -> None:
+        self._spool = spool
+        self._began = float("-inf")
+        # Of people with a profile, and no more of them than there are.
+        self._known: dict[str, float | None] = {}
+
+    async def of(self, name: str, now: float) -> float | None:
+        """When, in seconds since the epoch as ``now`` is; None when that is not known."""
+        if not 0 <= now - self._began < REMEMBER_SECONDS:
+            self._began = now
+            self._known = {}
+        if name not in self._known:
+            events: Sequence[Event] = await self._spool.track(name, MAX_EVENTS)
+            times = [
+                event.at
+                for event in events
+                if event.kind is Kind.LOGIN and event.address == name and event.facts.get("result") == "accepted"
+            ]
+            self._known[name] = max(times, default=None)
+        return self._known[name]
+
+
 @attrs.frozen
 class Profiles:
     """Where what is told comes from."""
 
     directory: IDirectory
-    spool: ISpool
+    last_logins: LastLogins
     lookups: Lookups
     settings: FingerSettings
 
@@ -87,16 +116,6 @@ class Profiles:
                 if len(people) == MAX_MATCHES:
                     break
         return people
-
-    async def last_login(self, account: Account) -> float | None:
-        """When somebody has logged in last, in seconds since the epoch; None when that is not known."""
-        events: Sequence[Event] = await self.spool.track(account.name, MAX_EVENTS)
-        times = [
-            event.at
-            for event in events
-            if event.kind is Kind.LOGIN and event.address == account.name and event.facts.get("result") == "accepted"
-        ]
-        return max(times, default=None)
 
 
 class FingerSession(LineConnection, finger.Finger):
@@ -166,7 +185,7 @@ class FingerSession(LineConnection, finger.Finger):
         if verbose and account.addresses:
             lines.append(f"Mail: {', '.join(account.addresses)}")
         if self._profiles.settings.last_login:
-            at = await self._profiles.last_login(account)
+            at = await self._profiles.last_logins.of(account.name, self._server.clock.seconds())
             lines.append(f"Last login: {format_instant(at)}" if at is not None else "Last login: not known")
         profile = (await self._profiles.text(account.name)).strip()
         lines += ["", "Profile information:", profile] if profile else ["", "[No profile information]"]

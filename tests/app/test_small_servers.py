@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
@@ -35,10 +36,20 @@ class SmallServersTests(ServerTestCase):
     async def test_busy_mailboxes(self) -> None:
         """While a mailbox takes for ever, both answer as ever: from profiles, from books, and of accounts."""
         server = await self.start_both()
-        self.patch(server._stores.mailbox_worker, "submit", lambda item: Deferred())
+        submit = server._stores.mailbox_worker.submit
+        waiting: list[tuple[Any, Deferred[Any]]] = []
+
+        def keep(item: Any) -> Deferred[Any]:
+            waiting.append((item, Deferred()))
+            return waiting[-1][1]
+
+        self.patch(server._stores.mailbox_worker, "submit", keep)
         self.assertIn("Gone fishing.", await self.ask(self.finger, USER))
         self.assertIn("-200:1:email: ann@example.com", await self.ask(self.phonebook, "query smith\r\nquit"))
         self.assertIn("-200:1:email: anna@example.org", await self.ask(self.phonebook, "query alias=anna\r\nquit"))
+        # The server does not stop before what it does with mailboxes itself has come to its end.
+        for item, done in waiting:
+            submit(item).chainDeferred(done)
 
     async def test_books_are_kept(self) -> None:
         """A reload reads a book again when it has changed, refuses one with a mistake, and forgets them with the server."""

@@ -25,9 +25,11 @@ from hermes.services.finger_server import (
     MAX_MATCHES,
     MAX_PROFILE_OCTETS,
     NOT_HERE,
+    REMEMBER_SECONDS,
     TOO_OFTEN,
     UNREADABLE,
     FingerServerFactory,
+    LastLogins,
     Profiles,
 )
 from hermes.services.line_connection import LineServer
@@ -56,9 +58,11 @@ class Trace:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.asked: list[str] = []
 
     async def track(self, query: str, limit: int) -> list[Event]:
         """All of an account."""
+        self.asked.append(query)
         return [event for event in self.events if event.address == query]
 
 
@@ -88,7 +92,7 @@ class FingerServerTests(TestCase):
         worker = ImmediateWorker()
         worker.start(perform_reads)
         settings = {"profiles": str(self.profiles), **settings}
-        profiles = Profiles(self.directory, self.trace, Lookups(worker), FingerSettings(**settings))  # type: ignore[arg-type]
+        profiles = Profiles(self.directory, LastLogins(self.trace), Lookups(worker), FingerSettings(**settings))  # type: ignore[arg-type]
         return FingerServerFactory(server, profiles)
 
     def ask(
@@ -163,6 +167,16 @@ class FingerServerTests(TestCase):
         for at, result in ((10.0, "accepted"), (86400.0, "accepted"), (90000.0, "refused")):
             self.trace.events.append(Event(at, Kind.LOGIN, address="joe", facts={"result": result}))
         self.assertIn("Last login: 1970-01-02T00:00:00", self.ask("joe", last_login=True))
+
+    def test_last_login_asked_often(self) -> None:
+        """However often strangers ask, where mail is recorded it is looked up once a minute for each."""
+        factory = self.factory(last_login=True, rate=1000)
+        for asked in (["joe", "ann"], ["joe", "ann"] * 2):
+            for moment in (0.0, 0.0, REMEMBER_SECONDS - 1):
+                self.clock.advance(moment)
+                self.assertIn("Last login: not known", self.ask("smith", factory=factory))
+            self.assertEqual(sorted(self.trace.asked), sorted(asked))
+            self.clock.advance(1)
 
     def test_printable(self) -> None:
         """RFC 1288 3.3: what goes out is printable ASCII, whatever is in a profile."""
