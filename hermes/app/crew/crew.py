@@ -245,6 +245,11 @@ class Crew(Module):
         if all(each.state is State.GIVEN_UP for each in self.members):
             self._lost("all workers have died too often")
             return
+        if not member.number:
+            self._log.error(
+                "Until then no mail is fetched or removed for its age, the drop directory is not looked at, the commands of the "
+                "schedule are not run, tokens are not refreshed, and no summary is sent: worker 0 does that for all"
+            )
         settings, _ = self._begin()
         # Its own, and those that it has taken care of since it began.
         for shard in (member.number, *Station(member.number, len(self.members)).orphans(settings)):

@@ -307,13 +307,15 @@ class DeathTests(CrewTestCase):
         self.assertIn("there is nobody to take care of it", self.errors(logs))
 
     async def test_all_given_up(self) -> None:
-        """When the last one is given up the server cannot go on."""
+        """When the first one is given up the log says what nobody does now; when the last one is, the server cannot go on."""
         await self.start()
         for number in range(2):
-            for _ in range(MAX_DEATHS):
-                await self.die(number)
-                if self.crew.members[number].state is State.DEAD:
-                    await self.live_again(number)
+            with capturedLogs() as logs:
+                for _ in range(MAX_DEATHS):
+                    await self.die(number)
+                    if self.crew.members[number].state is State.DEAD:
+                        await self.live_again(number)
+            self.assertEqual("no mail is fetched" in self.errors(logs), number == 0)
         self.assertEqual(self.broken, ["all workers have died too often"])
 
     async def test_hangs(self) -> None:
