@@ -8,6 +8,7 @@ RFC 5321 5.1 says which servers and in what order, :mod:`hermes.services.mail_ex
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -32,12 +33,15 @@ from hermes.protocols.smtp.client_events import Ended, Refused, Stage
 from hermes.services.connection_cache import ConnectionCache
 from hermes.services.host_memory import HostMemory
 from hermes.services.mail_exchangers import MailExchangers
-from hermes.services.protection import Protection
+from hermes.services.protection import Guarded, Protection
 from hermes.services.transfer import Consignment, Transfer
 
 #: Addresses tried in one attempt. RFC 5321 5.1 asks for two at least; with five and every time limit used to its end an
 #: attempt still ends within the hour, and the queue comes again anyway.
 MAX_ADDRESSES = 5
+
+#: Of these so many of one host, as long as there are others: one of IPv4 and one of IPv6.
+ADDRESSES_OF_A_HOST = 2
 
 #: How TLS is begun for each level; from ENCRYPTED on nothing is sent without it.
 _MODES = {
@@ -144,9 +148,7 @@ class DirectAgent:
             guarded = [each for each, pause in zip(guarded, pauses, strict=True) if not pause]
         port = self._ports.get(domain.lower(), self._port)
         ordered = sorted(guarded, key=lambda each: each.stop.address in self._unwell)
-        return [
-            Target(each.stop.host, each.stop.address, port, each.security, each.way) for each in ordered[:MAX_ADDRESSES]
-        ]
+        return [Target(each.stop.host, each.stop.address, port, each.security, each.way) for each in _first(ordered)]
 
     async def open(self, target: Target) -> ClientSession | Setback:
         """Open a session with one of them; the setback when that is not possible."""
@@ -199,6 +201,16 @@ class DirectAgent:
         return Approach(
             self._hostname, mode, None if mode is TLSMode.NONE else context, verify, security=security, observe=observe
         )
+
+
+def _first(ordered: Sequence[Guarded]) -> list[Guarded]:
+    """Those of an attempt, in their order: a host with many addresses, all of them dead, keeps no other from its turn."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for position, each in enumerate(ordered):
+        seen[each.stop.host] += 1
+        turns.append((seen[each.stop.host] > ADDRESSES_OF_A_HOST, position))
+    return [ordered[position] for position in sorted(position for _, position in sorted(turns)[:MAX_ADDRESSES])]
 
 
 def _failure_type(session: ClientSession | Setback, certificate: str) -> str | None:

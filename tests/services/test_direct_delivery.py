@@ -212,6 +212,20 @@ class RouteTests(DirectCase):
         await self.send(self.agent())
         self.assertEqual([peer.connections for peer in peers], [1] * MAX_ADDRESSES + [0])
 
+    async def test_host_of_many_addresses(self) -> None:
+        """A host with more addresses than an attempt has does not keep the next host from its turn; alone it has all of them."""
+        many = [f"192.0.2.{number}" for number in range(10, 10 + MAX_ADDRESSES + 2)]
+        self.server.zone["mx1.example.com"] = [a(address) for address in many]
+        second = self.peer(address=SECOND)
+        (outcome,) = await self.send(self.agent())
+        self.assertEqual((outcome.result, outcome.host), (Result.RELAYED, "mx2.example.com"))
+        self.assertEqual((len(self.network.asked), second.connections), (MAX_ADDRESSES, 1))
+        self.network.asked.clear()
+        self.server.zone["example.com"] = [mx(10, "mx1.example.com")]
+        (outcome,) = await self.send(self.agent())
+        self.assertIs(outcome.result, Result.DEFERRED)
+        self.assertEqual(len(set(self.network.asked)), MAX_ADDRESSES)
+
     async def test_address_literal(self) -> None:
         """``[192.0.2.1]`` is connected to without DNS."""
         peer = self.peer()
