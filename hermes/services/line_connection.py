@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from typing_extensions import override
+from zope.interface import implementer
 
 from hermes.core.event import Event, Kind
 from hermes.core.outcome import Verdict
@@ -53,8 +54,35 @@ class LineServer:
     turned_away: TurnedAway = attrs.field(factory=TurnedAway)
 
 
+#: Stands behind the last event of a client that has said all, and may still be listening.
+_SAID_ALL = object()
+
+
+class _Script:
+    """An engine, and whether there will be more for it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.complete = False
+
+    def receive(self, data: bytes) -> None:
+        """Take octets from the client."""
+        self._engine.receive(data)
+
+    def next_event(self) -> Any | None:
+        """The next thing that the client said."""
+        event = self._engine.next_event()
+        return _SAID_ALL if event is None and self.complete else event
+
+
+@implementer(IHalfCloseableProtocol)
 class LineConnection(Protocol):
-    """One connection; what is said on it is for subclasses to say."""
+    """
+    One connection; what is said on it is for subclasses to say.
+
+    A client may close its side when it has said all, as programs do that are fed from a file: it hears the answers, and then that
+    is the end.
+    """
 
     _log = Logger()
     # A stream transport, with or without TLS: no one interface of Twisted says so.
@@ -64,6 +92,7 @@ class LineConnection(Protocol):
         self.peer = ""
         self._server = server
         self._turns: Turns | None = None
+        self._script: _Script | None = None
         self._timer: IDelayedCall | None = None
         self._lingers = False
         self._since = 0.0
@@ -105,9 +134,10 @@ class LineConnection(Protocol):
             self._turn_away(verdict)
             return
         server.sessions.add(self)
+        script = self._script = _Script(self._begin())
         turns = self._turns = Turns(
             self.transport,
-            self._begin(),
+            script,
             server.clock,
             respond=self._respond,
             failed=self._failed,
@@ -137,7 +167,19 @@ class LineConnection(Protocol):
         if self._turns is not None:
             self._turns.received(data)
 
+    def readConnectionLost(self) -> None:  # noqa: N802 - Twisted's name
+        """The client has said all."""
+        if self._turns is not None and self._script is not None:
+            self._script.complete = True
+            self._turns.proceed()
+
+    def writeConnectionLost(self) -> None:  # noqa: N802 - Twisted's name
+        """It hears nothing any more: the transport says so by :meth:`connectionLost`."""
+
     async def _respond(self, event: Any) -> None:
+        if event is _SAID_ALL:
+            self._end()
+            return
         self._commands += 1
         await self._answer(event)
         if self._leaving:

@@ -51,6 +51,15 @@ class SmallServersTests(ServerTestCase):
         for item, done in waiting:
             submit(item).chainDeferred(done)
 
+    async def test_fed_from_a_file(self) -> None:
+        """A program that sends what it has, closes its side and waits is answered: so do nc and others."""
+        await self.start_both()
+        told = await deferToThread(_told, self.finger, USER, closes=True)
+        self.assertIn("Gone fishing.", told)
+        told = await deferToThread(_told, self.phonebook, "query smith\r\nquery alias=anna", closes=True)
+        self.assertIn("-200:1:email: ann@example.com", told)
+        self.assertIn("-200:1:email: anna@example.org", told)
+
     async def test_books_are_kept(self) -> None:
         """A reload reads a book again when it has changed, refuses one with a mistake, and forgets them with the server."""
         server = await self.start_both()
@@ -75,8 +84,10 @@ class SmallServersTests(ServerTestCase):
         self.assertIn("nothing.csv: cannot be read: No such file", text)
 
 
-def _told(port: int, query: str) -> list[str]:
+def _told(port: int, query: str, *, closes: bool = False) -> list[str]:
     with socket.create_connection(("127.0.0.1", port), timeout=15) as client:
         client.sendall(f"{query}\r\n".encode())
+        if closes:
+            client.shutdown(socket.SHUT_WR)
         with client.makefile("rb") as answer:
             return answer.read().decode().splitlines()

@@ -210,6 +210,30 @@ class PhoneBookServerTests(TestCase):
         )
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
+    def test_all_said(self) -> None:
+        """A client that closes its side hears the answers to all that it has said, and then the server closes."""
+        session = self.connect()
+        self.waiting = Deferred()
+        self.assertEqual(self.ask(session, "query joe", "id 0", "query ann"), [])
+        session.readConnectionLost()
+        self.assertFalse(session.transport.disconnecting)
+        self.waiting.callback(None)
+        self.assertEqual([line[:3] for line in self.ask(session)].count("200"), 3)
+        self.assertTrue(session.transport.disconnecting)
+        session.readConnectionLost()
+        session.connectionLost()
+        self.assertEqual(len(self.factory.sessions), 0)
+
+    def test_nothing_said(self) -> None:
+        """Who closes without a word has ended the session, or was never let in."""
+        session = self.connect()
+        session.readConnectionLost()
+        self.assertTrue(session.transport.disconnecting)
+        self.gate.admission = Verdict(Reply.of(421, "4.7.0", "Too many connections"), "limits.rate")
+        session = self.again(NEAR)
+        session.readConnectionLost()
+        self.assertTrue(session.transport.disconnecting)
+
     def test_leaving(self) -> None:
         """A client that leaves while it is looked up for is no fault, and hears nothing more."""
         session = self.connect()
