@@ -15,6 +15,7 @@ from typing_extensions import override
 from hermes.directory.redirects import MAX_LOOPS_TOLD, RedirectTable
 from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError
 from hermes.directory.sources.alias_files import LOOK_SECONDS, AliasFiles, Files
+from hermes.net.content import perform_reads
 from tests.support.maildirs import calling_worker, clock_at
 
 
@@ -75,6 +76,25 @@ class ReloadTests(FilesTestCase):
         self.clock.advance(LOOK_SECONDS)
         self.assertEqual(list(self.now(source).aliases), ["c"])
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_half_written(self) -> None:
+        """What was read half-way through its writing, and is whole when that is noticed, is read again."""
+        self.write("a == b")
+        source = self.files()
+        source.load()
+        self.write("a == b\nc ==")
+        self.clock.advance(LOOK_SECONDS)
+
+        def written_meanwhile(jobs: list[Any]) -> list[Any]:
+            read = perform_reads(jobs)
+            self.write("a == b\nc == d")
+            return read
+
+        self.worker.start(written_meanwhile)
+        self.assertEqual(list(self.now(source).aliases), ["a"])
+        self.worker.start(perform_reads)
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(list(self.now(source).aliases), ["a", "c"])
 
     def test_mistake_at_the_start(self) -> None:
         """A server does not start with a file that it cannot use, or read."""

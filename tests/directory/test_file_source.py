@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +19,7 @@ from hermes.core.account import Account
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.file import FileSource
 from hermes.directory.sources.watched import LOOK_SECONDS
+from hermes.net.content import perform_reads
 from tests.support.accounts import quick_hash
 from tests.support.maildirs import Failing, calling_worker, clock_at
 from tests.support.scram import quick_keys
@@ -151,6 +153,23 @@ class ReloadTests(FileTestCase):
         (complaint,) = complaints
         self.assertIn("accounts.ini:2: ", complaint)
         self.write("[bob]\n")
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(["bob"], self.names())
+
+    def test_half_written(self) -> None:
+        """What was read half-way through its writing, and is whole when that is noticed, is read again."""
+        self.source.load()
+        self.patch(self.source, "_log", _Log([]))
+        self.write("[bob]\nnon")
+
+        def written_meanwhile(jobs: list[Any]) -> list[Any]:
+            read = perform_reads(jobs)
+            self.write("[bob]\n")
+            return read
+
+        self.worker.start(written_meanwhile)
+        self.assertEqual(["joe", "ann"], self.names())
+        self.worker.start(perform_reads)
         self.clock.advance(LOOK_SECONDS)
         self.assertEqual(["bob"], self.names())
 

@@ -62,6 +62,8 @@ class _Loaded:
 @attrs.frozen
 class _Refused:
     problem: str
+    stamps: tuple[_Stamp, ...]
+    files: Files
 
 
 class AliasFiles:
@@ -95,7 +97,8 @@ class AliasFiles:
 
     def load(self) -> RedirectTable:
         """Read the files now; raise AliasFileError when one cannot be used. A server does this before it starts."""
-        self._take(_read(self._files))
+        stamps = _stamps(self._files)
+        self._take(_Loaded(_read(self._files), stamps, self._files))
         return self._table
 
     async def current(self) -> RedirectTable:
@@ -131,7 +134,7 @@ class AliasFiles:
                 self._log.warn("{remark}", remark=remark)
         else:
             # Complained about once, and read again when one of them has changed again.
-            self._stamps, self._stamps_of = _stamps(self._files), self._files
+            self._stamps, self._stamps_of = result.stamps, result.files
             self._log.error("aliases, synonyms and groups stay as they were: {problem}", problem=result.problem)
         self._end_loading()
 
@@ -151,15 +154,15 @@ class AliasFiles:
 
 
 def _attempt(files: Files) -> _Loaded | _Refused:
-    try:
-        return _read(files)
-    except AliasFileError as error:
-        return _Refused(str(error))
-
-
-def _read(files: Files) -> _Loaded:
     # Before the texts: a change while they are being read is then noticed at the next look.
     stamps = _stamps(files)
+    try:
+        return _Loaded(_read(files), stamps, files)
+    except AliasFileError as error:
+        return _Refused(str(error), stamps, files)
+
+
+def _read(files: Files) -> RedirectTable:
     remarks: list[str] = []
     aliases: dict[str, Entry] = {}
     for domain, paths in files.of_domains:
@@ -173,7 +176,7 @@ def _read(files: Files) -> _Loaded:
     groups: dict[str, Entry] = {}
     _add(groups, remarks, files.groups, files.programs)
     remarks += loops(aliases, frozenset(domain_key(domain) for domain in files.domains))
-    return _Loaded(RedirectTable(aliases, synonyms, groups, tuple(remarks)), stamps, files)
+    return RedirectTable(aliases, synonyms, groups, tuple(remarks))
 
 
 def _add(

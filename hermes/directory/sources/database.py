@@ -32,7 +32,7 @@ from hermes.directory.sources.accounts_file import (
     read_value,
 )
 from hermes.directory.sources.doubtful import Doubtful
-from hermes.directory.sources.watched import Loaded, WatchedSource
+from hermes.directory.sources.watched import Loaded, Refused, WatchedSource
 from hermes.disk.small_database import beside, transaction
 from hermes.interfaces import IGroupWorker
 
@@ -91,10 +91,10 @@ class DatabaseSource(WatchedSource):
         return True
 
     @override
-    def _refused(self, problem: str) -> None:
-        if problem != self._problem:
-            super()._refused(problem)
-        self._problem = problem
+    def _refused(self, refused: Refused) -> None:
+        if refused.problem != self._problem:
+            super()._refused(refused)
+        self._problem = refused.problem
         self._look_at = self._now() + RETRY_SECONDS
 
     @override

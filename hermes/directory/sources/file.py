@@ -29,7 +29,7 @@ from hermes.directory.sources.accounts_file import (
     checked,
     parse,
 )
-from hermes.directory.sources.watched import Loaded, WatchedSource
+from hermes.directory.sources.watched import Loaded, Refused, WatchedSource
 from hermes.interfaces import IGroupWorker
 
 #: Hashes of passwords are nobody's business but the server's.
@@ -65,15 +65,16 @@ class FileSource(WatchedSource):
 
     @override
     def _may_have_changed(self) -> bool:
-        return self._stamp_on_disk() != self._stamp
+        return self._state() != self._stamp
 
     @override
-    def _refused(self, problem: str) -> None:
+    def _refused(self, refused: Refused) -> None:
         # Complained about once, and read again when it has changed again.
-        self._stamp = self._stamp_on_disk()
-        super()._refused(problem)
+        self._stamp = refused.stamp
+        super()._refused(refused)
 
-    def _stamp_on_disk(self) -> _Stamp | None:
+    @override
+    def _state(self) -> _Stamp | None:
         try:
             return _stamp(os.stat(self.path))
         except OSError:

@@ -35,9 +35,10 @@ class Loaded:
 
 @attrs.frozen
 class Refused:
-    """They cannot be used, and why."""
+    """They cannot be used, and why; ``stamp`` is that of the state that was looked at, where it is known without reading."""
 
     problem: str
+    stamp: object = None
 
 
 class WatchedSource(ABC):
@@ -150,11 +151,17 @@ class WatchedSource(ABC):
         _ = reading.addCallbacks(self._attempted, self._failed)
         await done
 
+    def _state(self) -> object:
+        """What tells the state of now from another, where that is known without reading all."""
+        return None
+
     def _attempt(self) -> Loaded | Refused:
+        # Before the reading: a change meanwhile is then noticed at the next look.
+        stamp = self._state()
         try:
             return self._read()
         except AccountsFileError as error:
-            return Refused(str(error))
+            return Refused(str(error), stamp)
 
     def _attempted(self, result: Loaded | Refused) -> None:
         if isinstance(result, Loaded):
@@ -163,12 +170,12 @@ class WatchedSource(ABC):
             if changed:
                 self._log.info("{count} accounts read from {path}", count=len(self._table.by_name), path=self.path)
         else:
-            self._refused(result.problem)
+            self._refused(result)
         self._end_loading()
 
-    def _refused(self, problem: str) -> None:
+    def _refused(self, refused: Refused) -> None:
         """What was read cannot be used."""
-        self._log.error("the accounts stay as they were: {problem}", problem=problem)
+        self._log.error("the accounts stay as they were: {problem}", problem=refused.problem)
 
     def _failed(self, fault: Failure) -> None:
         self._log.failure("accounts could not be read from {path}", fault, path=self.path)
