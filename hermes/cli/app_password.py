@@ -98,7 +98,7 @@ def remove(config: str, all_: bool, account: str, name: str | None) -> None:
         raise click.UsageError("Say the name of one, or --all.")
     file, account = app_passwords(load(config)), account.lower()
     try:
-        removed = file.forget(account) if name is None else int(file.remove(account, name))
+        removed = file.remove(account, name, time.time())
     except ValueError as error:
         raise Refused(str(error)) from None
     if not removed:

@@ -29,6 +29,7 @@ from hermes.config.errors import ConfigError
 from hermes.config.greeting import greeting_lines
 from hermes.config.listener import parse_listener
 from hermes.config.places import (
+    app_passwords_file,
     control_socket,
     shards,
     spool_directory,
@@ -40,6 +41,7 @@ from hermes.config.smarthost_rules import default_smarthost, smarthosts_of
 from hermes.core import address
 from hermes.core.units import format_size
 from hermes.directory.accounts import AccountTable, address_key
+from hermes.directory.app_password_file import AppPasswordFile
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.net.tls import DAYS_OF_WARNING, CertificateError, ServerTLS
 from hermes.services.token_store import TokenStore, TokenStoreError
@@ -170,6 +172,24 @@ def _accounts(settings: Settings) -> Iterator[Finding]:
         return
     if settings.hermes.postmaster:
         yield _postmaster(settings, table)
+    yield from _app_passwords(settings, table)
+
+
+def _app_passwords(settings: Settings, table: AccountTable) -> Iterator[Finding]:
+    about, path = "app passwords", app_passwords_file(settings)
+    if not os.path.exists(path):
+        return
+    try:
+        found = AppPasswordFile(path).list()
+    except ValueError as error:
+        yield _fail(about, f"{error}: those who use one cannot log in")
+        return
+    yield _ok(about, f"{path} has {len(found)}")
+    # Whom a directory service knows is not asked here.
+    strangers = sorted({each.account for each in found} - table.by_name.keys()) if not settings.ldap else []
+    if strangers:
+        remedy = f"hermes user app-password remove -c {settings.file} --all {strangers[0]}"
+        yield _warn(about, f"there is no account {', '.join(strangers[:5])}, which has some: {remedy}")
 
 
 def _postmaster(settings: Settings, table: AccountTable) -> Finding:

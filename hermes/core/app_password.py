@@ -37,7 +37,7 @@ class AppPassword:
     """
     What is known of one: ``services`` it is for, when it was made, and when, from where and for which service it was used last.
 
-    Times are seconds since the epoch; ``used_at`` is None for one that was never used.
+    One that was taken away is for none. Times are seconds since the epoch; ``used_at`` is None for one that was never used.
     """
 
     account: str

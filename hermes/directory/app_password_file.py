@@ -23,7 +23,26 @@ CREATE TABLE IF NOT EXISTS app_passwords (
     made_at REAL NOT NULL, used_at REAL, used_from TEXT NOT NULL DEFAULT '', used_for TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (account, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS removed (
+    digest BLOB NOT NULL PRIMARY KEY, account TEXT NOT NULL, name TEXT NOT NULL, removed_at REAL NOT NULL
+) WITHOUT ROWID;
 """
+
+#: How long one that was taken away is known as such: a device that nobody has told of it asks every few minutes, and must not be
+#: taken for somebody who guesses the account's own password. A directory service would close the account.
+REMOVED_SECONDS = 90 * 86400
+
+#: How many of those are known; who is over it is a site of thousands, whose older devices are then taken for guessing.
+MAX_REMOVED = 10_000
+
+_TABLES = ("app_passwords", "removed")
+_WHICH = "account = :account AND (:name IS NULL OR name = :name)"
+_REMEMBER = f"INSERT OR REPLACE INTO removed SELECT digest, account, name, :now FROM app_passwords WHERE {_WHICH}"  # noqa: S608
+_REMOVE = f"DELETE FROM app_passwords WHERE {_WHICH}"  # noqa: S608 - constants only
+_OLDEST_REMOVED = """
+    DELETE FROM removed WHERE digest IN (SELECT digest FROM removed ORDER BY removed_at DESC LIMIT -1 OFFSET ?)
+"""
+_FIND_REMOVED = "SELECT account, name, '', removed_at, NULL, '', '' FROM removed WHERE digest = ?"
 
 _SELECT = "SELECT account, name, services, made_at, used_at, used_from, used_for FROM app_passwords"
 
@@ -56,22 +75,34 @@ class AppPasswordFile:
                     f"{account} has an app password {name!r} already: remove it, or choose another name"
                 ) from None
 
-    def remove(self, account: str, name: str) -> bool:
-        """Take one away; False when there is none."""
-        return self._change("DELETE FROM app_passwords WHERE account = ? AND name = ?", account, name.strip()) > 0
+    def remove(self, account: str, name: str | None, now: float) -> int:
+        """Take one away, or with None all of an account; how many there were. It stays known that they are no good any more."""
+        if not os.path.exists(self._path):
+            return 0
+        values = {"account": account, "name": None if name is None else name.strip(), "now": now}
+        with self._opened() as connection, transaction(connection):
+            connection.execute(_REMEMBER, values)
+            connection.execute("DELETE FROM removed WHERE removed_at < ?", (now - REMOVED_SECONDS,))
+            connection.execute(_OLDEST_REMOVED, (MAX_REMOVED,))
+            return connection.execute(_REMOVE, values).rowcount
 
-    def forget(self, account: str) -> int:
-        """Take all of an account away; how many there were."""
-        return self._change("DELETE FROM app_passwords WHERE account = ?", account)
+    def forget(self, account: str) -> None:
+        """Keep nothing of an account."""
+        if not os.path.exists(self._path):
+            return
+        with self._opened() as connection, transaction(connection):
+            for table in _TABLES:
+                connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - the tables are ours
 
     def rename(self, account: str, new_name: str) -> None:
         """Give those of an account to its new name. What that name had was somebody else's. It can be done again."""
         if not os.path.exists(self._path):
             return
         with self._opened() as connection, transaction(connection):
-            if connection.execute("SELECT 1 FROM app_passwords WHERE account = ?", (account,)).fetchone():
-                connection.execute("DELETE FROM app_passwords WHERE account = ?", (new_name,))
-                connection.execute("UPDATE app_passwords SET account = ? WHERE account = ?", (new_name, account))
+            for table in _TABLES:
+                if connection.execute(f"SELECT 1 FROM {table} WHERE account = ?", (account,)).fetchone():  # noqa: S608 - ours
+                    connection.execute(f"DELETE FROM {table} WHERE account = ?", (new_name,))  # noqa: S608
+                    connection.execute(f"UPDATE {table} SET account = ? WHERE account = ?", (new_name, account))  # noqa: S608
 
     def list(self, account: str | None = None) -> list[AppPassword]:
         """Those of one account, or all, by account and name."""
@@ -80,12 +111,6 @@ class AppPasswordFile:
         text = _SELECT + " WHERE ?1 IS NULL OR account = ?1 ORDER BY account, name"
         with self._opened() as connection:
             return [_of_row(row) for row in connection.execute(text, (account,))]
-
-    def _change(self, text: str, *values: object) -> int:
-        if not os.path.exists(self._path):
-            return 0
-        with self._opened() as connection, transaction(connection):
-            return connection.execute(text, values).rowcount
 
     def _make(self) -> None:
         """Make the file, for the owner of the directory alone: the administrator may make it, and the server must read it."""
@@ -121,13 +146,15 @@ class Opened:
         self._identity = (0, 0)
 
     def find(self, digest: bytes) -> AppPassword | None:
-        """The one with that digest. Raises sqlite3.Error and OSError when that cannot be told."""
+        """The one with that digest, also when it was taken away. Raises sqlite3.Error and OSError when that cannot be told."""
         connection = self._current()
         if connection is None:
             return None
         # Found by the digest: that takes as long however many an account has, and whoever can choose digests has broken BLAKE2.
-        row = connection.execute(_SELECT + " WHERE digest = ?", (digest,)).fetchone()
-        return _of_row(row) if row is not None else None
+        for text in (_SELECT + " WHERE digest = ?", _FIND_REMOVED):
+            if (row := connection.execute(text, (digest,)).fetchone()) is not None:
+                return _of_row(row)
+        return None
 
     def note(self, found: AppPassword, at: float, peer: str, service: str) -> None:
         """Keep when it was used last. One that was taken away meanwhile stays away."""

@@ -1,7 +1,8 @@
 """
 Logging in by an app password: found by its digest, good for its own account and for the services that it is for.
 
-What is no app password goes on to the account's own, so that a wrong one costs a whole check whatever it looks like.
+What is no app password is tried as the account's own. One that does not open anything is not: it is nobody's guess, and many of
+these would close the account at a directory service. Either costs a whole check.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -24,6 +26,17 @@ NOTE_SECONDS = 300.0
 
 #: Uses whose time is known here; of one that is forgotten the next use is written a little early.
 MAX_NOTED = 4096
+
+
+@attrs.frozen
+class Judgment:
+    """Whether it is an app password at all, and whose it is when it opens something."""
+
+    is_one: bool
+    account: Account | None = None
+
+
+_NONE, _REFUSED = Judgment(False), Judgment(True)
 
 
 class AppPasswords:
@@ -43,27 +56,28 @@ class AppPasswords:
         self._started = False
         self._noted: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    async def account(self, directory: IDirectory, shown: IPasswordShown, name: str, password: str) -> Account | None:
+    async def judge(self, directory: IDirectory, shown: IPasswordShown, name: str, password: str) -> Judgment:
         """
-        The account that logs in by that name, when the password is one of its app passwords and good for the service.
+        Say whether the password is an app password, and whose, if it is good for the account of that name and the service.
 
         ``shown`` is told which one it was, or why it will not do. Raises UnavailableError when that cannot be told now.
         """
         digest = digest_of(password)
         if digest is None:
-            return None
+            return _NONE
         found: AppPassword | None = await self._in_thread(lambda: self._opened.find(digest))
         if found is None:
-            return None
+            return _NONE
         account = await directory.login(name)
         if account is None or account.disabled or account.name != found.account:
-            return None
+            return _REFUSED
         if shown.service not in found.services:
-            shown.reason = f"the app password {found.name} is not for {shown.service}"
-            return None
+            what = f"is not for {shown.service}" if found.services else "was taken away"
+            shown.reason = f"the app password {found.name} {what}"
+            return _REFUSED
         shown.app_password, shown.services = found.name, found.services
         self._note(found, shown.peer, shown.service)
-        return account
+        return Judgment(True, account)
 
     async def close(self) -> None:
         """Write what waits and close."""

@@ -67,20 +67,27 @@ class AccountChecker:
     async def _check(self, credentials: IUsernamePassword) -> bytes | tuple[()]:
         # Twisted's protocols hand in what came over the wire.
         name, password = _text(credentials.username), _text(credentials.password)
-        account, unavailable = None, None
-        if self._app_passwords is not None and IPasswordShown.providedBy(credentials):
-            try:
-                account = await self._app_passwords.account(self._directory, credentials, name, password)
-            except UnavailableError as error:
-                unavailable = error
-        if account is None:
-            # Whatever the first look has found, a wrong password costs this check.
-            account = await self._directory.verify(name, password)
-        if account is None and unavailable is not None:
-            raise unavailable
+        account = await self._entered(credentials, name, password)
         if account is None:
             raise UnauthorizedLogin("name or password is wrong")
         return account.name.encode("utf-8")
+
+    async def _entered(self, credentials: IUsernamePassword, name: str, password: str) -> Account | None:
+        """Who is let in; a wrong password costs a whole check, whatever it is taken for."""
+        if self._app_passwords is None or not IPasswordShown.providedBy(credentials):
+            return await self._directory.verify(name, password)
+        try:
+            judgment = await self._app_passwords.judge(self._directory, credentials, name, password)
+        except UnavailableError:
+            account = await self._directory.verify(name, password)
+            if account is None:
+                raise
+            return account
+        if judgment.account is None and judgment.is_one:
+            await self._directory.pretend(password)
+        if judgment.is_one:
+            return judgment.account
+        return await self._directory.verify(name, password)
 
 
 @implementer(IRealm)

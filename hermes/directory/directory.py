@@ -214,8 +214,7 @@ class Directory:
         """
         record, account = await self._asked(lambda world: self._login_of(world, name))
         if record is None or account is None:
-            await self._passwords.verify("", "", password)
-            await self._pretend(password)
+            await self.pretend(password)
             return None
         if record.keeper is not None:
             return await self._proved_elsewhere(record.keeper, record, account, password)
@@ -237,6 +236,11 @@ class Directory:
         # As for everybody else, so that the time does not tell where somebody's password is kept.
         await self._passwords.verify("", "", password)
         return None
+
+    async def pretend(self, password: str) -> None:
+        """Take as long as :meth:`verify` does for a wrong password."""
+        await self._passwords.verify("", "", password)
+        await self._pretend(password)
 
     async def _pretend(self, password: str) -> None:
         """Have those who keep passwords elsewhere take their time, too."""

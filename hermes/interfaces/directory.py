@@ -27,6 +27,9 @@ class IDirectory(Interface):
         do not exist. Raises TooBusyError when too many wait already (answer 454, RFC 4954 6).
         """
 
+    async def pretend(password: str) -> None:
+        """Take as long as :meth:`verify` does for a wrong password."""
+
 
 class IPasswordChange(Interface):
     """How people change their own passwords."""

@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from hermes.cli.collector_inspection import inspect_collectors
 from hermes.config.loader import load
+from hermes.directory.app_password_file import AppPasswordFile
 from hermes.net.tls import DAYS_OF_WARNING
 from tests.support.command import CommandTestCase, queue_message
 from tests.support.oauth import P256, jwk, jwks
@@ -173,6 +174,18 @@ class CheckTests(CommandTestCase):
             self.assertEqual([level for level, _ in self.findings(config, "certificate")], levels, name)
         (Path(config).parent / "data" / "key.pem").chmod(0o644)
         self.assert_finding(config, "certificate", "warn", "chmod 600")
+
+    def test_app_passwords(self) -> None:
+        """They are counted; those of nobody are named, and a file that cannot be read keeps people out."""
+        config = self.site()
+        self.run_hermes("user", "add", "-c", config, "anna", "--generate")
+        self.run_hermes("user", "app-password", "add", "-c", config, "anna", "phone")
+        path = Path(config).parent / "data" / "app-passwords.sqlite"
+        self.assert_finding(config, "app passwords", "ok", f"{path} has 1")
+        AppPasswordFile(str(path)).rename("anna", "eve")
+        self.assert_finding(config, "app passwords", "warn", f"remove -c {config} --all eve")
+        path.write_bytes(b"no database at all, " * 100)
+        self.assert_finding(config, "app passwords", "fail", str(path))
 
     def test_accounts(self) -> None:
         """The accounts must be readable; that others may read them is a warning."""

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.internet.defer import Deferred
@@ -15,7 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.core.app_password import MAX_OF_AN_ACCOUNT, digest_of, generate
-from hermes.directory.app_password_file import AppPasswordFile
+from hermes.directory import app_password_file
+from hermes.directory.accounts import Record
+from hermes.directory.app_password_file import REMOVED_SECONDS, AppPasswordFile, Opened
 from hermes.directory.app_passwords import MAX_NOTED, NOTE_SECONDS, AppPasswords
 from hermes.directory.cred import AccountChecker
 from hermes.directory.directory import Directory
@@ -56,8 +59,8 @@ class AppPasswordFileTests(AppPasswordTestCase):
     def test_before_there_is_one(self) -> None:
         """Without a file there are none, and looking for them makes none."""
         self.assertEqual(self.file.list(), [])
-        self.assertFalse(self.file.remove("joe", "phone"))
-        self.assertEqual(self.file.forget("joe"), 0)
+        self.assertEqual(self.file.remove("joe", "phone", 0.0), 0)
+        self.file.forget("joe")
         self.file.rename("joe", "jim")
         self.assertEqual(os.listdir(self.directory), [])
 
@@ -80,8 +83,8 @@ class AppPasswordFileTests(AppPasswordTestCase):
         self.add("joe", "phone")
         self.assertIn("already", str(self.assertRaises(ValueError, self.add, "joe", "Phone")))
         self.add("ann", "phone")
-        self.assertTrue(self.file.remove("joe", " PHONE"))
-        self.assertFalse(self.file.remove("joe", "phone"))
+        self.assertEqual(self.file.remove("joe", " PHONE", 0.0), 1)
+        self.assertEqual(self.file.remove("joe", "phone", 0.0), 0)
         self.assertEqual(self.names(), [("ann", "phone")])
         self.assertRaises(ValueError, self.add, "joe", "a\nb")
         self.assertRaises(ValueError, self.add, "joe", "x", "poppass")
@@ -92,7 +95,7 @@ class AppPasswordFileTests(AppPasswordTestCase):
             self.add("joe", f"number {number}")
         self.assertIn("remove those", str(self.assertRaises(ValueError, self.add, "joe", "one more")))
         self.add("ann", "phone")
-        self.file.remove("joe", "number 0")
+        self.file.remove("joe", "number 0", 0.0)
         self.add("joe", "one more")
 
     def test_renamed(self) -> None:
@@ -107,8 +110,44 @@ class AppPasswordFileTests(AppPasswordTestCase):
         """All of one account go."""
         for account, name in (("joe", "phone"), ("joe", "tablet"), ("ann", "phone")):
             self.add(account, name)
-        self.assertEqual(self.file.forget("joe"), 2)
+        self.assertEqual(self.file.remove("joe", None, 2000.0), 2)
         self.assertEqual(self.names(), [("ann", "phone")])
+        self.file.forget("ann")
+        self.assertEqual(self.names(), [])
+
+    def test_known_when_taken_away(self) -> None:
+        """One that was taken away is known as such for 90 days, under the account's new name too, and not when that has gone."""
+        first, second = self.add("joe", "phone"), self.add("joe", "tablet")
+        self.assertEqual(self.known(first, second), [False, False])
+        self.file.remove("joe", "phone", 1000.0)
+        self.assertEqual(self.known(first, second), [True, False])
+        self.file.remove("joe", "tablet", 1000.0 + REMOVED_SECONDS)
+        self.assertEqual(self.known(first, second), [True, True])
+        self.file.remove("joe", None, 1001.0 + REMOVED_SECONDS)
+        self.assertEqual(self.known(first, second), [False, True])
+        self.file.rename("joe", "jim")
+        self.file.forget("joe")
+        self.assertEqual(self.known(second), [True])
+        self.file.forget("jim")
+        self.assertEqual(self.known(second), [False])
+
+    def test_known_are_not_too_many(self) -> None:
+        """Of more than can be known those that were taken away last are."""
+        self.patch(app_password_file, "MAX_REMOVED", 2)
+        secrets = []
+        for number in range(3):
+            secrets.append(self.add("joe", "phone"))
+            self.file.remove("joe", "phone", 1000.0 + number)
+            self.assertEqual(self.known(*secrets), [False, True, True] if number == 2 else [True] * (number + 1))
+
+    def known(self, *secrets: str) -> list[bool]:
+        """Which are known to have been taken away."""
+        opened = Opened(self.path)
+        try:
+            found = [opened.find(digest_of(secret) or b"") for secret in secrets]
+        finally:
+            opened.close()
+        return [each is not None and not each.services for each in found]
 
     def test_damaged(self) -> None:
         """A file that is none is said so, and is left as it is: people rely on what was in it."""
@@ -244,8 +283,10 @@ class LoginTests(LoginTestCase):
         self.refuse(self.shown("joe", generate()))
         secret = self.add()
         self.enter(self.shown("joe", secret))
-        self.file.remove("joe", "phone")
-        self.refuse(self.shown("joe", secret))
+        self.file.remove("joe", "phone", 2000.0)
+        shown = self.shown("joe", secret)
+        self.refuse(shown)
+        self.assertEqual(shown.reason, "the app password phone was taken away")
         self.add("joe", "phone", secret=secret)
         self.enter(self.shown("joe", secret))
         for path in Path(self.directory).iterdir():
@@ -264,6 +305,24 @@ class LoginTests(LoginTestCase):
         self.assertEqual(self.enter(self.shown("joe", secret)), "joe")
         self.source.here = False
         self.failureResultOf(self.checker.requestAvatarId(self.shown("joe", secret)), UnavailableError)
+
+    def test_closes_no_account(self) -> None:
+        """What was taken away, or is not for this, is not tried at a directory service: enough wrong guesses close an account."""
+        reader, old = self.add("joe", "reader", "pop3"), self.add("joe", "old")
+        self.file.remove("joe", "old", 0.0)
+        self.source = AskedSource(record("joe"))
+        keeper = _Keeper()
+        self.source.table = AskedSource(attrs.evolve(record("joe"), keeper=keeper)).table
+        self.checker = AccountChecker(
+            Directory(self.source, ["example.org"], "", passwords_with(self.hashing)), self.app_passwords
+        )
+        for wrong in (reader, old):
+            pretended = self.source.pretended
+            self.refuse(self.shown("joe", wrong))
+            self.assertEqual(self.source.pretended, pretended + 1, "it takes as long all the same")
+        self.assertEqual(keeper.tried, [])
+        self.refuse(self.shown("joe", guess := generate()))
+        self.assertEqual(keeper.tried, [guess])
 
     def test_damaged(self) -> None:
         """While the file cannot be read own passwords work, and what could be an app password is put off, not wrong."""
@@ -336,6 +395,19 @@ class LastUseTests(LoginTestCase):
         self.patch(self.app_passwords, "_log", _Log([]))
         self.assertEqual(self.enter(self.shown("joe", secret)), "joe")
         self.assertEqual(self.used(), (None, "", ""))
+
+
+class _Keeper(AskedSource):
+    """A directory service that counts what it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tried: list[str] = []
+
+    async def proves(self, record: Record, password: str) -> bool:
+        """Never."""
+        self.tried.append(password)
+        return False
 
 
 class _Log:

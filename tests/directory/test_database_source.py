@@ -301,6 +301,7 @@ class TroubleTests(DatabaseTestCase):
         self.assertEqual(self.resolve("ann@example.org"), "ann")
         self.assertEqual(self.resolve("joe@example.org"), "joe")
         self.later("bob@example.org")
+        self.later("bob.miller@example.org")
 
 
 class LargeTests(SynchronousTestCase):
