@@ -490,15 +490,32 @@ class WholeServerTests(SynchronousTestCase):
             client.mail("x@example.net")
             return client.rcpt(address)[0]
 
-    def messages(self, name: str) -> int:
+    def messages(self, name: str, password: str = PASSWORD) -> int:
         """Log in, and count what is there."""
         client = poplib.POP3_SSL("127.0.0.1", self.site.ports["pop3s"], context=self.context)
         try:
             client.user(name)
-            client.pass_(PASSWORD)
+            client.pass_(password)
             return client.stat()[0]
         finally:
             client.quit()
+
+    def test_app_password(self) -> None:
+        """Who is in a directory has app passwords, by each of the names; nobody else has, nor while it cannot be asked."""
+
+        def app_password(command: str, *words: str, check: bool = True) -> str:
+            ran = self.site.hermes("user", "app-password", command, "-c", str(self.site.config), *words, check=check)
+            return (ran.stdout + ran.stderr).decode()
+
+        made = app_password("add", "sam", "phone", "--scope", "pop3").partition("password: ")[2].split("\n")[0]
+        self.assertEqual((self.messages("sam", made), self.messages("sam@example.org", made)), (0, 0))
+        self.assertEqual(self.messages("sam"), 0)
+        self.assertIn("no account 'nobody'", app_password("add", "nobody", "phone", check=False))
+        app_password("remove", "sam", "phone")
+        self.assertRaises(poplib.error_proto, self.messages, "sam", made)
+        for server in self.servers:
+            server.stop()
+        self.assertIn("the directory cannot be asked", app_password("add", "ann", "phone", check=False))
 
     def looked_up(self, query: str) -> list[str]:
         """What a stranger hears of a query."""
