@@ -30,6 +30,7 @@ from hermes.app.echoes import Echoes, SharedLogins
 from hermes.app.entrances import Entrance, entrances
 from hermes.app.greylisting import greylist_commands
 from hermes.app.housekeeping import Housekeeping
+from hermes.app.importing import importing_commands
 from hermes.app.listening import Closing, Door, Listening
 from hermes.app.long_turns import LongTurns
 from hermes.app.mail_expiring import expiring_with
@@ -401,6 +402,7 @@ class Server:
                 **self._collecting.commands(),
                 **self._drop.commands(),
                 **self._figures.commands(),
+                **importing_commands(self._stores.spool, lambda: self._circle, here=self._station.number == 0),
             },
         )
 

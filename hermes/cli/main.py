@@ -38,6 +38,8 @@ COMMANDS = {
     "greylist": "hermes.cli.greylist:greylist",
     "schedule": "hermes.cli.schedule:schedule",
     "user": "hermes.cli.user:user",
+    "import": "hermes.cli.import_mail:import_",
+    "export": "hermes.cli.export_mail:export",
     "alias": "hermes.cli.alias:alias",
     "oauth": "hermes.cli.oauth:oauth",
     "config": "hermes.cli.config:config",

@@ -38,6 +38,7 @@ _WORDS = {
     Kind.EXPANDED: "stands for others",
     Kind.FORWARDED: "sent on as a message of its own",
     Kind.ANSWERED: "answered with a text instead of being delivered",
+    Kind.IMPORTED: "imported into the mailbox",
     Kind.LOGIN: "login",
 }
 

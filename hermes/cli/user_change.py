@@ -17,7 +17,7 @@ from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
 from hermes.directory.accounts import check_address, check_name
 from hermes.mailbox.departed import arriving, departing
-from hermes.mailbox.lock import MailboxLock
+from hermes.mailbox.lock import MailboxLock, alone_in
 
 _NAME = click.argument("name")
 
@@ -157,7 +157,8 @@ def _move_mailbox(settings: Settings, name: str, new_name: str) -> None:
     if not lock.acquire():
         raise ValueError(f"{name} is reading mail just now: try again later")
     try:
-        os.rename(old, new)
+        with alone_in(old):
+            os.rename(old, new)
         sync_directory(settings.mailbox.directory)
     except OSError as error:
         raise ValueError(f"{old} cannot be renamed: {error.strerror}") from None

@@ -28,7 +28,7 @@ from hermes.core import event_text
 from hermes.core.account import Account
 from hermes.core.units import format_time
 from hermes.mailbox.departed import departing
-from hermes.mailbox.lock import MailboxLock
+from hermes.mailbox.lock import MailboxLock, alone_in
 from hermes.policy.recipient_store import clear
 
 
@@ -137,7 +137,7 @@ def erase(config: str, yes: bool, name: str) -> None:
         if os.path.isdir(mailbox) and not lock.acquire():
             raise ValueError(f"{name} is reading mail just now: try again later")
         try:
-            with departing(settings.mailbox.directory, name):
+            with alone_in(mailbox), departing(settings.mailbox.directory, name):
                 if known:
                     # First of all, so that nothing new arrives.
                     source.remove(name)

@@ -35,6 +35,7 @@ class Kind(enum.Enum):
     EXPANDED = "expanded"  #: an address was replaced by those that it stands for
     FORWARDED = "forwarded"  #: sent on to another server, as a message of its own
     ANSWERED = "answered"  #: the sender was sent a text, and the message was not delivered
+    IMPORTED = "imported"  #: put into a mailbox of ours by an administrator, from where it was kept before
     LOGIN = "login"  #: somebody authenticated, or failed to
 
 

@@ -14,6 +14,10 @@ _LENGTH = 12
 #: Shards of a spool at most: the last character of an id is the number of the shard that it was made for.
 MAX_SHARDS = 32
 
+#: With this digit begin the ids of messages that came in without the queue (:func:`imported_id`). No clock will make such an id:
+#: that of the year 24,000 would be the first.
+IMPORTED = "M"
+
 _VALID = re.compile(rf"[{_ALPHABET}]{{{_LENGTH}}}\Z")
 
 
@@ -54,6 +58,11 @@ def decode(queue_id: str) -> int:
     for character in queue_id:
         number = number * 32 + _ALPHABET.index(character)
     return number
+
+
+def imported_id(digest: bytes) -> str:
+    """The id of a message that is known by a digest, of which eight octets are enough; the same whenever it is made."""
+    return IMPORTED + encode(int.from_bytes(digest[:8], "big"))[1:]
 
 
 def is_queue_id(text: str) -> bool:

@@ -10,6 +10,7 @@ same, so the rename replaces, and the link finds, what is there.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable, Sequence
@@ -37,7 +38,8 @@ class Deposit:
     """
     One message for one maildir, once for each of ``names``; either ``data`` or ``source`` (a file) is set.
 
-    ``repeated`` says that it may have been put there before.
+    ``repeated`` says that it may have been put there before. What is not new goes into the ``directory`` cur, with its flags in
+    its name. ``modified_at`` is the time that the file gets, which other programs take for that of delivery.
     """
 
     path: str
@@ -45,6 +47,8 @@ class Deposit:
     data: bytes | None
     source: str | None
     repeated: bool
+    directory: str = "new"
+    modified_at: float | None = None
 
 
 @attrs.define
@@ -52,17 +56,17 @@ class _Written:
     """A file in tmp that is not yet on disk."""
 
     number: int
-    path: str
+    deposit: Deposit
     name: str
     descriptor: int
 
     @property
     def path_in_tmp(self) -> str:
-        return os.path.join(self.path, "tmp", self.name)
+        return os.path.join(self.deposit.path, "tmp", self.name)
 
     @property
-    def path_in_new(self) -> str:
-        return os.path.join(self.path, "new", self.name)
+    def path_of_message(self) -> str:
+        return os.path.join(self.deposit.path, self.deposit.directory, self.name)
 
 
 def _go_on(step: str) -> None:
@@ -92,7 +96,7 @@ class _Group:
         self._before = before
         self._results: list[OSError | None] = [None] * len(group)
         self._written: list[_Written] = []
-        # Maildir -> the deposits whose names must become durable there.
+        # Directory -> the deposits whose names must become durable there.
         self._touched: dict[str, list[int]] = {}
         # Maildir -> the unique parts in its cur, read once for all repeated deposits of the group.
         self._current: dict[str, set[bytes]] = {}
@@ -105,8 +109,8 @@ class _Group:
                 if len(self._written) >= FILES_AT_ONCE:
                     self._publish()
         self._publish()
-        for path, numbers in self._touched.items():
-            self._sync(path, numbers)
+        for directory, numbers in self._touched.items():
+            self._sync(directory, numbers)
         return self._results
 
     def _attempt(self, number: int, deposit: Deposit, name: str) -> None:
@@ -121,7 +125,7 @@ class _Group:
         except OSError as error:
             self._results[number] = error
         else:
-            self._touched.setdefault(deposit.path, []).append(number)
+            self._touched.setdefault(f"{deposit.path}/{deposit.directory}", []).append(number)
 
     def _is_there(self, path: str, name: str) -> bool:
         """True when an earlier attempt came to its end and only its record is missing, even if it has been read since."""
@@ -134,11 +138,12 @@ class _Group:
         return maildir.unique_part(name.encode("ascii")) in current
 
     def _put(self, number: int, deposit: Deposit, name: str) -> None:
-        if deposit.source is not None and self._link(deposit.source, f"{deposit.path}/new/{name}"):
+        if deposit.source is not None and self._link(deposit.source, f"{deposit.path}/{deposit.directory}/{name}"):
+            _date(deposit, name)
             return
         self._before("create")
         descriptor = _create(os.path.join(deposit.path, "tmp", name))
-        written = _Written(number, deposit.path, name, descriptor)
+        written = _Written(number, deposit, name, descriptor)
         self._written.append(written)
         try:
             if deposit.source is not None:
@@ -187,15 +192,16 @@ class _Group:
         for written in durable:
             try:
                 self._before("rename")
-                os.rename(written.path_in_tmp, written.path_in_new)
+                os.rename(written.path_in_tmp, written.path_of_message)
+                _date(written.deposit, written.name)
             except OSError as error:
                 self._results[written.number] = error
                 _discard(written)
 
-    def _sync(self, path: str, numbers: list[int]) -> None:
+    def _sync(self, directory: str, numbers: list[int]) -> None:
         try:
-            self._before("fsync new")
-            sync_directory(f"{path}/new")
+            self._before(f"fsync {os.path.basename(directory)}")
+            sync_directory(directory)
         except OSError as error:
             for number in numbers:
                 self._results[number] = self._results[number] or error
@@ -232,6 +238,14 @@ def _start_writing(descriptor: int) -> None:
     except OSError:
         # A file system that takes no advice is only slower.
         return
+
+
+def _date(deposit: Deposit, name: str) -> None:
+    """Not before it is in its place: what is old and in tmp is removed, as abandoned, by whoever reads the mailbox."""
+    if deposit.modified_at is not None:
+        # Somebody who reads may have renamed it already.
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(f"{deposit.path}/{deposit.directory}/{name}", (deposit.modified_at, deposit.modified_at))
 
 
 def _discard(written: _Written) -> None:

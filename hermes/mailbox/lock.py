@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 
 from hermes.mailbox.maildir import FILE_MODE
 
@@ -36,4 +38,40 @@ class MailboxLock:
         """Give the lock back; harmless when it is not held."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+
+class InUseError(ValueError):
+    """Somebody is importing into a maildir, exporting into it, or taking it away; the text says so."""
+
+
+def lock_directory(path: str) -> int:
+    """
+    Keep a directory for a command that fills it or takes it away; a descriptor, to be closed at the end.
+
+    Of a maildir it is ``tmp`` that is locked. Readers and deliveries know nothing of this lock, and are not kept waiting.
+    Raises :class:`InUseError`, and OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # It may have been given another name in between.
+        is_it = os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except (BlockingIOError, FileNotFoundError):
+        is_it = False
+    if not is_it:
+        os.close(descriptor)
+        raise InUseError("mail is being imported or exported there just now: wait for that to end")
+    return descriptor
+
+
+@contextlib.contextmanager
+def alone_in(path: str) -> Iterator[None]:
+    """Keep a maildir for as long as something is done with it; with one that is not there nobody does anything."""
+    tmp = os.path.join(path, "tmp")
+    descriptor = lock_directory(tmp) if os.path.isdir(tmp) else -1
+    try:
+        yield
+    finally:
+        if descriptor >= 0:
             os.close(descriptor)

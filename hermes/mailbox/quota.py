@@ -17,6 +17,7 @@ import attrs
 from hermes.core.outcome import FITS, Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IGroupWorker
+from hermes.mailbox import folders
 from hermes.mailbox.maildir import messages_in, stored_size
 
 #: Other programs' changes are noticed after this long: a mailbox can be overdrawn by what they add in five minutes.
@@ -98,16 +99,10 @@ def used_octets(path: str) -> int:
 
 
 def _folders(path: str) -> Iterator[str]:
-    """The mailbox itself and its folders, which are directories beside new and cur with a leading dot (Maildir++)."""
+    """The mailbox itself and its folders."""
     yield path
-    try:
-        entries = os.scandir(path)
-    except FileNotFoundError:
-        return
-    with entries:
-        for entry in entries:
-            if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
-                yield entry.path
+    for name in folders.inside(path):
+        yield os.path.join(path, name)
 
 
 def _size(entry: os.DirEntry[bytes]) -> int:

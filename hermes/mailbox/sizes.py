@@ -43,7 +43,7 @@ def wire_size_of_file(path: str | bytes) -> int:
     """
     encoder = WireEncoder(stuffing=False)
     octets = 0
-    descriptor = _open(path)
+    descriptor = open_regular(path)
     try:
         while piece := os.read(descriptor, _PIECE_OCTETS):
             octets += len(encoder.encode(piece))
@@ -55,7 +55,7 @@ def wire_size_of_file(path: str | bytes) -> int:
 def load(path: str) -> dict[bytes, int]:
     """What is known of the maildir at ``path``: sizes by names without flags; nothing when the file is damaged."""
     try:
-        with open(_open(os.path.join(path, FILE)), "rb") as file:
+        with open(open_regular(os.path.join(path, FILE)), "rb") as file:
             first = file.readline(len(_FIRST_WORDS) + 65)
             body = file.read(_MAX_FILE_OCTETS)
     except OSError:
@@ -88,9 +88,13 @@ def save(path: str, sizes: Mapping[bytes, int]) -> None:
         os.rename(made, target)
 
 
-def _open(path: str | bytes) -> int:
-    """Open a regular file for reading; OSError when it is anything else: a pipe would keep the thread waiting for ever."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+def open_regular(path: str | bytes, directory: int | None = None) -> int:
+    """
+    Open a regular file for reading; OSError when it is anything else: a pipe would keep the thread waiting for ever.
+
+    ``directory`` is a descriptor of the one that ``path`` is relative to.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=directory)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from hermes.core.identifiers import IMPORTED
 from hermes.spool.bodies import Disk
 from hermes.spool.database import connect
 from hermes.spool.errors import translated
@@ -20,12 +21,13 @@ from hermes.spool.operations import Read, Write
 from hermes.spool.schema import migrate
 from hermes.spool.transaction import Transaction
 
-_GREATEST_ID = """
+# What was imported has ids that no clock makes, greater than all others.
+_GREATEST_ID = f"""
     SELECT max(
         coalesce((SELECT max(queue_id) FROM messages), ''),
-        coalesce((SELECT max(queue_id) FROM events WHERE queue_id <> ''), '')
+        coalesce((SELECT max(queue_id) FROM events WHERE queue_id <> '' AND queue_id < '{IMPORTED}'), '')
     )
-"""
+"""  # noqa: S608 - a constant
 _GREATEST_EVENT = "SELECT coalesce(max(id), 0) FROM events"
 _IN_FILES = "SELECT queue_id FROM messages WHERE in_file"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from urllib.parse import quote
 
 from hermes.spool.errors import SpoolError
@@ -23,6 +25,11 @@ _CACHE_KIBIBYTES = 8192
 #: A reader never blocks the writer in WAL mode. What can hold it for a moment is another process that opens the database
 #: after a crash and recovers the log.
 _BUSY_SECONDS = 10.0
+
+#: How often, and after what time, a server that starts looks again whether a command has stored its facts: five seconds in all,
+#: where a transaction takes a tenth of one.
+_MOMENT_TRIES = 500
+_MOMENT_SECONDS = 0.01
 
 #: More than there are different statements in this package: each is compiled once.
 _CACHED_STATEMENTS = 200
@@ -91,9 +98,10 @@ class DirectoryLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise SpoolError(f"it is in use by another process ({holder or 'unknown'})") from None
+            if not _shared_for_a_moment(descriptor):
+                holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+                os.close(descriptor)
+                raise SpoolError(f"it is in use by another process ({holder or 'unknown'})") from None
         # For people only: the lock is what counts.
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
@@ -102,3 +110,22 @@ class DirectoryLock:
     def release(self) -> None:
         """Let others have it."""
         os.close(self._descriptor)
+
+
+def _shared_for_a_moment(descriptor: int) -> bool:
+    """
+    Whether those who have the lock are commands that store some facts (:mod:`hermes.spool.recording`); then it is ours now.
+
+    A server has it alone and for long; commands share it, for as long as one transaction takes. Another server that starts at the
+    same time must not be waited for, so this asks again and again.
+    """
+    for _ in range(_MOMENT_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_MOMENT_SECONDS)
+    return False
