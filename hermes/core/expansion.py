@@ -13,6 +13,7 @@ class Means(enum.Enum):
     ALIAS = "alias"
     SYNONYM = "synonym"
     GROUP = "group"
+    DIRECTORY_GROUP = "group of a directory service"
     NAME_FORM = "form of the name"
     DOMAIN_MAILBOX = "domain mailbox"
     CATCH_ALL = "catch-all"

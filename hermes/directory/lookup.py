@@ -132,7 +132,7 @@ class World:
             if (owner := self._owner(part, domain)) is not None:
                 return owner
             if redirected and domain and (group := self.accounts.group(part, domain)) is not None:
-                return Hop(Means.GROUP, group.place, group.targets)
+                return Hop(Means.DIRECTORY_GROUP, group.place, group.targets)
         if self.srs is not None and self.srs.is_rewritten(local_part):
             first = self.srs.reverse(written, self.day)
             return _NOBODY if first is None else Hop(Means.RETURN, "SRS", (first,))

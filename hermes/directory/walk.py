@@ -12,7 +12,8 @@ MAX_ENDS = 10_000
 
 _SPECIAL = {"FILE": Kind.FILE, "TFILE": Kind.TEMPLATE, "PUBLIC": Kind.PUBLIC}
 
-#: Only there is ``|command`` a command: the sender of a message, which comes back in a rewritten address, may be called so too.
+#: Only there is ``|command`` a command: the sender of a message, which comes back in a rewritten address, may be called so too,
+#: and so may somebody in a directory service who writes the own address.
 _WRITTEN_BY_ADMINISTRATORS = frozenset({Means.ALIAS, Means.GROUP})
 
 _Identity = tuple[Means, str]
