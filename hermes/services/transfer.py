@@ -170,7 +170,9 @@ class Transfer:
             todo.extend(position for position in group if position in again)
             if done.elsewhere:
                 # What this server does not want now, it will not want from the next group either.
-                consignment.not_reached(done.outcomes[-1])
+                # What it said of this server, and not of a recipient who was refused for good, if there is any such word.
+                deferred = (each for each in reversed(done.outcomes) if each.result is Result.DEFERRED)
+                consignment.not_reached(next(deferred, done.outcomes[-1]))
                 return True
         return False
 

@@ -436,6 +436,23 @@ class TroubleTests(SmarthostCase):
         self.assertIn("451 4.7.1 later", outcomes[100].reason)
         self.assertEqual(peer.verbs.count("MAIL"), 1)
 
+    async def test_reason_of_those_not_reached(self) -> None:
+        """Who has not had his turn reads why the server ended, and not that another recipient does not exist."""
+        peer = self.peer(
+            Script(
+                extensions=["PIPELINING", "LIMITS RCPTMAX=2"],
+                replies={"RCPT TO:<b@example.com>": "550 5.1.1 no such user", "DATA": "421 4.3.2 going down"},
+            )
+        )
+        outcomes = await self.send(self.agent(peer), *(f"{name}@example.com" for name in "abc"))
+        self.assertEqual([outcome.result for outcome in outcomes], [Result.DEFERRED, Result.FAILED, Result.DEFERRED])
+        self.assertIn("took no more recipients", outcomes[2].reason)
+        self.assertIn("421 4.3.2 going down", outcomes[2].reason)
+        # When all of a group were refused for good there is no other word.
+        peer.script.extensions = ["PIPELINING", "LIMITS RCPTMAX=1"]
+        outcomes = await self.send(self.agent(peer), "b@example.com", "c@example.com")
+        self.assertEqual([outcome.result for outcome in outcomes], [Result.FAILED, Result.DEFERRED])
+
     async def test_drops_between_groups(self) -> None:
         """When the connection ends after some recipients were served, the others are served by another one."""
         addresses = [f"r{number}@example.com" for number in range(101)]
