@@ -81,6 +81,11 @@ if TYPE_CHECKING:
 #: How long mail to a domain whose policy (MTA-STS) is not known yet waits for it; RFC 8461 3.3 suggests a minute.
 POLICY_SECONDS = 30.0
 
+#: Policies that are fetched at once: servers that hang, of many domains, shall not keep others' mail waiting. There is a place
+#: for each delivery that may wait for one.
+POLICIES_AT_ONCE = 32
+POLICIES_WAITING = 1000
+
 #: Two passwords at once leave the other core, and the interpreter, to the mail; several workers share them.
 PASSWORD_THREADS = 2
 
@@ -165,7 +170,7 @@ class Stores(Module):
         self.signatures = SignatureMemory()
         self._policy_worker = self._worker("policies")
         self._policy_store = PolicyStore(policies_file(settings), self._policy_worker)
-        self.fetcher = Fetcher(self._reactor, POLICY_SECONDS)
+        self.fetcher = Fetcher(self._reactor, POLICY_SECONDS, at_once=POLICIES_AT_ONCE, waiting=POLICIES_WAITING)
         self.sts = STSPolicies(lambda: self.resolvers.current, self.fetcher, self._policy_store, now)
         self.tls_results = TLSResults(tls_results_file(settings), self._policy_worker, now)
 

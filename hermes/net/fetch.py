@@ -12,6 +12,7 @@ from typing import Any
 
 from OpenSSL import SSL, crypto
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError, succeed
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
@@ -25,6 +26,7 @@ from zope.interface import implementer
 from hermes import __version__
 from hermes.core.fetched import Fetched
 from hermes.interfaces import IFetcher, TooBusyError, UnavailableError
+from hermes.net.system_words import system_words
 
 #: An answer about a token has some hundred octets, a set of keys some ten thousand.
 MAX_OCTETS = 256 * 1024
@@ -59,27 +61,60 @@ class _Trust:
 @implementer(IFetcher)
 class Fetcher:
     """
-    Asks by a reactor; ``authority`` is a PEM file with the authority to trust instead of the system's.
+    Asks by a reactor; ``authority`` is a PEM file with the authority to trust instead of the system's. ``at_once`` questions are
+    asked at once, and so many more may wait: ``waiting``.
 
     Raises ``OSError`` or ``ValueError`` when that file cannot be used.
     """
 
-    def __init__(self, reactor: Any, timeout_seconds: float, authority: str = "") -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        timeout_seconds: float,
+        authority: str = "",
+        *,
+        at_once: int = MAX_AT_ONCE,
+        waiting: int = MAX_WAITING,
+    ) -> None:
         self._reactor = reactor
         self._timeout_seconds = timeout_seconds
         # Without a pool nothing is kept open, and no question meets a connection that is about to close.
         self._agent = Agent(reactor, _Trust(authority), connectTimeout=timeout_seconds)
-        self._turns = DeferredSemaphore(MAX_AT_ONCE)
+        self._turns = DeferredSemaphore(at_once)
+        self._most_waiting = waiting
 
     async def fetch(self, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Fetched:
-        """Ask, by POST when there is a body, else by GET; raise UnavailableError or TooBusyError."""
-        if len(self._turns.waiting) >= MAX_WAITING:
-            raise TooBusyError("too many questions wait for the authorization server")
-        answer = Deferred.fromCoroutine(self._in_turn(url, headers, body))
+        """
+        Ask, by POST when there is a body, else by GET.
+
+        Raises UnavailableError when the other side does not answer as it should, and TooBusyError when it has not been asked,
+        because too many others are.
+        """
+        if len(self._turns.waiting) >= self._most_waiting:
+            raise TooBusyError("too many questions wait for their turn")
+        # Waiting for a turn counts too: nobody who logs in waits any longer.
+        end = self._reactor.seconds() + self._timeout_seconds
         try:
-            # Waiting for a turn counts too: nobody who logs in waits any longer.
-            return await answer.addTimeout(self._timeout_seconds, self._reactor)
+            await self._turns.acquire().addTimeout(self._timeout_seconds, self._reactor)
         except TimeoutError:
+            raise TooBusyError(f"no turn within {self._timeout_seconds:g} seconds") from None
+        try:
+            return await self._answer(url, headers, body, end)
+        finally:
+            self._turns.release()
+
+    async def _answer(self, url: str, headers: Mapping[str, str], body: bytes | None, end: float) -> Fetched:
+        seconds = max(0.0, end - self._reactor.seconds())
+        answer = Deferred.fromCoroutine(self._ask(url, headers, body))
+        try:
+            return await answer.addTimeout(seconds, self._reactor)
+        except (TimeoutError, ConnectingCancelledError) as error:
+            if isinstance(error, ConnectingCancelledError) and self._reactor.seconds() < end:
+                # Twisted has a word of its own for who is called off while connecting.
+                raise CancelledError from None
+            if seconds < self._timeout_seconds / 2:
+                # It has had its turn late, which is nobody's fault but ours.
+                raise TooBusyError(f"a turn too late to be answered within {self._timeout_seconds:g} seconds") from None
             raise UnavailableError(f"no answer within {self._timeout_seconds:g} seconds") from None
         except (CancelledError, UnavailableError):
             raise
@@ -87,13 +122,6 @@ class Fetcher:
             raise UnavailableError(f"its answer has more than {MAX_OCTETS} octets") from None
         except Exception as error:
             raise UnavailableError(_words(error)) from None
-
-    async def _in_turn(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Fetched:
-        await self._turns.acquire()
-        try:
-            return await self._ask(url, headers, body)
-        finally:
-            self._turns.release()
 
     async def _ask(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Fetched:
         named = {"User-Agent": f"Hermes/{__version__}", **headers}
@@ -165,7 +193,7 @@ def _words(error: Exception) -> str:
     if isinstance(error, SSL.Error):
         said = error.args[0] if error.args and isinstance(error.args[0], list) else []
         return f"TLS failed: {said[0][2] if said else 'no reason was given'}"
-    return str(error).rstrip(".") or type(error).__name__
+    return system_words(error) or type(error).__name__
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -52,12 +52,13 @@ class Kept:
 class Finding:
     """
     What is known of a domain: its policy, if it has one in force; ``problem`` is the type of failure for TLS reports (RFC 8460
-    4.3.2.2), ``reason`` says it in words.
+    4.3.2.2), ``reason`` says it in words. With ``unasked`` nothing is known, because we had no time to ask.
     """
 
     policy: Policy | None = None
     problem: str = ""
     reason: str = ""
+    unasked: bool = False
 
 
 class STSPolicies:
@@ -145,7 +146,10 @@ class STSPolicies:
         url = f"https://mta-sts.{name}{self._port}/.well-known/mta-sts.txt"
         try:
             fetched = await self._fetcher.fetch(url, {})
-        except (UnavailableError, TooBusyError) as error:
+        except TooBusyError as error:
+            # That is no answer of the domain's: others must not be able to make us forget to ask, by keeping us waiting.
+            return Finding(reason=f"the policy (MTA-STS) of {name} could not be asked for: {error}", unasked=True)
+        except UnavailableError as error:
             words = str(error)
             problem = (
                 "sts-webpki-invalid" if "TLS failed" in words or "certificate" in words else "sts-policy-fetch-error"

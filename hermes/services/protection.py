@@ -35,6 +35,9 @@ _LEVELS = {
     "dane": Level.DANE,
 }
 
+#: When mail to a domain is looked at again whose policy could not be asked for because of others: these are done by then.
+UNASKED_SECONDS = 60.0
+
 #: TLSA records of one host that count; an honest one has a handful.
 MAX_RECORDS = 20
 
@@ -123,6 +126,8 @@ class Protection:
     async def guard(self, domain: str, stops: Sequence[Stop], envelope: Envelope) -> list[Guarded] | Outcome:
         """The places that may be tried, with what they must show; or why there are none."""
         demand = await self._demand(domain, envelope)
+        if demand.finding.unasked:
+            return attrs.evolve(_deferred(demand.finding.reason, ""), host=None, wait_seconds=UNASKED_SECONDS)
         hosts = list(dict.fromkeys((stop.host, stop.certain, stop.secure) for stop in stops))
         found = await together(self._of_host(demand, *host) for host in hosts)
         by_host = dict(zip(hosts, found, strict=True))

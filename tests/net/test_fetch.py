@@ -78,15 +78,28 @@ class FetcherTests(TestCase):
             "within 0.2 seconds", await self.unavailable("/slow", Fetcher(reactor, 0.2, self.server.certificate))
         )
 
+    async def test_no_turn(self) -> None:
+        """Who has had no turn because of others is told so, and not that the other side does not answer."""
+        self.server.holds.add("/slow")
+        fetcher = Fetcher(reactor, 0.2, self.server.certificate, at_once=1)
+        slow = self.unavailable("/slow", fetcher)
+        waiting = Deferred.fromCoroutine(slow)
+        with self.assertRaises(TooBusyError):
+            await fetcher.fetch(f"{self.server.url}/other", {})
+        self.assertIn("no answer within", await waiting)
+        self.server._closing.set()
+        self.assertEqual(
+            (await Fetcher(reactor, 20, self.server.certificate).fetch(f"{self.server.url}/x", {})).status, 404
+        )
+
     async def test_nobody_there(self) -> None:
         """A port where nothing listens."""
         self.assertIn("refused", (await self.unavailable(f"https://localhost:{free_port()}/")).lower())
 
     async def test_too_many(self) -> None:
         """So many ask at once, so many wait, and the next is told to come again."""
-        self.patch(fetch, "MAX_WAITING", 2)
         self.server.holds.add("/slow")
-        fetcher = Fetcher(reactor, 20, self.server.certificate)
+        fetcher = Fetcher(reactor, 20, self.server.certificate, waiting=2)
         url = f"{self.server.url}/slow"
         running = [Deferred.fromCoroutine(fetcher.fetch(url, {})) for _ in range(fetch.MAX_AT_ONCE + 2)]
         with self.assertRaises(TooBusyError):

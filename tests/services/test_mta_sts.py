@@ -113,7 +113,6 @@ class PoliciesTests(SynchronousTestCase):
         for page, problem in (
             (UnavailableError("Connection refused"), "sts-policy-fetch-error"),
             (UnavailableError("TLS failed: certificate verify failed"), "sts-webpki-invalid"),
-            (TooBusyError("too many questions wait"), "sts-policy-fetch-error"),
             (Fetched(404, b"no"), "sts-policy-fetch-error"),
             (Fetched(301, TEXT), "sts-policy-fetch-error"),
             (Fetched(200, b"<html>"), "sts-policy-invalid"),
@@ -131,6 +130,16 @@ class PoliciesTests(SynchronousTestCase):
             self.time += 1
             self.policy()
             self.assertEqual(len(self.world.fetched), fetched + 1)
+
+    def test_unasked(self) -> None:
+        """A domain that was not asked, because others kept us waiting, has not said that it has no policy: it is asked again."""
+        self.world.page = TooBusyError("no turn within 30 seconds")
+        finding = self.policy()
+        self.assertTrue(finding.unasked)
+        self.assertEqual((finding.policy, finding.problem), (None, ""))
+        self.assertIn("no turn within 30 seconds", finding.reason)
+        self.world.page = Fetched(200, TEXT)
+        self.assertIsNotNone(self.policy().policy)
 
     def test_together(self) -> None:
         """Several who wait share one fetch, and one who gives up does not take it away."""

@@ -22,7 +22,7 @@ from hermes.core.envelope import TLSNeed
 from hermes.core.fetched import Fetched
 from hermes.core.outcome import Outcome, Result
 from hermes.core.tls_security import TLSA, Level
-from hermes.interfaces import UnavailableError
+from hermes.interfaces import TooBusyError, UnavailableError
 from hermes.net.client_tls import verifying_context
 from hermes.net.resolver import Resolver
 from hermes.services.direct_delivery import DirectAgent
@@ -355,6 +355,20 @@ class STSTests(ProtectionCase):
         self.tls_peer()
         outcome = await self.deliver(self.guarded())
         self.assertEqual((outcome.result, outcome.verified), (Result.RELAYED, "sts"))
+
+    async def test_unasked(self) -> None:
+        """Others whose servers hang do not make us send without looking: mail waits a minute, and that is no attempt."""
+        self.publish()
+        (url,) = self.pages.pages
+        page = self.pages.pages[url]
+        self.pages.pages[url] = TooBusyError("no turn within 30 seconds")
+        self.tls_peer()
+        agent = self.guarded()
+        outcome = await self.deliver(agent)
+        self.not_sent(outcome, Result.DEFERRED, "4.7.5", "could not be asked for", "no turn within 30 seconds")
+        self.assertEqual(outcome.wait_seconds, 60.0)
+        self.pages.pages[url] = page
+        self.assertEqual((await self.deliver(agent)).verified, "sts")
 
     async def test_bad(self) -> None:
         """Another host, another certificate, or no TLS: mail waits."""
