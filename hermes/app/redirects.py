@@ -7,8 +7,8 @@ import hmac
 
 from hermes.config.places import directory_files
 from hermes.config.schema import Settings
+from hermes.core.address import domain_key
 from hermes.core.srs import SRS
-from hermes.directory.accounts import domain_key
 from hermes.directory.lookup import DomainRules, Rules
 from hermes.directory.sources.alias_files import Files
 

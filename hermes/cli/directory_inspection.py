@@ -12,8 +12,9 @@ from hermes.app.accounts import local_accounts
 from hermes.app.redirects import files_of, rules_of
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
+from hermes.core.address import domain_key
 from hermes.core.expansion import Expansion, Kind
-from hermes.directory.accounts import AccountTable, domain_key
+from hermes.directory.accounts import AccountTable
 from hermes.directory.lookup import Hop, World
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.alias_file import AliasFileError

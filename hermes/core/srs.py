@@ -26,13 +26,10 @@ import hashlib
 import hmac
 import re
 
-from hermes.core.address import split
+from hermes.core.address import MAX_ADDRESS_OCTETS, split
 
 #: A message waits for at most five days here, by default, and a report about it for as long elsewhere; three weeks leave room.
 VALID_DAYS = 21
-
-#: RFC 5321 4.5.3.1.3: a path has 256 octets with its brackets.
-MAX_ADDRESS_OCTETS = 254
 
 _DAYS = 1024
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

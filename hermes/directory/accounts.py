@@ -8,18 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import attrs
-import idna
 
 from hermes.core.account import Account
-from hermes.core.address import key, split
+from hermes.core.address import MAX_ADDRESS_OCTETS, domain_key, key, split
 
 #: A name is also the name of a directory and may follow a command's name on a command line, so that it begins neither with
 #: a dot (which hides, and in ``..`` leads elsewhere) nor with ``-``; 64 octets are what RFC 5321 4.5.3.1.1 allows a
 #: local part.
 _NAME = re.compile(r"[a-z0-9_+][a-z0-9._+-]{0,63}\Z")
-
-#: Octets of an address, by RFC 5321 4.5.3.1.3 (a path of 256 with its angle brackets).
-MAX_ADDRESS_OCTETS = 254
 
 #: Neither dots, which would make other forms, nor what needs quotes (RFC 5321 4.1.2).
 _UNFIT_IN_FORM = re.compile(r"[\x00-\x20\x7f.,:;@<>()\[\]\\\"]")
@@ -239,14 +235,3 @@ def address_key(address: str) -> str:
 def local_part_key(local_part: str) -> str:
     """The form under which local parts are looked up; composed and decomposed letters are the same (RFC 6532 3.1)."""
     return key(local_part if local_part.isascii() else unicodedata.normalize("NFC", local_part))
-
-
-def domain_key(domain: str) -> str:
-    """The form under which domains are compared: lower case, and A-labels for a name with other letters (RFC 5890)."""
-    if domain.isascii() or len(domain) > MAX_ADDRESS_OCTETS:
-        return domain.lower()
-    try:
-        return idna.encode(domain, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        # Not a name that DNS could know. It is equal to itself only.
-        return domain.lower()

@@ -24,18 +24,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.core.account import Account, Local, Redirected, Remote, Resolution, Unknown
-from hermes.core.address import split
+from hermes.core.address import domain_key, split
 from hermes.core.expansion import Expansion, Kind
 from hermes.core.srs import SRS
-from hermes.directory.accounts import (
-    Accounts,
-    AccountTable,
-    PasswordKeeper,
-    Record,
-    address_key,
-    domain_key,
-    local_part_key,
-)
+from hermes.directory.accounts import Accounts, AccountTable, PasswordKeeper, Record, address_key, local_part_key
 from hermes.directory.lookup import Elsewhere, Hop, Nobody, Owner, Rules, World
 from hermes.directory.passwords import Passwords, Verified, is_password
 from hermes.directory.redirects import NoRedirects, RedirectSource

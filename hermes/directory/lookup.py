@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
-from hermes.core.address import split
+from hermes.core.address import domain_key, split
 from hermes.core.expansion import Means
 from hermes.core.srs import SRS
-from hermes.directory.accounts import Accounts, Record, address_key, domain_key, local_part_key
+from hermes.directory.accounts import Accounts, Record, address_key, local_part_key
 from hermes.directory.redirects import RedirectTable
 from hermes.directory.sources.alias_file import Entry
 
@@ -35,7 +35,7 @@ class DomainRules:
 @attrs.frozen
 class Rules:
     """
-    What the settings say. ``domains`` are ours, as :func:`~hermes.directory.accounts.domain_key` makes them, the first being the
+    What the settings say. ``domains`` are ours, as :func:`~hermes.core.address.domain_key` makes them, the first being the
     one of names without a domain.
     """
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 import attrs
 
-from hermes.core.address import split
-from hermes.directory.accounts import address_key, domain_key, local_part_key
+from hermes.core.address import domain_key, split
+from hermes.directory.accounts import address_key, local_part_key
 from hermes.directory.sources.alias_file import Entry
 
 #: Loops that are told of: more than a few say the same.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hermes.core.address import split
+from hermes.core.address import domain_key, split
 from hermes.core.expansion import Expansion, Kind, Means, Step, Target
-from hermes.directory.accounts import Record, address_key, domain_key
+from hermes.directory.accounts import Record, address_key
 from hermes.directory.lookup import Elsewhere, Hop, Nobody, Owner, World
 
 #: Ends of one address, and steps to them. A list that is longer is a mailing list; and each end is a row in the queue.

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hermes.core.address import domain_of
+from hermes.core.address import domain_key, domain_of
 from hermes.core.envelope import Origin
 from hermes.core.header import Header
 from hermes.core.header_facts import MAX_HEADER_OCTETS, header_end
@@ -115,7 +115,7 @@ class _Pass:
             octets = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         fields = fields_of(octets) if octets else None
         authors = Header(octets).all("From")
-        domains = {_a_labels(domain_of(address)) for field in authors for address in addresses(field)}
+        domains = {domain_key(domain_of(address)) for field in authors for address in addresses(field)}
         if fields is None or len(authors) != 1 or len(domains) != 1:
             # RFC 6376 5.4: From: must be signed; whom shall it be signed for?
             self.remark = "it has not exactly one From: with one domain"
@@ -133,15 +133,6 @@ class _Pass:
             return False
         self._fields, self._profile = fields, profile
         return True
-
-
-def _a_labels(domain: str) -> str:
-    if domain.isascii():
-        return domain
-    try:
-        return domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        return domain
 
 
 @implementer(ISigner)
@@ -257,7 +248,7 @@ class DKIMSigner:
         if account is None:
             return None
         own = [*await self._addresses_of(account), message.envelope.reverse_path, author]
-        return frozenset(_a_labels(domain_of(address)) for address in own if address)
+        return frozenset(domain_key(domain_of(address)) for address in own if address)
 
 
 @attrs.define

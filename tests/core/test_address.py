@@ -31,3 +31,14 @@ class AddressTests(SynchronousTestCase):
         """Only the empty path is the null sender."""
         self.assertTrue(address.is_null(""))
         self.assertFalse(address.is_null("a@example.org"))
+
+    def test_domains_in_two_forms(self) -> None:
+        """U-label and A-label are the same domain, in any case; ss and sharp s are not (IDNA 2008)."""
+        self.assertEqual("xn--bcher-kva.test", address.domain_key("Bücher.test"))
+        self.assertEqual(address.domain_key("XN--BCHER-KVA.test"), address.domain_key("BÜCHER.test"))
+        self.assertNotEqual(address.domain_key("strasse.test"), address.domain_key("straße.test"))
+
+    def test_domains_that_cannot_be(self) -> None:
+        """What DNS could never hold is compared as text and raises nothing."""
+        for domain in ("bü cher.test", "ü" * 64 + ".test", "ü" * 300, "\udcff.test", "ü..test"):
+            self.assertEqual(domain.lower(), address.domain_key(domain))

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.core.srs import MAX_ADDRESS_OCTETS, SRS, VALID_DAYS
+from hermes.core.address import MAX_ADDRESS_OCTETS
+from hermes.core.srs import SRS, VALID_DAYS
 
 DAY = 20_000
 

@@ -284,6 +284,11 @@ class SignerTests(SynchronousTestCase):
         signature = self.sign(self.signer(), self.message(data, Origin("local")))
         assert signature is not None
         self.assertEqual(signature.names, "xn--bcher-kva.example/b1")
+        # RFC 5891 5.3: a letter that IDNA of old made two of is one, as for all other names here.
+        create_key(self.directory, "xn--strae-oqa.example", "s1", ED25519, State.IN_USE)
+        sharp = self.sign(self.signer(), self.message("From: joe@stra\u00dfe.example\n\nx\n".encode(), Origin("local")))
+        assert sharp is not None
+        self.assertEqual(sharp.names, "xn--strae-oqa.example/s1")
         odd = "From: joe@bü..cher.example\n\nx\n".encode()
         self.assertIsNone(self.sign(self.signer(), self.message(odd, Origin("local"))))
 

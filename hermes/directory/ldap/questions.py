@@ -16,16 +16,8 @@ import attrs
 from twisted.logger import Logger
 
 from hermes.core.account import Account
-from hermes.directory.accounts import (
-    Group,
-    PasswordKeeper,
-    Record,
-    address_key,
-    check_name,
-    domain_key,
-    forms_of,
-    local_part_key,
-)
+from hermes.core.address import domain_key
+from hermes.directory.accounts import Group, PasswordKeeper, Record, address_key, check_name, forms_of, local_part_key
 from hermes.directory.ldap.entries import Entries, Terms, address_of
 from hermes.directory.ldap.names import dn_parts, filter_value, form_pieces, is_askable, nds_dn, nds_parts
 from hermes.directory.ldap.servers import Found, Line, TooMuchError

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hermes.directory.accounts import domain_key
+from hermes.core.address import domain_key
 from hermes.directory.redirects import RedirectTable, loops
 from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError, Entry, decoded, parse
 from hermes.interfaces import IGroupWorker
