@@ -162,6 +162,27 @@ class QuestionTests(SynchronousTestCase):
                 self.here = [Found(dn, {"uid": values, "mail": ("joe@example.org",)})]
                 self.assertEqual(self.owner("joe@example.org"), name, dn)
 
+    def test_one_mailbox_for_one(self) -> None:
+        """Two people whose accounts would be called the same have no mailbox, however they are asked for: it would be one."""
+        self.here = [
+            Found(
+                "uid=joe,ou=a,o=acme",
+                {"uid": ("joe",), "mail": ("joe.a@example.org",), "cn": ("Joe Archer",), "sn": ("Archer",)},
+            ),
+            Found("uid=joe,ou=b,o=acme", {"uid": ("joe",), "mail": ("joe.b@example.org",)}),
+        ]
+        for address in ("joe.a@example.org", "joe.b@example.org", "joe@example.org", "joe.archer@example.org"):
+            failure = self.failureResultOf(self.resolving(address), UnavailableError)
+            self.assertIn("cannot be told apart", failure.getErrorMessage())
+        self.here[1] = Found("uid=../x,o=acme", {"uid": ("../x",), "mail": ("joe.a@example.org",)})
+        self.failureResultOf(self.resolving("joe.a@example.org"), UnavailableError)
+        # A further name is none that a mailbox is called by.
+        self.here[1] = Found("uid=jdoe,ou=b,o=acme", {"uid": ("joe", "jdoe"), "mail": ("joe.b@example.org",)})
+        self.assertEqual((self.owner("joe.a@example.org"), self.owner("joe.b@example.org")), ("joe", "jdoe"))
+        account = self.successResultOf(Deferred.fromCoroutine(self.directory.account("joe")))
+        assert account is not None
+        self.assertEqual(account.addresses, ("joe.a@example.org",))
+
     def test_several_full_names(self) -> None:
         """Whichever of several full names comes first, the forms are those of all."""
         for names in (("Ann Archer", "Ann Smith"), ("Ann Smith", "Ann Archer")):

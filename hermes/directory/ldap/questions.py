@@ -109,6 +109,8 @@ class Asking:
             if any(local_part_key(value) == name for login in logins for value in each.values.get(login.lower(), ()))
             and self._entries.is_person(each)
         ]
+        # Whoever has it as a further name takes it from nobody.
+        people = [each for each in people if self._entries.login(each).lower() == name] or people
         if len(people) > 1 and self._terms.full_names:
             # They can be told apart, by their whole names, and whoever means one of them must write it.
             return NOTHING
@@ -143,8 +145,9 @@ class Asking:
         begins = "".join(f"({name}={first}*)" for name in ("givenName", *self._terms.profile.full_name))
         found, complete = self._entries.search_people(line, f"(&(sn={last})(|{begins}))", ("givenName", "sn"))
         fitting = [each for each in found if form in self._forms(each)] if complete else []
-        named = [(each, self._name(each)) for each in fitting[:2]]
-        return Answer(people=tuple(self._record(line, each, name) for each, name in named if name))
+        answers = [self._person(line, [each]) for each in fitting[:2]]
+        people = tuple(each.record for each in answers if each.record is not None)
+        return Answer(people=people, problem=next((each.problem for each in answers if each.problem), ""))
 
     def _forms(self, entry: Found) -> set[str]:
         """The forms of each name that is shown, and of what its parts make: many directories show the surname first."""
@@ -169,16 +172,19 @@ class Asking:
     def _person(self, line: Line, people: list[Found]) -> Answer:
         if not people:
             return NOTHING
+        name = self._name(people[0]) if len(people) == 1 else ""
+        if len(people) == 1 and not name:
+            return NOTHING
+        if name and not self._terms.full_names:
+            asked = f"({self._terms.profile.login}={filter_value(name)})"
+            called = [each for each in self._entries.search(line, asked) if self._entries.login(each).lower() == name]
+            people = list({each.dn.lower(): each for each in (*people, *called)}.values())
         if len(people) > 1:
             # One mailbox for two people must not be, and to say that nobody is called so would return their mail.
             names = " and ".join(each.dn for each in people[:3])
             remedy = "give them different names and addresses, or write names = full"
             return Answer(problem=f"{names} cannot be told apart: {remedy}")
-        (entry,) = people
-        name = self._name(entry)
-        if not name:
-            return NOTHING
-        return Answer(record=self._record(line, entry, name))
+        return Answer(record=self._record(line, people[0], name))
 
     def _record(self, line: Line, entry: Found, name: str) -> Record:
         profile, values = self._terms.profile, entry.values
