@@ -124,7 +124,7 @@ class STSPolicies:
 
     async def _renew(self, name: str, kept: Kept) -> Finding:
         policy_id = await self._record(name)
-        if not policy_id:
+        if not policy_id or isinstance(policy_id, Finding):
             # RFC 8461 3.1: without a record the policy that is kept goes on to hold.
             return Finding()
         age = self._now() - kept.fetched_at
@@ -134,12 +134,16 @@ class STSPolicies:
 
     async def _look(self, name: str) -> Finding:
         policy_id = await self._record(name)
+        if isinstance(policy_id, Finding):
+            return policy_id
         if not policy_id:
             return self._no(name, Finding())
         return await self._fetch(name, policy_id)
 
-    async def _record(self, name: str) -> str:
+    async def _record(self, name: str) -> str | Finding:
         answer = await self._resolver().texts(f"_mta-sts.{name}")
+        if not answer.asked:
+            return _unasked(name, answer.reason)
         return record_id(answer.values) if answer.status is Status.FOUND else ""
 
     async def _fetch(self, name: str, policy_id: str) -> Finding:
@@ -147,8 +151,7 @@ class STSPolicies:
         try:
             fetched = await self._fetcher.fetch(url, {})
         except TooBusyError as error:
-            # That is no answer of the domain's: others must not be able to make us forget to ask, by keeping us waiting.
-            return Finding(reason=f"the policy (MTA-STS) of {name} could not be asked for: {error}", unasked=True)
+            return _unasked(name, str(error))
         except UnavailableError as error:
             words = str(error)
             problem = (
@@ -181,3 +184,8 @@ class STSPolicies:
         self._looked_at.move_to_end(name)
         if len(self._looked_at) > MAX_DOMAINS:
             self._looked_at.popitem(last=False)
+
+
+def _unasked(name: str, why: str) -> Finding:
+    """That is no answer of the domain's: others must not be able to make us forget to ask, by keeping us waiting."""
+    return Finding(reason=f"the policy (MTA-STS) of {name} could not be asked for: {why}", unasked=True)

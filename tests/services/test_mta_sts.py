@@ -33,6 +33,7 @@ class World:
         self.waiting: Deferred[None] | None = None
         self.fetched: list[str] = []
         self.asked: list[str] = []
+        self.too_many = False
 
     async def fetch(self, url: str, headers: Any, body: bytes | None = None) -> Fetched:
         """The page, when it may come."""
@@ -46,6 +47,8 @@ class World:
     async def texts_of(self, name: str) -> Answer[bytes]:
         """The record."""
         self.asked.append(name)
+        if self.too_many:
+            return Answer(Status.UNAVAILABLE, reason="too many look-ups are waiting already", asked=False)
         return Answer(Status.FOUND if self.texts else Status.NO_NAME, self.texts)
 
 
@@ -138,7 +141,15 @@ class PoliciesTests(SynchronousTestCase):
         self.assertTrue(finding.unasked)
         self.assertEqual((finding.policy, finding.problem), (None, ""))
         self.assertIn("no turn within 30 seconds", finding.reason)
-        self.world.page = Fetched(200, TEXT)
+        self.world.page, self.world.too_many = Fetched(200, TEXT), True
+        finding = self.policy()
+        self.assertTrue(finding.unasked)
+        self.assertIn("too many look-ups", finding.reason)
+        self.world.too_many = False
+        self.assertIsNotNone(self.policy().policy)
+        # What is known holds meanwhile.
+        self.time += LOOK_SECONDS
+        self.world.too_many = True
         self.assertIsNotNone(self.policy().policy)
 
     def test_together(self) -> None:
