@@ -104,8 +104,9 @@ class Collecting:
             self.report.problem = f"the server did not answer QUIT: {problem}"
 
     def _describe(self, plan: Plan) -> None:
+        then = ", and deleted when it is safe here" if self._limits.leave == "no" else ""
         for one in plan.fetch:
-            self.report.remark(f"message {one.number} would be fetched: {one.octets} octets")
+            self.report.remark(f"message {one.number} would be fetched{then}: {one.octets} octets")
         for one in plan.delete:
             self.report.remark(f"message {one.number} would be deleted: it is here")
 

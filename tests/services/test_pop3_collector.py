@@ -113,6 +113,7 @@ class OneAccountTests(CollectingCase):
         box.uids.append("uid3")
         report = await self.collect(box, dry=True)
         self.assertEqual(len(report.remarks), 3)
+        self.assertIn("message 3 would be fetched, and deleted when it is safe here: ", report.remarks[0])
         self.assertEqual((report.taken, report.deleted, len(box.messages), box.count("RETR")), (0, 0, 3, 2))
 
     async def test_no_such_account(self) -> None:
