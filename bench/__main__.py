@@ -22,6 +22,7 @@ SECTIONS = {
     "recipients": "bench.recipient_rows",
     "aiosmtpd": "bench.aiosmtpd_rows",
     "pop3": "bench.pop3_rows",
+    "collect": "bench.collect_rows",
     "idle": "bench.idle_rows",
     "sizes": "bench.size_rows",
     "steady": "bench.steady_rows",
