@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import quote_plus, urlencode
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from hermes.directory.shared_work import SharedWork
 from hermes.directory.token_claims import LEEWAY_SECONDS, ClaimRules, name_in, read_claims
 from hermes.directory.token_keys import KeySet
 from hermes.interfaces import IFetcher, TokenDeniedError, UnavailableError
@@ -73,7 +73,7 @@ class FetchedKeys:
         self._keys: KeySet | None = None
         self._fetched_at = self._tried_at = float("-inf")
         self._trouble = ""
-        self._waiting: list[Deferred[None]] | None = None
+        self._fetching = SharedWork()
 
     async def name_of(self, token: str) -> str:
         """The name in a token whose signature is good."""
@@ -90,17 +90,12 @@ class FetchedKeys:
 
     async def _refresh(self) -> None:
         """Fetch the keys, unless that was tried a moment ago; whoever else wants them waits for the same answer."""
-        if self._waiting is None:
+        if not self._fetching.under_way:
             if self._now() - self._tried_at < FETCH_SECONDS:
                 return
             self._tried_at = self._now()
-            self._waiting = []
-            # Not awaited: whoever asked first may leave, and the others want the keys all the same.
-            _ = Deferred.fromCoroutine(self._fetch())
-        if self._waiting is not None:
-            done: Deferred[None] = Deferred()
-            self._waiting.append(done)
-            await done
+            self._fetching.begin(self._fetch())
+        await self._fetching.ended()
 
     async def _fetch(self) -> None:
         try:
@@ -114,11 +109,6 @@ class FetchedKeys:
             self._log.error(
                 "The keys for tokens could not be fetched from {url}: {why}", url=self._url, why=self._trouble
             )
-        finally:
-            waiting, self._waiting = self._waiting or [], None
-            for done in waiting:
-                if not done.called:
-                    done.callback(None)
 
 
 class Introspection:

@@ -13,12 +13,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from hermes.core.address import domain_key
 from hermes.directory.redirects import RedirectTable, loops
+from hermes.directory.shared_work import SharedWork
 from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError, Entry, decoded, parse
 from hermes.interfaces import IGroupWorker
 
@@ -86,8 +85,7 @@ class AliasFiles:
         self._stamps: tuple[_Stamp, ...] | None = None
         self._stamps_of = files
         self._look_at = 0.0
-        self._loading = False
-        self._waiting: list[Deferred[None]] = []
+        self._loading = SharedWork()
 
     def use(self, files: Files) -> None:
         """Read other files from now on; as long as these cannot be used, what was read before holds."""
@@ -103,30 +101,24 @@ class AliasFiles:
 
     async def current(self) -> RedirectTable:
         """All entries; when a file has changed, those that it has now."""
-        if self._loading:
+        if self._loading.under_way:
             # Who asks meanwhile need not wait for what was in force a moment ago.
             if self._stamps is None:
-                done: Deferred[None] = Deferred()
-                self._waiting.append(done)
-                await done
+                await self._loading.ended()
         elif self._now() >= self._look_at:
             self._look_at = self._now() + LOOK_SECONDS
             if self._stamps_of != self._files or _stamps(self._files) != self._stamps:
-                await self._reload()
+                self._loading.begin(self._reload(partial(_attempt, self._files)))
+                await self._loading.ended()
         return self._table
 
-    async def _reload(self) -> None:
-        self._loading = True
-        attempt = partial(_attempt, self._files)
-        reading: Deferred[_Loaded | _Refused]
-        reading = succeed(attempt()) if self._worker is None else self._worker.submit(attempt)
-        # Whoever noticed may be cancelled; the others, and those who come next, want the result all the same.
-        done: Deferred[None] = Deferred()
-        self._waiting.append(done)
-        _ = reading.addCallbacks(self._attempted, self._failed)
-        await done
-
-    def _attempted(self, result: _Loaded | _Refused) -> None:
+    async def _reload(self, attempt: Callable[[], _Loaded | _Refused]) -> None:
+        result: _Loaded | _Refused
+        try:
+            result = attempt() if self._worker is None else await self._worker.submit(attempt)
+        except Exception:
+            self._log.failure("aliases, synonyms and groups could not be read")
+            return
         if isinstance(result, _Loaded):
             self._take(result)
             self._log.info("{count} aliases, synonyms and groups read", count=self._table.count)
@@ -136,18 +128,6 @@ class AliasFiles:
             # Complained about once, and read again when one of them has changed again.
             self._stamps, self._stamps_of = result.stamps, result.files
             self._log.error("aliases, synonyms and groups stay as they were: {problem}", problem=result.problem)
-        self._end_loading()
-
-    def _failed(self, fault: Failure) -> None:
-        self._log.failure("aliases, synonyms and groups could not be read", fault)
-        self._end_loading()
-
-    def _end_loading(self) -> None:
-        self._loading = False
-        waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            if not done.called:
-                done.callback(None)
 
     def _take(self, loaded: _Loaded) -> None:
         self._table, self._stamps, self._stamps_of = loaded.table, loaded.stamps, loaded.files

@@ -81,7 +81,7 @@ class DatabaseSource(WatchedSource):
             # Nobody waits for what may be locked.
             self.known()
             return Doubtful(self._table, self._problem)
-        if self._loading or self._now() >= self._look_at:
+        if self._loading.under_way or self._now() >= self._look_at:
             await self._look()
         return Doubtful(self._table, self._problem) if self._problem else self._table
 

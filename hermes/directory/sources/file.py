@@ -55,7 +55,7 @@ class FileSource(WatchedSource):
 
     async def current(self) -> AccountTable:
         """All accounts; when the file has changed, those that it lists now."""
-        if self._loading or self._now() >= self._look_at:
+        if self._loading.under_way or self._now() >= self._look_at:
             await self._look()
         return self._table
 

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from hermes.core.account import Account
 from hermes.directory.accounts import AccountTable, Record
+from hermes.directory.shared_work import SharedWork
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.interfaces import IGroupWorker
 
@@ -60,8 +60,7 @@ class WatchedSource(ABC):
         self._table = AccountTable({}, {})
         self._stamp: object = None
         self._look_at = 0.0
-        self._loading = False
-        self._waiting: list[Deferred[None]] = []
+        self._loading = SharedWork()
 
     @abstractmethod
     def _read(self) -> Loaded:
@@ -94,7 +93,7 @@ class WatchedSource(ABC):
 
     def known(self) -> AccountTable:
         """All accounts, as they were last read; when that has changed, they are read for those who ask next."""
-        if self._now() >= self._look_at and not self._loading:
+        if self._now() >= self._look_at and not self._loading.under_way:
             _ = Deferred.fromCoroutine(self._look())
         return self._table
 
@@ -131,25 +130,27 @@ class WatchedSource(ABC):
 
     async def _look(self) -> None:
         """See to it that the accounts are those of now."""
-        if self._now() >= self._look_at and not self._loading:
+        if self._now() >= self._look_at and not self._loading.under_way:
             self._look_at = self._now() + LOOK_SECONDS
             if self._may_have_changed():
-                await self._reload()
-        elif self._loading:
-            # The old accounts would let somebody in whose password has just been changed.
-            done: Deferred[None] = Deferred()
-            self._waiting.append(done)
-            await done
+                self._loading.begin(self._reload())
+        # The old accounts would let somebody in whose password has just been changed.
+        await self._loading.ended()
 
     async def _reload(self) -> None:
-        self._loading = True
-        reading: Deferred[Loaded | Refused]
-        reading = succeed(self._attempt()) if self._worker is None else self._submit(self._attempt)
-        # Whoever noticed may be cancelled; the others, and those who come next, want the result all the same.
-        done: Deferred[None] = Deferred()
-        self._waiting.append(done)
-        _ = reading.addCallbacks(self._attempted, self._failed)
-        await done
+        result: Loaded | Refused
+        try:
+            result = self._attempt() if self._worker is None else await self._submit(self._attempt)
+        except Exception:
+            self._log.failure("accounts could not be read from {path}", path=self.path)
+            return
+        if isinstance(result, Loaded):
+            changed = result.table is not self._table
+            self._take(result)
+            if changed:
+                self._log.info("{count} accounts read from {path}", count=len(self._table.by_name), path=self.path)
+        else:
+            self._refused(result)
 
     def _state(self) -> object:
         """What tells the state of now from another, where that is known without reading all."""
@@ -163,30 +164,9 @@ class WatchedSource(ABC):
         except AccountsFileError as error:
             return Refused(str(error), stamp)
 
-    def _attempted(self, result: Loaded | Refused) -> None:
-        if isinstance(result, Loaded):
-            changed = result.table is not self._table
-            self._take(result)
-            if changed:
-                self._log.info("{count} accounts read from {path}", count=len(self._table.by_name), path=self.path)
-        else:
-            self._refused(result)
-        self._end_loading()
-
     def _refused(self, refused: Refused) -> None:
         """What was read cannot be used."""
         self._log.error("the accounts stay as they were: {problem}", problem=refused.problem)
-
-    def _failed(self, fault: Failure) -> None:
-        self._log.failure("accounts could not be read from {path}", fault, path=self.path)
-        self._end_loading()
-
-    def _end_loading(self) -> None:
-        self._loading = False
-        waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            if not done.called:
-                done.callback(None)
 
     def _take(self, loaded: Loaded) -> None:
         self._table = loaded.table
