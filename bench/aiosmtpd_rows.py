@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from bench import load
@@ -70,8 +71,8 @@ def measure(options: Options, root: Path) -> Section:
                     in_turn(
                         f"delivered: {one}",
                         options.pairs,
-                        lambda some=some: load.delivered_per_second(hermes, some),
-                        lambda some=some: load.delivered_per_second(peer, some),
+                        partial(load.delivered_per_second, hermes, some),
+                        partial(load.delivered_per_second, peer, some),
                     )
                 )
         finally:

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -94,21 +95,23 @@ def measure(options: Options, root: Path) -> Section:
             reader.messages_per_second(THREADS, 1, root / "copy")
         few, some = options.scaled(300, 3), options.scaled(100, 2)
 
-        def pair(what: str, measured: Callable[[Reader], float], peer: Reader = dovecot) -> None:
-            rows.append(in_turn(what, options.pairs, lambda: measured(hermes), lambda: measured(peer)))
+        def pair(
+            what: str, measured: Callable[..., float], *how: object, peer: Reader = dovecot, **more: object
+        ) -> None:
+            ours, theirs = (partial(measured, reader, *how, **more) for reader in (hermes, peer))
+            rows.append(in_turn(what, options.pairs, ours, theirs))
 
         login = "login, STAT, QUIT: sessions a second,"
-        pair(f"{login} 1 at once", lambda reader: reader.logins_per_second(1, few))
-        pair(f"{login} {THREADS} at once", lambda reader: reader.logins_per_second(THREADS, some))
-        pair(f"{login} {THREADS} at once, fast logins", lambda reader: reader.logins_per_second(THREADS, some), fast)
-        for threads in (1, THREADS):
+        pair(f"{login} 1 at once", Reader.logins_per_second, 1, few)
+        pair(f"{login} {THREADS} at once", Reader.logins_per_second, THREADS, some)
+        pair(f"{login} {THREADS} at once, fast logins", Reader.logins_per_second, THREADS, some, peer=fast)
+        for threads, sessions in ((1, 30), (THREADS, 10)):
             what = f"RETR of {MESSAGES} messages of 4 KiB: messages a second, {threads} at once"
-            sessions = options.scaled(100 // (threads + 10))
-            pair(what, lambda r, t=threads, s=sessions: r.messages_per_second(t, s, root / "copy"))  # type: ignore[misc]
+            pair(what, Reader.messages_per_second, threads, options.scaled(sessions), root / "copy")
         large = f"a mailbox of {options.scaled(MANY):,}: openings a second"
-        pair(f"{large}, the first time", lambda reader: reader.openings_per_second(anew=True))
-        pair(f"{large}, again", lambda reader: reader.openings_per_second())
-        pair(f"{large}, with LIST and UIDL", lambda reader: reader.openings_per_second("-l"))
+        pair(f"{large}, the first time", Reader.openings_per_second, anew=True)
+        pair(f"{large}, again", Reader.openings_per_second)
+        pair(f"{large}, with LIST and UIDL", Reader.openings_per_second, "-l")
         note = first_logins(site, hermes, options)
         versions = [site.version(), version(), "gcc's pop3_client"]
     return Section("pop3", "Dovecot", options, versions, rows, [note])
@@ -126,8 +129,7 @@ def readers(options: Options, root: Path, client: POP3Client) -> Iterator[tuple[
     ):
         hermes = Reader("hermes", site.pop3_port, site.password, site.mailbox, client)
         dovecot, fast = (
-            Reader("dovecot", each.pop3, each.password, lambda name, each=each: each.root / "mail" / name, client)
-            for each in (one, other)
+            Reader("dovecot", each.pop3, each.password, (each.root / "mail").joinpath, client) for each in (one, other)
         )
         for reader in (hermes, dovecot):
             reader.fill(options)
@@ -151,7 +153,8 @@ def stopped_at_the_end(dovecot: Dovecot) -> Iterator[Dovecot]:
 
 def first_logins(site: Hermes, hermes: Reader, options: Options) -> str:
     """How long the login of an account takes whose password Hermes does not remember, beside one that it does."""
-    first, again = [], []
+    first: list[float] = []
+    again: list[float] = []
     for _ in range(options.pairs):
         site.stop()
         site.start()

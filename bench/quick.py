@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from bench import load, ratios
@@ -107,21 +108,21 @@ def rows(root: Path, stack: ExitStack) -> dict[str, Pair]:
     found: dict[str, Pair] = {}
     for one in DELIVERED:
         found[f"delivered: {one}"] = (
-            lambda one=one: load.delivered_per_second(sides.hermes, one),
-            lambda one=one: load.delivered_per_second(sides.postfix, one),
+            partial(load.delivered_per_second, sides.hermes, one),
+            partial(load.delivered_per_second, sides.postfix, one),
         )
     for one in RELAYED:
         found[f"relayed: {one}"] = (
-            lambda one=one: load.relayed_per_second(sides.hermes, one, sides.sink),
-            lambda one=one: load.relayed_per_second(sides.postfix, one, sides.sink),
+            partial(load.relayed_per_second, sides.hermes, one, sides.sink),
+            partial(load.relayed_per_second, sides.postfix, one, sides.sink),
         )
     found[f"login, STAT, QUIT, {THREADS} at once"] = (
-        lambda: hermes.logins_per_second(THREADS, 20),
-        lambda: dovecot.logins_per_second(THREADS, 20),
+        partial(hermes.logins_per_second, THREADS, 20),
+        partial(dovecot.logins_per_second, THREADS, 20),
     )
     found[f"RETR of 4 KiB, {THREADS} at once"] = (
-        lambda: hermes.messages_per_second(THREADS, 1, root / "copy"),
-        lambda: dovecot.messages_per_second(THREADS, 1, root / "copy"),
+        partial(hermes.messages_per_second, THREADS, 3, root / "copy"),
+        partial(dovecot.messages_per_second, THREADS, 3, root / "copy"),
     )
     # What is done for the first time takes longer: caches, passwords, the disk.
     for ours, theirs in found.values():

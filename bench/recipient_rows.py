@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from bench.load import Load, check_mailbox, send
@@ -33,8 +34,8 @@ def measure(options: Options, root: Path) -> Section:
                 in_turn(
                     f"one message to {RECIPIENTS} people: {one}",
                     options.pairs,
-                    lambda some=some: copies_per_second(sides.hermes, some),
-                    lambda some=some: copies_per_second(sides.postfix, some),
+                    partial(copies_per_second, sides.hermes, some),
+                    partial(copies_per_second, sides.postfix, some),
                 )
             )
         return Section("recipients", "Postfix", options, sides.versions(), rows, unit="copies/s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from bench import load, plots
@@ -67,8 +68,8 @@ def _beside(what: str, sizes: list[int], make: Callable[[int], Hermes], options:
                     in_turn(
                         f"{what.format(size)}, beside {sizes[0]}",
                         options.pairs,
-                        lambda site=site: load.delivered_per_second(site, one),
-                        lambda: load.delivered_per_second(small, one),
+                        partial(load.delivered_per_second, site, one),
+                        partial(load.delivered_per_second, small, one),
                     )
                 )
             finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -53,8 +54,8 @@ def delivered(sides: Sides, options: Options, one: Load) -> Row:
     return in_turn(
         f"delivered: {one}",
         options.pairs,
-        lambda: load.delivered_per_second(sides.hermes, some),
-        lambda: load.delivered_per_second(sides.postfix, some),
+        partial(load.delivered_per_second, sides.hermes, some),
+        partial(load.delivered_per_second, sides.postfix, some),
     )
 
 
@@ -64,8 +65,8 @@ def relayed(sides: Sides, options: Options, one: Load) -> Row:
     row = in_turn(
         f"relayed: {one}",
         options.pairs,
-        lambda: load.relayed_per_second(sides.hermes, some, sides.sink),
-        lambda: load.relayed_per_second(sides.postfix, some, sides.sink),
+        partial(load.relayed_per_second, sides.hermes, some, sides.sink),
+        partial(load.relayed_per_second, sides.postfix, some, sides.sink),
     )
     for server in (sides.hermes, sides.postfix):
         with tempfile.TemporaryDirectory(prefix="hermes-sink-") as directory:
