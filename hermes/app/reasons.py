@@ -50,6 +50,7 @@ class Reasons:
         places = [self._place(*name.split(".")) for name in _SETTINGS.get(rule, ())]
         if rule in _IN_ACCOUNTS:
             places += accounts_places(self._loaded.settings)
+            places += [self._place(f"ldap:{name}", "servers") for name in self._loaded.settings.ldap]
         return tuple(places)
 
     def entry(self, rule: str) -> tuple[str, ...]:

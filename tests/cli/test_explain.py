@@ -142,6 +142,14 @@ class ExplainTests(CommandTestCase):
             ],
         )
 
+    def test_directory_services(self) -> None:
+        """Where accounts are is told of directory services, too, in the order in which they are asked."""
+        servers = "servers = ldaps://127.0.0.1:1"
+        with open(self.config, "a") as file:
+            file.write(f"\n[ldap:acme]\n{servers}\nbase = o=acme\n")
+        (recipient,) = [step for step in self.steps("--to", "anna@example.org") if step["stage"] == "recipient"]
+        self.assertEqual(recipient["because"][-1], f"{self.config}:{self.line(servers)} [ldap:acme] servers")
+
     def test_refused_at_connect(self) -> None:
         """A refusal ends it there, and names the lines of the entry; other servers say it in their own words."""
         (step,) = self.steps("--ip", "203.0.113.9", "--to", "anna@example.org", exit_code=1)
