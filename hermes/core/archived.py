@@ -32,7 +32,8 @@ _OF_THE_FILE = frozenset(
 )
 
 #: They come and go without the message being another one.
-_NOT_COUNTED = _OF_THE_FILE | {b"return-path", b"x-keywords", b"x-mozilla-keys"}
+_KEYWORDS = frozenset({b"x-keywords", b"x-mozilla-keys"})
+_NOT_COUNTED = _OF_THE_FILE | _KEYWORDS | {b"return-path"}
 
 # Letters of Status and X-Status, and what they are in a maildir.
 _STATUS = {b"R": "S"}
@@ -90,7 +91,13 @@ def opened(header: bytes, keeping: Keeping) -> Opened:
 
 
 def _without(header: bytes, names: frozenset[bytes]) -> bytes:
-    return _FIELD.sub(lambda field: b"" if field[1].lower() in names else field[0], header)
+    """The header without some fields, and without keywords where there are none, for which programs keep room."""
+
+    def stays(field: re.Match[bytes]) -> bytes:
+        name = field[1].lower()
+        return b"" if name in names or (name in _KEYWORDS and not field[2].strip()) else field[0]
+
+    return _FIELD.sub(stays, header)
 
 
 def _values(header: bytes) -> dict[bytes, bytes]:

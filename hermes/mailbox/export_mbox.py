@@ -52,12 +52,9 @@ class MboxTarget:
             there = os.stat(self._path + PART, follow_symlinks=False)
         except (BlockingIOError, FileNotFoundError):
             raise busy from None
-        status = os.fstat(self._file.fileno())
-        if not os.path.samestat(status, there):
+        if not os.path.samestat(os.fstat(self._file.fileno()), there):
             # Whoever had it has come to its end, and this is the target now.
             raise busy
-        if not stat.S_ISREG(status.st_mode):
-            raise ExportError(f"{self._path + PART} is no file")
 
     def _look(self) -> None:
         """Find out what is there: in the target, and in what was begun if it begins with all of the target."""

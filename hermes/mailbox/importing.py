@@ -41,8 +41,8 @@ FRESH_SECONDS = 10.0
 #: Messages of which it is told why they were not imported; for the others there are counts.
 MAX_PROBLEMS = 50
 
-# SECONDS "." ID "_0." IDENTITY
-_IMPORTED = re.compile(rb"\d{1,11}\.M[0-9A-Z]{11}_0\.([0-9a-f]{32})(?=[,:]|\Z)")
+# SECONDS "." NUMBER "-" ID "_0." IDENTITY; the number is the place in the source, since many messages may be of one second
+_IMPORTED = re.compile(rb"\d{1,11}\.\d{1,10}-M[0-9A-Z]{11}_0\.([0-9a-f]{32})(?=[,:]|\Z)")
 
 _TEMPORARY = "import."
 
@@ -260,7 +260,8 @@ class Importer:
         flags = "".join(sorted(set(heading.flags + state.flags)))
         is_old = heading.is_old or state.is_old
         # Ten digits: the names are sorted as text, and before 2001 a time had nine.
-        name = maildir.sized(f"{int(at):010}.{queue_id}_0.{identity}", octets, octets + incoming.lines)
+        unique = f"{int(at):010}.{self._number:07}-{queue_id}_0.{identity}"
+        name = maildir.sized(unique, octets, octets + incoming.lines)
         deposit = Deposit(
             self._folders[folder],
             [f"{name}:2,{flags}" if is_old else name],

@@ -35,8 +35,8 @@ ABANDONED_SECONDS = 36 * 3600
 
 _UNSAFE_IN_HOST = re.compile(rb"[^A-Za-z0-9.-]")
 
-# SECONDS "." QUEUEID "_" ORDINAL "."
-_OURS = re.compile(rb"\d{1,15}\.([0-9A-Z]{1,32})_\d+\.")
+# SECONDS "." [NUMBER "-"] QUEUEID "_" ORDINAL "."; what was imported has a number, which keeps the order of a second
+_OURS = re.compile(rb"\d{1,15}\.(?:\d{1,10}-)?([0-9A-Z]{1,32})_\d+\.")
 
 _SECONDS = re.compile(rb"(\d{1,11})\.")
 

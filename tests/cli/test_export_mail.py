@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hermes.cli import progress as progress_module
+from hermes.cli import export_mail
 from hermes.cli.progress import LINE_SECONDS, progress
 from hermes.mailbox.export_mbox import PART, MboxTarget
 from tests.support.command import CommandTestCase
@@ -107,19 +107,35 @@ class ExportTests(CommandTestCase):
         self.assertFalse(Path(f"{target}{PART}").exists())
 
     def test_gone_and_unreadable(self) -> None:
-        """What is not there any more is no fault; what cannot be read is."""
-        os.symlink("/etc/passwd", os.path.join(self.path, "cur", "1.link.host"))
-        self.assertIn("1 messages", self.hermes("bob", str(self.place / "mbox")))
-        listed = progress_module.progress
+        """What is deleted meanwhile is no fault; what cannot be read is."""
+        put(self.path, "cur", "200.b.host:2,", TEXT + b"b\n")
+        put(self.path, "cur", "300.c.host:2,", TEXT + b"c\n")
+        shown = export_mail.progress
 
-        def removing(label: str) -> Any:
-            os.unlink(os.path.join(self.path, "cur", "100.a.host:2,S"))
-            return listed(label)
+        def disturbing(label: str) -> Any:
+            cur = os.path.join(self.path, "cur")
+            listed = export_mail.export_folders
 
-        from hermes.cli import export_mail
+            def exporting(*arguments: Any) -> None:
+                show = arguments[-1]
 
-        self.patch(export_mail, "progress", removing)
-        self.hermes("bob", str(self.place / "later"))
+                def first(seen: int, total: int) -> None:
+                    if seen == 0:
+                        os.unlink(os.path.join(cur, "200.b.host:2,"))
+                        os.unlink(os.path.join(cur, "300.c.host:2,"))
+                        os.symlink("/etc/passwd", os.path.join(cur, "300.c.host:2,"))
+                    show(seen, total)
+
+                listed(*arguments[:-1], first)
+
+            self.patch(export_mail, "export_folders", exporting)
+            return shown(label)
+
+        self.patch(export_mail, "progress", disturbing)
+        said = self.hermes("bob", str(self.place / "mbox"), exit_code=1)
+        self.assertIn("1 messages of bob exported", said)
+        self.assertIn("1 were deleted meanwhile", said)
+        self.assertIn("300.c.host:2,: Too many levels of symbolic links", said)
 
 
 class ProgressTests(CommandTestCase):

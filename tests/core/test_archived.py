@@ -93,6 +93,10 @@ class KeptTests(SynchronousTestCase):
         self.assertEqual((state, header), (State("S", is_old=True), b"Subject: x\nTo: y\n"))
         self.assertEqual(kept(data, Keeping.MAILDIR)[0], data)
 
+    def test_keywords(self) -> None:
+        """Keywords stay; a field that only keeps room for them goes."""
+        self.assertEqual(kept(b"X-Keywords:     \nX-Mozilla-Keys: work\n\nx\n")[0], b"X-Mozilla-Keys: work\n\nx\n")
+
     def test_digest(self) -> None:
         """It is that of the message, whatever it was kept in and whatever has become of its state."""
         plain = kept(b"Subject: x\n\nbody\n", Keeping.MAILDIR)[1]

@@ -163,6 +163,13 @@ class MessageTests(ImportTestCase):
         self.assertEqual(stored(self.path), [TEXT])
         self.assertEqual(in_tmp(self.path), [])
 
+    def test_order(self) -> None:
+        """Messages of one second keep the order that they had."""
+        texts = [b"Subject: %d\n\n" % number for number in range(30)]
+        import_into(self.path, Messages(*((HEADING, text) for text in texts)))
+        listing = scan(self.path)
+        self.assertEqual([read(self.path, "new", listing.name(number).decode()) for number in range(30)], texts)
+
 
 class OnceTests(ImportTestCase):
     """No message comes twice."""
@@ -220,7 +227,7 @@ class OnceTests(ImportTestCase):
         """What an import that died has left goes; what others are writing stays."""
         maildir.make(self.path)
         put(self.path, "tmp", "import.12.3")
-        put(self.path, "tmp", f"1700000000.M00000000000_0.{'0' * 32},S=1,W=1:2,S")
+        put(self.path, "tmp", f"1700000000.0000001-M00000000000_0.{'0' * 32},S=1,W=1:2,S")
         put(self.path, "tmp", "1700000000.01GA4GC6N2T0_0.mail.example.org,S=1,W=1")
         import_into(self.path, Messages())
         self.assertEqual(in_tmp(self.path), ["1700000000.01GA4GC6N2T0_0.mail.example.org,S=1,W=1"])

@@ -248,6 +248,7 @@ class CnmTests(SourceTestCase):
         for value in (
             b"from a",
             b"from a; yesterday",
+            b"x; Thu, 1 Jan 99999 10:00:00 +0000",
             b"from a; Thu, 99 Foo 99999999999999 99:99:99 +9999",
             b"x;" + b"1 " * 500,
         ):
