@@ -22,8 +22,9 @@ from hermes.services.protection import Protection, Table
 from hermes.services.smarthost import SmarthostAgent
 from hermes.services.smarthosts import Smarthosts
 
-#: Connections to a server of which nothing is known yet: it gets more when it takes what it is given.
-INITIAL_DELIVERIES = 2
+#: Connections to a server of which nothing is known yet: it gets more when it takes what it is given. With two, those that hang
+#: would be twice as many.
+INITIAL_DELIVERIES = 1
 
 
 class Outgoing:

@@ -268,7 +268,7 @@ class DirectSettings:
     connections_per_destination: int = setting(
         "number",
         5,
-        "Connections at once to one destination at most. It begins with two, gets more as long as it takes what it is given, and "
+        "Connections at once to one destination at most. It begins with one, gets more as long as it takes what it is given, and "
         "fewer when it does not.",
     )
     waiting: int = setting(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.app.outgoing import INITIAL_DELIVERIES
 from hermes.config.sections.queue import QueueSettings
 from hermes.core.outcome import Outcome, Result
 from hermes.core.reply import Reply
@@ -20,7 +21,7 @@ class ThousandTests(SynchronousTestCase):
 
     def site(self, waiting: int = COUNT // 2) -> Site:
         """One where every second destination hangs."""
-        made = Site(QueueSettings(), {"direct": Concurrency(50, 5, 2, None, waiting)})
+        made = Site(QueueSettings(), {"direct": Concurrency(50, 5, INITIAL_DELIVERIES, None, waiting)})
         made.direct.hangs = lambda next_hop: next_hop.startswith("hangs")
         return made
 
@@ -45,6 +46,20 @@ class ThousandTests(SynchronousTestCase):
         made.advance(3600, steps=10)
         # Whoever comes now is not kept waiting either.
         self.assertNotIn(made.accept("x@late.test"), made.spool.messages)
+
+    def test_several_for_each(self) -> None:
+        """However much there is for those that hang, each keeps one place, and all connections are there for the others."""
+        made = self.site(waiting=50)
+        made.manager.start()
+        good = []
+        for number in range(300):
+            name = f"{'well' if number % 2 else 'hangs'}{number % 100}.test"
+            queue_id = made.accept(f"x@{name}")
+            good += [queue_id] if number % 2 else []
+        made.advance(30, steps=60)
+        self.assertEqual([each for each in good if each in made.spool.messages], [])
+        crowd = made.manager._dispatcher.destinations._crowds["direct"]
+        self.assertEqual((crowd.running, crowd.waiting), (0, 50))
 
     def test_from_disk(self) -> None:
         """The same when all of it is found on disk after a restart."""
