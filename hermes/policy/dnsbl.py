@@ -144,7 +144,6 @@ class DNSListCheck:
                 transaction.findings.note(f"{_NAME}.{entry.list.name}", result, listing.unknown)
             if listing.reading is not Reading.LISTED:
                 continue
-            entry.record.listed += 1
             if entry.settings.kind == "whitelist":
                 transaction.findings.note(f"{_NAME}.{entry.list.name}", WHITELISTED, _told(listing))
                 return PASS
@@ -171,6 +170,9 @@ class DNSListCheck:
         reading, decisive = one.read(answer.values)
         if reading is Reading.REFUSED:
             self._records.refused(one.name, one.zone, record, decisive)
+        elif reading is Reading.LISTED:
+            # Here, and not when it decides: what is not counted as listed is clear, and a count must not go down.
+            record.listed += 1
         return Listing(reading, question, decisive)
 
     async def _act(self, entry: _Entry, listing: Listing, visit: Visit, transaction: Transaction) -> Verdict:

@@ -52,11 +52,15 @@ class Records:
         self._records = {key: record for key, record in self._records.items() if key in lists}
 
     def may_ask(self, record: Record) -> bool:
-        """False for a list that has been silent lately."""
-        if self._seconds() >= record.paused_until:
-            return True
-        record.passed_over += 1
-        return False
+        """False for a list that has been silent lately; one question a minute finds out whether it still is."""
+        now = self._seconds()
+        if now < record.paused_until:
+            record.passed_over += 1
+            return False
+        if record.silent_in_row >= SILENCES:
+            # Whatever else is asked while this one waits would wait as long.
+            record.paused_until = now + PAUSE_SECONDS
+        return True
 
     def silent(self, name: str, record: Record, reason: str, *, may_pause: bool) -> None:
         """A list has not answered; ``may_pause`` says that this was the list's fault, and no stranger's."""
@@ -76,6 +80,7 @@ class Records:
     def answered(self, record: Record) -> None:
         """A list has answered, whatever it said."""
         record.silent_in_row = 0
+        record.paused_until = float("-inf")
 
     def refused(self, name: str, zone: str, record: Record, answer: str) -> None:
         """A list does not want to be asked by us: that is told, and blocks nobody."""

@@ -127,8 +127,9 @@ class Filters:
         lists = [source() for source in self._sources]
         # The lists are replaced as a whole when they change, never edited; which cost little to compare, being the same.
         if self._sorted_from != lists:
-            self._sorted_from = lists
             self._by_pass = {each: [one for filters in lists for one in filters if one.stage is each] for each in Pass}
+        # Those that were read again and are equal are the same from here on: to compare a thousand takes a millisecond.
+        self._sorted_from = lists
         return self._by_pass[stage]
 
 

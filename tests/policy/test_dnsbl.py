@@ -209,6 +209,15 @@ class DecisionTests(ListTestCase):
         transaction, (verdict,) = await Stranger(self.check(bad={}, good={"kind": "whitelist"})).send()
         self.assertEqual((verdict.rule, whitelisted(transaction.findings)), ("dnsbl.bad", False))
 
+    async def test_counted(self) -> None:
+        """That a list has somebody is counted, also when an earlier one decides: what it has answered was not clear."""
+        for name in ("good", "bad"):
+            self.list(name, a("127.0.0.2"))
+        self.assertEqual((await Stranger(self.check(good={"kind": "whitelist"}, bad={})).send())[1], [PASS])
+        await settled(self.resolver)
+        told = {tuple(sample.labels.values()): sample.value for sample in self.records.family().samples}
+        self.assertEqual((told["bad", "listed"], told["bad", "clear"]), (1, 0))
+
     async def test_switched_off(self) -> None:
         """A list that is switched off is not asked."""
         self.list("one", a("127.0.0.2"))
@@ -347,6 +356,24 @@ class TroubleTests(ListTestCase):
         self.list("one", a("127.0.0.2"))
         self.assertFalse((await Stranger(check).send())[1][0].accepted)
         self.server.behaviors["7.2.0.192.one.example"] = dns_server.SERVFAIL
+
+    async def test_one_question_a_minute(self) -> None:
+        """Of many messages at once one waits for a list that has been silent; as soon as it answers all ask again."""
+        self.server.behaviors["7.2.0.192.one.example"] = dns_server.SERVFAIL
+        check = self.check(one={})
+        for _ in range(SILENCES):
+            await Stranger(check).send()
+        self.clock.advance(PAUSE_SECONDS)
+        asked = len(self.server.asked)
+        sent = [Deferred.fromCoroutine(Stranger(check).send()) for _ in range(3)]
+        said = [(await each)[1] for each in sent]
+        self.assertEqual((said, len(self.server.asked)), ([[PASS]] * 3, asked + 1))
+        self.assertIn("passed over 2", self.records.describe()["one"])
+        self.clock.advance(PAUSE_SECONDS)
+        self.server.behaviors.clear()
+        self.list("one", a("127.0.0.2", ttl=0))
+        for _ in range(2):
+            self.assertFalse((await Stranger(check).send())[1][0].accepted)
 
     async def test_strangers_cannot_pause(self) -> None:
         """A name that no name server can answer, chosen by the client, does not switch a list off for all others."""

@@ -287,3 +287,23 @@ class WhoTests(FiltersTestCase):
         self.assertEqual(client.say("MAIL FROM:<a@x.example>"), ["550 5.7.1 second"])
         sources[1] = []
         self.assertTrue(client.say("MAIL FROM:<a@x.example>")[0].startswith("250 "))
+
+    def test_equal_again(self) -> None:
+        """Filters that are read again and are equal are compared once, not at every command."""
+        compared: list[object] = []
+
+        class Watched(list[Filter]):
+            """Knows how often it has been compared."""
+
+            def __eq__(self, other: object) -> bool:
+                compared.append(other)
+                return super().__eq__(other)
+
+            __hash__ = None  # type: ignore[assignment]
+
+        own = Watched(filters('M, "*bad*", F'))
+        client = Site(checks=[Filters([lambda: own])]).connect()
+        own = Watched(filters('M, "*bad*", F'))
+        for _ in range(2):
+            self.assertEqual(client.say("MAIL FROM:<bad@example.com>")[0][:3], "554")
+            self.assertEqual(len(compared), 1)
