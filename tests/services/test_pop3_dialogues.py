@@ -6,10 +6,14 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.core.account import Account
+from hermes.core.visit import Visit
+from hermes.services.pop3_submission import Submissions
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client, Site
 from tests.support.pop3_engine import at_random, byte_by_byte, whole
 from tests.support.scram import MemoryKeys
+from tests.support.smtp_site import Site as SMTPSite
 
 DIALOGUES = Path(__file__).parent.parent / "dialogues" / "pop3"
 
@@ -38,19 +42,30 @@ def turns(path: Path) -> list[tuple[bytes, bytes]]:
 class POP3DialogueTests(SynchronousTestCase):
     """One method for each file in ``tests/dialogues/pop3`` follows below."""
 
-    def connect(self, *, with_scram: bool) -> Client:
-        """A fresh server: ada has messages, bob's mailbox is in use, carol's is empty."""
+    def connect(self, dialogue: str) -> Client:
+        """A fresh server: ada has messages, bob's mailbox is in use, carol's is empty; ada can send where that is tried."""
         busy = MemoryMailbox()
         busy.locked = True
         self.ada = MemoryMailbox(*MESSAGES)
         realm = MailboxRealm(ada=self.ada, bob=busy, carol=MemoryMailbox())
-        return Site(realm, scram=MemoryKeys(ada="secret") if with_scram else None).connect()
+        scram = MemoryKeys(ada="secret") if dialogue == "scram" else None
+        return Site(realm, scram=scram, submissions=self.submissions() if dialogue == "xtnd" else None).connect()
+
+    def submissions(self) -> Submissions:
+        """What takes ada's mail."""
+        smtp, ada = SMTPSite(), Account("ada", ("ada@example.org",))
+
+        async def account(name: str) -> Account | None:
+            return {"ada": ada}.get(name)
+
+        self.patch(smtp.directory, "account", account)
+        return Submissions(lambda: smtp.premises, Visit, smtp.settings.smtp)
 
     def play(self, path: Path) -> None:
         """Play a dialogue in every way; the server says the same, and closes at the end."""
         dialogue = turns(path)
         self.assertEqual(dialogue[-1][0].upper(), b"QUIT\r\n")
-        client = self.connect(with_scram=path.stem == "scram")
+        client = self.connect(path.stem)
         self.assertEqual(client.greeting, dialogue[0][1])
         for said, answered in dialogue[1:]:
             self.assertEqual(self.send(client, said), answered, f"answer to {said!r}")
@@ -58,7 +73,7 @@ class POP3DialogueTests(SynchronousTestCase):
         everything = b"".join(said for said, _ in dialogue)
         expected = b"".join(answered for _, answered in dialogue)
         for cut in (whole, byte_by_byte, at_random):
-            client = self.connect(with_scram=path.stem == "scram")
+            client = self.connect(path.stem)
             heard = client.greeting + b"".join(self.send(client, piece) for piece in cut(everything))
             self.assertEqual(heard, expected, cut.__name__)
             self.check_end(client)
