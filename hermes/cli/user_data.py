@@ -52,13 +52,17 @@ def export(config: str, name: str, archive: Path) -> None:
         raise Refused(f"{archive} exists already: it is not overwritten")
     partly = archive.with_name(archive.name + ".part")
     try:
-        with open(partly, "xb", opener=_private) as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
-            counted = _fill(tar, archive.absolute().parent, settings, account)
-        partly.rename(archive)
+        with open(partly, "xb", opener=_private) as file:
+            try:
+                with tarfile.open(fileobj=file, mode="w:gz") as tar:
+                    counted = _fill(tar, archive.absolute().parent, settings, account)
+                partly.rename(archive)
+            finally:
+                partly.unlink(missing_ok=True)
+    except FileExistsError:
+        raise Refused(f"{partly} is being written by another export, or one that was killed has left it") from None
     except OSError as error:
         raise Refused(f"{archive} cannot be written: {error.strerror or error}") from None
-    finally:
-        partly.unlink(missing_ok=True)
     say(f"{archive} has everything about {account.name}: {counted} files of mail and the trace")
 
 

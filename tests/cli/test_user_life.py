@@ -191,6 +191,15 @@ class DataTests(AccountTestCase):
         self.assertIn("no account", self.hermes("export", "nobody", str(archive.with_name("x")), exit_code=1))
         self.hermes("export", "bob", str(self.data / "missing" / "x"), exit_code=1)
 
+    def test_exported_twice_at_once(self) -> None:
+        """What another export is writing is left to it."""
+        archive = self.data.parent / "bob.tar.gz"
+        partly = archive.with_name("bob.tar.gz.part")
+        partly.write_text("half an archive")
+        self.assertIn("another export", self.hermes("export", "bob", str(archive), exit_code=1))
+        self.assertEqual(partly.read_text(), "half an archive")
+        self.assertFalse(archive.exists())
+
     def test_erased(self) -> None:
         """Account, mail and profile are gone."""
         mailbox = self.mailbox()
