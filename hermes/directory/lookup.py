@@ -22,6 +22,10 @@ from hermes.directory.sources.alias_file import Entry
 
 POSTMASTER = "postmaster"
 
+#: Details that are taken off an address one by one. Each is a question or two to a directory service, and a stranger could write
+#: a hundred of them into one address; people write one, and names of accounts have few.
+MAX_DETAILS = 4
+
 
 @attrs.frozen
 class DomainRules:
@@ -211,7 +215,15 @@ class World:
 
 
 def without_details(local_part: str) -> Iterator[str]:
-    """The local part, and what is left of it without its last ``+detail``, as often as it has one."""
-    while local_part:
+    """
+    The local part, and what is left of it without its last ``+detail``, as often as it has one.
+
+    Of very many only the last few are taken off one by one, and then all of them.
+    """
+    for _ in range(MAX_DETAILS):
+        if not local_part:
+            return
         yield local_part
         local_part = local_part.rpartition("+")[0]
+    if first := local_part.partition("+")[0]:
+        yield first

@@ -10,6 +10,7 @@ from hermes.core.account import Account, Local, Redirected, Remote, Unknown
 from hermes.core.expansion import Kind
 from hermes.directory.accounts import Group, Record
 from hermes.directory.directory import Directory
+from hermes.directory.lookup import MAX_DETAILS
 from hermes.directory.password_change import PasswordChange, PasswordRule
 from hermes.directory.sources.several import SeveralSources, named
 from hermes.interfaces import UnavailableError
@@ -71,6 +72,16 @@ class SeveralSourcesTests(SynchronousTestCase):
         self.assertEqual(self.resolve("bob+detail@example.org"), "bob")
         self.assertEqual(self.resolve("nobody@example.org"), Unknown("nobody@example.org"))
         self.assertEqual(self.resolve("joe@example.net"), Remote("example.net"))
+
+    def test_many_details(self) -> None:
+        """So many details are taken off one by one; of more only some, and in the end all: each is a question to the service."""
+        for count in range(MAX_DETAILS + 2):
+            details = "".join(f"+{number}" for number in range(count))
+            self.service.asked.clear()
+            self.assertEqual(self.resolve(f"bob{details}@example.org"), "bob", details)
+            parts = {each.rpartition("@")[0] for each in self.service.asked if each.startswith("bob")}
+            self.assertEqual(len(parts - {""}), min(count, MAX_DETAILS) + 1, details)
+        self.assertEqual(self.resolve(f"{'+' * 60}@example.org"), Unknown(f"{'+' * 60}@example.org"))
 
     def test_later_source_takes_nothing(self) -> None:
         """Neither the address nor the mailbox of an account in an earlier source is anybody else's."""
