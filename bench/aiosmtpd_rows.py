@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import load
 from bench.load import Load
 from bench.pairs import Options, in_turn
-from bench.process import free_ports, is_listening, stop, wait_until
+from bench.process import free_ports, is_listening, resident_octets, running_seconds, stop, wait_until
 from bench.site import Hermes
 from bench.smtp_rows import KIB, scaled
 from bench.table import Section
@@ -32,7 +32,9 @@ class Aiosmtpd:
 
     name = "aiosmtpd"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *chain: Path) -> None:
+        """With a certificate and its key it offers STARTTLS."""
+        self._chain = chain
         (self.port,) = free_ports(1)
         self.maildir = root / "mail"
         self._log = root / "server.log"
@@ -40,7 +42,8 @@ class Aiosmtpd:
 
     def start(self) -> None:
         """Start it and wait for its greeting."""
-        command = [sys.executable, "-m", "bench.aiosmtpd_server", str(self.port), str(self.maildir)]
+        words = map(str, (self.port, self.maildir, *self._chain))
+        command = [sys.executable, "-m", "bench.aiosmtpd_server", *words]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=log, stderr=log)
         wait_until("aiosmtpd", lambda: is_listening(self.port))
@@ -49,16 +52,34 @@ class Aiosmtpd:
         """Stop it."""
         stop(self._process)
 
+    def resident_octets(self) -> tuple[int, int]:
+        """Its memory: proportional, and resident."""
+        return resident_octets(self._process.pid)
+
+    def running_seconds(self) -> float:
+        """Processor time used so far, by nanoseconds."""
+        return running_seconds(self._process.pid)
+
     def clear(self) -> None:
         """Empty the mailbox, whose directories it keeps open."""
         for path in (self.maildir / "new").iterdir():
             path.unlink()
 
 
-def measure(options: Options, root: Path) -> Section:
-    """All rows."""
+def need() -> None:
+    """End the program when it is not installed, before anything is measured."""
     if importlib.util.find_spec("aiosmtpd") is None:
         raise SystemExit("aiosmtpd is not installed: pip install -e '.[bench]'")
+
+
+def version() -> str:
+    """Name and version."""
+    return f"aiosmtpd {importlib.metadata.version('aiosmtpd')}"
+
+
+def measure(options: Options, root: Path) -> Section:
+    """All rows."""
+    need()
     hermes, peer = Hermes(root / "hermes", free_ports(1)[0], options.workers), Aiosmtpd(root / "aiosmtpd")
     hermes.start()
     try:
@@ -79,5 +100,4 @@ def measure(options: Options, root: Path) -> Section:
             peer.stop()
     finally:
         hermes.stop()
-    versions = [hermes.version(), f"aiosmtpd {importlib.metadata.version('aiosmtpd')}"]
-    return Section("aiosmtpd", "aiosmtpd", options, versions, rows, unit="messages/s")
+    return Section("aiosmtpd", "aiosmtpd", options, [hermes.version(), version()], rows, unit="messages/s")

@@ -1,5 +1,5 @@
 """
-A receiver made of aiosmtpd: ``python -m bench.aiosmtpd_server PORT MAILDIR``.
+A receiver made of aiosmtpd: ``python -m bench.aiosmtpd_server PORT MAILDIR [CERTIFICATE KEY]``.
 
 What somebody writes who wants mail in a maildir and no mail server: one handler, which answers 250 when the message is on
 disk. The disk is waited for in a thread, so that other sessions go on meanwhile.
@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import resource
+import ssl
 import sys
 import time
 
@@ -45,13 +47,20 @@ class Handler:
         os.fsync(self._new)
 
 
-async def serve(port: int, maildir: str) -> None:
-    """Serve until the process is ended."""
-    handler = Handler(maildir)
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(handler, hostname="bench.example.org"), "127.0.0.1", port)
+async def serve(port: int, maildir: str, *chain: str) -> None:
+    """Serve until the process is ended; with a certificate and its key STARTTLS is offered."""
+    handler, context = Handler(maildir), None
+    if chain:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*chain)
+    # As many connections as are measured, for as long.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(handler, hostname="bench.example.org", tls_context=context, timeout=7200), "127.0.0.1", port
+    )
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(serve(int(sys.argv[1]), *sys.argv[2:]))

@@ -1,8 +1,8 @@
 """
-Idle SMTP sessions: ``python -m bench.idle_client PORT plain|tls``.
+Idle SMTP sessions: ``python -m bench.idle_client PORT plain|TLS``.
 
 Each number on its input is how many connections there shall be; when there are, it prints the number. They have been greeted,
-have said EHLO, with ``tls`` also STARTTLS, and then say nothing. At the end of its input each is asked once more whether it still
+have said EHLO, with ``TLS`` also STARTTLS, and then say nothing. At the end of its input each is asked once more whether it still
 is there, and how many have answered is printed.
 """
 
@@ -63,4 +63,4 @@ def _read(connection: socket.socket, code: bytes) -> bool:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2] == "tls")
+    main(int(sys.argv[1]), sys.argv[2] == "TLS")

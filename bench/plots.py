@@ -22,8 +22,7 @@ MAX_POINTS = 200
 def idle(curves: Mapping[str, Sequence[Point]], to: Path) -> None:
     """Memory and processor by the number of idle connections."""
     figure, (memory, processor) = _two()
-    for kind, points in curves.items():
-        label = "TLS" if kind == "tls" else kind
+    for label, points in curves.items():
         counts = [point.connections for point in points]
         memory.plot(counts, [point.octets / 1024**2 for point in points], marker="o", label=label)
         processor.plot(counts, [100 * point.share for point in points], marker="o", label=label)
