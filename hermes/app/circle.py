@@ -142,12 +142,13 @@ class Circle:
         }
 
     def _local_agents(self, adopted_at: float = 0.0) -> dict[str, IDeliveryAgent]:
+        directory = self.settings.directory
         local = LocalDelivery(self.mailboxes, self.directory, self._stores.deposit_worker, adopted_at)
         return {
             "local": local,
             # The mailbox itself, wherever mail for its address goes: for those to whom an address was expanded.
             "mailbox": local,
-            "public": PublicDelivery(self.settings.directory.public, local),
+            "public": PublicDelivery(directory.public, local, self.mailboxes.quota, directory.public_quota),
         }
 
     def _programs(self, reactor: Any) -> dict[str, IDeliveryAgent]:

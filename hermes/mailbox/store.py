@@ -43,7 +43,7 @@ class Mailboxes:
         self._default_quota = default_quota
         self._now = now
         self._reading = reading
-        self._quota = Quota(reader, now, FRESH_SECONDS if processes == 1 else SHARED_SECONDS)
+        self.quota = Quota(reader, now, FRESH_SECONDS if processes == 1 else SHARED_SECONDS)
         self._open: set[str] = set()
         self.reader = reader
         self.names = DeliveryNames(hostname)
@@ -62,11 +62,11 @@ class Mailboxes:
         limit = account.quota_octets or self._default_quota
         if not limit:
             return PASS
-        return await self._quota.verdict(self.path(account.name), limit, octets)
+        return await self.quota.verdict(self.path(account.name), limit, octets)
 
     def count(self, account: Account, octets: int) -> None:
         """Add to what the account's mailbox is known to hold."""
-        self._quota.count(self.path(account.name), octets)
+        self.quota.count(self.path(account.name), octets)
 
     async def owners(self) -> list[str]:
         """The names of the accounts whose mailboxes have been made, in order."""
@@ -99,6 +99,6 @@ class Mailboxes:
             self.reader,
             self._now,
             self._open,
-            deleted=lambda octets: self._quota.count(path, -octets),
+            deleted=lambda octets: self.quota.count(path, -octets),
             reading=account.reading.over(self._reading),
         )

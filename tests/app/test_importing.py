@@ -86,7 +86,7 @@ class RunningTests(ServerTestCase):
         mailboxes = server._circle.mailboxes
         self.assertIsNone((await mailboxes.over_quota(account, 500)).reply)
         await server.commands().call("import.record", {"account": USER, "octets": 900, "events": []})
-        usage = mailboxes._quota._usages[mailboxes.path(USER)]
+        usage = mailboxes.quota._usages[mailboxes.path(USER)]
         self.assertEqual(usage.octets, 900)
         # Somebody who is not there any more is not a fault.
         await server.commands().call("import.record", {"account": "nobody", "octets": 900, "events": []})

@@ -30,6 +30,12 @@ class DirectorySettings:
     public: str = setting(
         "path", "public", "Directory of the public folders that PUBLIC: delivers to, one maildir each."
     )
+    public_quota: int = setting(
+        "size",
+        10 * 1024**3,
+        "Size of a public folder, so that one that nobody looks at does not fill the disk. Mail for one that is full waits. "
+        "0: no limit.",
+    )
     programs: bool = setting("flag", False, "Whether an alias may hand mail to a program, |command.")
     program_time: int = setting("time", 60, "How long a program may take for one message.")
 
