@@ -78,6 +78,25 @@ class SmallServersTests(ServerTestCase):
         await server.reload()
         self.assertEqual(stores.books, {})
 
+    async def test_directory(self) -> None:
+        """While a directory service does not answer, or after it was left out, whoever asks for its people shall come again."""
+        nobody, self.phonebook = free_port(), free_port()
+        listen = f"[phonebook]\nlisten = 127.0.0.1:{self.phonebook}\n"
+        service = f"[ldap:acme]\nservers = ldap://127.0.0.1:{nobody}\nstarttls = no\nbase = o=acme\n"
+        server = await self.start(f"{listen}directories = acme\n{service}")
+        later = "475:The book is not available now: try again later."
+        self.assertEqual(await self.ask(self.phonebook, "query smith\r\nquit"), [later, "200:Bye!"])
+        (place,) = server._listening["phonebook"]._ports.values()
+        before = place[1].target
+        self.rewrite(f"{listen}accounts = yes\n")
+        await server.reload()
+        self.assertEqual(
+            await self.ask(self.phonebook, "query nobody\r\nquit"), ["501:No matches to your query.", "200:Bye!"]
+        )
+        # As for somebody who has been connected since before.
+        place[1].target = before
+        self.assertEqual(await self.ask(self.phonebook, "query smith\r\nquit"), [later, "200:Bye!"])
+
     async def test_no_book(self) -> None:
         """A book that cannot be read keeps the server from being made, in words for the administrator."""
         text = self.cannot_be_made("[phonebook]\nlisten = 127.0.0.1:0\nbooks = nothing.csv\n")
