@@ -106,7 +106,7 @@ class Profiles:
         return await self.lookups.do(lambda: _read(path))
 
     async def people(self, query: str) -> list[Account]:
-        """Those whom a query means: by login name, by an address of theirs, or by a part of their name."""
+        """Those whom a query means: by login name, or by a part of their name."""
         wanted = query.lower()
         people = []
         for name in await self.names():
@@ -215,9 +215,7 @@ def _head(account: Account) -> str:
 
 
 def _means(wanted: str, account: Account) -> bool:
-    if wanted == account.name or wanted in account.full_name.lower().split():
-        return True
-    return "@" in wanted and wanted in (address.lower() for address in account.addresses)
+    return wanted == account.name or wanted in account.full_name.lower().split()
 
 
 def _octets(text: str) -> bytes:
