@@ -28,7 +28,7 @@ from hermes.queue.due import DueWatch
 from hermes.queue.expansion import Expander
 from hermes.queue.pauses import PAUSE, Pauses, Pausing
 from hermes.queue.routed import HOLD, Hold
-from hermes.queue.router import EXPAND, KEPT, NO_WAY, UNROUTED, NoWay
+from hermes.queue.router import EXPAND, KEPT, LOCAL, NO_SUCH_ADDRESS, NO_WAY, UNROUTED, NoWay
 from hermes.queue.settle import Settler
 
 _T = TypeVar("_T")
@@ -231,9 +231,10 @@ class Dispatcher:
             if self._is_routed(recipient) or recipient.pinned or (agent in KEPT and agent in self._agents):
                 continue
             try:
-                recipient.destination = await self._router.route(
-                    recipient.address, sender, account, released=recipient.released
-                )
+                way = await self._router.route(recipient.address, sender, account, released=recipient.released)
+                # The account that it was accepted for may have another name since: the agent of mailboxes knows.
+                if way != NO_SUCH_ADDRESS or agent != LOCAL:
+                    recipient.destination = way
             except Exception as error:
                 self._not_now(active.message, error, "routed")
                 recipient.destination = UNROUTED

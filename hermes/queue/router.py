@@ -36,6 +36,9 @@ FORWARDING_LOOP = f"{NO_WAY}:the message has been sent on from this address befo
 #: The agent of addresses that stand for others: the queue puts these in their place before anything is delivered.
 EXPAND = "expand"
 
+#: The agent of accounts' mailboxes.
+LOCAL = "local"
+
 #: Agents whose destinations stay what they are, whatever the directory says of the address now: those of expanded recipients.
 KEPT = frozenset({"mailbox", "public", "program"})
 
@@ -103,7 +106,7 @@ class Router:
     def _destination(self, address: str, resolution: Resolution) -> str:
         match resolution:
             case Local(account):
-                return f"{EXPAND}:{address}" if account.forward else f"local:{account.name}"
+                return f"{EXPAND}:{address}" if account.forward else f"{LOCAL}:{account.name}"
             case Redirected():
                 return f"{EXPAND}:{address}"
             case Remote(domain):

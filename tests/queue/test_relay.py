@@ -19,7 +19,7 @@ from hermes.queue.destinations import Concurrency
 from hermes.queue.judgement import Judge
 from hermes.queue.relay import CANCEL_SECONDS, GRACE_SECONDS
 from hermes.queue.router import Router
-from tests.support.queue_site import DEFERRED, FAILED, RELAYED, START, Site
+from tests.support.queue_site import DEFERRED, DELIVERED, FAILED, RELAYED, START, Site
 
 DAY = 86400
 
@@ -173,12 +173,22 @@ class RetryTests(SynchronousTestCase):
 
     def test_routed_anew(self) -> None:
         """A retry goes where the directory says now."""
-        self.site.accept("new@example.org")
         self.site.local.outcomes["new"] = DEFERRED
         queue_id = self.site.accept("new@example.org")
         self.assertIn(queue_id, self.site.spool.messages)
+        self.site.directory.disabled.add("new")
         self.site.advance(400)
         self.assertEqual(self.site.spool.kinds(queue_id)[1], Kind.FAILED)
+        self.assertEqual(len([each for each in self.site.local.attempts if each.next_hop == "new"]), 1)
+
+    def test_account_is_gone(self) -> None:
+        """Of mail for an account whose address is not known any more the agent of mailboxes says what becomes of it."""
+        self.site.local.outcomes["old"] = DEFERRED
+        queue_id = self.site.accept("old@example.org")
+        # As after a new name, which the agent knows.
+        self.site.local.outcomes["old"] = DELIVERED
+        self.site.advance(400)
+        self.assertEqual(self.site.spool.kinds(queue_id), [Kind.DEFERRED, Kind.DELIVERED])
 
     def test_directory_fails(self) -> None:
         """While the directory cannot answer, mail waits; no fault of ours fails it."""
