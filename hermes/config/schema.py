@@ -24,6 +24,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from hermes.config.sections.accounts import AccountsSettings
 from hermes.config.sections.backup import BackupSettings
 from hermes.config.sections.certificate import CertificateSettings
 from hermes.config.sections.collector import CollectorSettings
@@ -285,35 +286,6 @@ class MailboxSettings:
 
     directory: str = setting("path", "mail", "Directory with one maildir for each account.")
     quota: int = setting("size", 0, "Size of a mailbox, unless its account says otherwise. 0: no limit.")
-
-
-@attrs.frozen
-class AccountsSettings:
-    """Where accounts are kept, what is kept of people's passwords, how they can log in, and how much they can do then."""
-
-    sources: tuple[str, ...] = setting(
-        "words",
-        ("file",),
-        "Where accounts are kept here, in the order in which they are asked: file, which is accounts.ini, and sqlite. New ones "
-        "go to the first; directory services, [ldap:NAME], are asked after them.",
-        fixed=True,
-    )
-    database: str = setting(
-        "path", "accounts.sqlite", "The SQLite database of accounts, where it is one of them.", fixed=True
-    )
-    scram: str = setting(
-        "choice",
-        "no",
-        "Whether SCRAM-SHA-256 keys of passwords are kept and logins by them are offered; prepare keeps them, and offers nothing "
-        "yet: they are made when a password is set, and at logins by PLAIN and LOGIN.",
-        choices=("no", "prepare", "yes"),
-    )
-    new_recipients: int = setting(
-        "number",
-        200,
-        "How many addresses at other servers an account may write to in a day for the first time in 90 days; an account may have "
-        "a number of its own. 0: no limit.",
-    )
 
 
 @attrs.frozen

@@ -18,7 +18,8 @@ from hermes.app.collecting import collectors_of
 from hermes.app.entrances import entrances
 from hermes.app.stores import Stores
 from hermes.config.loader import load
-from hermes.config.schema import AccountsSettings, POP3Settings, Settings, SMTPSettings
+from hermes.config.schema import POP3Settings, Settings, SMTPSettings
+from hermes.config.sections.accounts import AccountsSettings
 from hermes.core.event import Event, Kind
 from hermes.core.message import Content
 from hermes.directory.sources.accounts_file import AccountsFileError
