@@ -29,6 +29,9 @@ from hermes.services.query_rate import QueryRate
 #: Lines that cannot be, after which a session is ended.
 MAX_ERRORS = 20
 
+#: Clients a minute of which the log has who they say they are; each costs a line, and whoever connects can say it.
+MAX_IDENTIFIED = 60
+
 #: Shown when a query does not say what; as far as the client may see them.
 _USUAL = ("alias", "name", "email", "phone")
 
@@ -57,10 +60,11 @@ class PhoneBook:
 class PhoneBookSession(LineConnection):
     """One client."""
 
-    def __init__(self, server: LineServer, book: PhoneBook, rate: QueryRate) -> None:
+    def __init__(self, server: LineServer, book: PhoneBook, rate: QueryRate, identified: QueryRate) -> None:
         super().__init__(server)
         self._book = book
         self._rate = rate
+        self._identities = identified
         self._errors = 0
         self._identified = False
 
@@ -117,8 +121,8 @@ class PhoneBookSession(LineConnection):
                 self._refuse(event.code, event.text)
 
     def _identify(self, text: str) -> None:
-        """For the log, once in a session: nobody shall fill it by saying who he is."""
-        if not self._identified:
+        """For the log, once in a session, and of so many a minute: nobody shall fill it by saying who he is."""
+        if not self._identified and self._identities.allows("", self._server.clock.seconds()):
             self._identified = True
             self._log.info("{peer} asks the phone book as {text}", peer=self.peer, text=text[:80])
         self._say(_line(200, "Thanks."))
@@ -212,10 +216,11 @@ class PhoneBookServerFactory(ServerFactory):
         self._server = server
         self._book = book
         self._rate = QueryRate(book.settings.rate)
+        self._identified = QueryRate(MAX_IDENTIFIED)
 
     @override
     def buildProtocol(self, addr: IAddress | None) -> PhoneBookSession:
-        session = PhoneBookSession(self._server, self._book, self._rate)
+        session = PhoneBookSession(self._server, self._book, self._rate, self._identified)
         session.factory = self
         return session
 

@@ -18,7 +18,7 @@ from hermes.core.phone_book import Book, Entry, Term, entry
 from hermes.core.reply import Reply
 from hermes.interfaces import TooBusyError, UnavailableError
 from hermes.services.line_connection import LineServer
-from hermes.services.phonebook_server import MAX_ERRORS, PhoneBook, PhoneBookServerFactory
+from hermes.services.phonebook_server import MAX_ERRORS, MAX_IDENTIFIED, PhoneBook, PhoneBookServerFactory
 from hermes.services.turned_away import MAX_RECORDED, WINDOW_SECONDS
 from tests.support.surroundings import LineWire, ListJournal, OpenGate
 
@@ -128,6 +128,18 @@ class PhoneBookServerTests(TestCase):
         with capturedLogs() as told:
             self.assertEqual(self.ask(session, *["id somebody"] * 20), ["200:Thanks."] * 20)
         self.assertEqual([event["text"] for event in told], ["somebody"])
+
+    def test_identified_by_many(self) -> None:
+        """Of so many clients a minute the log has who they are; the others are thanked, too."""
+        session = self.connect()
+        with capturedLogs() as told:
+            for _ in range(MAX_IDENTIFIED + 1):
+                self.assertEqual(self.ask(session, "id somebody"), ["200:Thanks."])
+                session = self.again(FAR)
+            self.assertEqual(len(told), MAX_IDENTIFIED)
+            self.clock.advance(60)
+            self.ask(self.again(FAR), "id somebody")
+        self.assertEqual(len(told), MAX_IDENTIFIED + 1)
 
     def test_dialogue_of_ph(self) -> None:
         """The UIUC client: who it is, what the site is, a query, the end, in lines that end in LF."""
