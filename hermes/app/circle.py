@@ -104,13 +104,7 @@ class Circle:
             **routed_agents(settings, rulebook.routes, outgoing.lmtp, reactor),
             **_scheduled(outgoing.agents(), schedule, now),
         }
-        local = Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES)
-        programs = Concurrency(total=PROGRAMS, per_destination=PROGRAMS_OF_A_COMMAND)
-        self.limits = {
-            **dict.fromkeys(("local", "mailbox", "public"), local),
-            **dict.fromkeys(("program", "pipe"), programs),
-            **outgoing.limits(),
-        }
+        self.limits = _limits(outgoing)
 
     def agents_of_adopted(self, adopted_at: float) -> dict[str, IDeliveryAgent]:
         """The agents for a shard that another process has had until then."""
@@ -206,6 +200,17 @@ class Circle:
             transcripts=settings.reports.transcripts,
         )
         return Premises(self._stores.spool, self.directory, self._policy, self.checks, writing, settings.smtp.max_size)
+
+
+def _limits(outgoing: Outgoing) -> dict[str, Concurrency]:
+    """How many deliveries each agent makes at once."""
+    local = Concurrency(total=LOCAL_DELIVERIES, per_destination=LOCAL_DELIVERIES)
+    programs = Concurrency(total=PROGRAMS, per_destination=PROGRAMS_OF_A_COMMAND)
+    return {
+        **dict.fromkeys(("local", "mailbox", "public"), local),
+        **dict.fromkeys(("program", "pipe"), programs),
+        **outgoing.limits(),
+    }
 
 
 def _scheduled(

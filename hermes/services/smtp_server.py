@@ -109,9 +109,8 @@ class SMTPServerFactory(ServerFactory):
         )
         self._clear = attrs.evolve(self._clear, challenge=challenges(hostname, clock.seconds))
         self._digests = digests if self._clear.mechanisms else None
-        in_clear = self._clear.mechanisms if settings.auth_without_tls == "loopback" else ()
-        self._loopback = attrs.evolve(self._clear, mechanisms_in_clear=in_clear)
-        self._trusted_way = attrs.evolve(self._clear, mechanisms_in_clear=self._clear.mechanisms)
+        self._in_clear = attrs.evolve(self._clear, mechanisms_in_clear=self._clear.mechanisms)
+        self._loopback = self._in_clear if settings.auth_without_tls == "loopback" else self._clear
         self._context = SessionContext(
             settings,
             hostname,
@@ -141,7 +140,7 @@ class SMTPServerFactory(ServerFactory):
         entry = self._context.visit_of(peer).entry
         parameters = self._loopback if is_loopback(peer) else self._clear
         if entry is not None and entry.login_in_clear:
-            parameters = self._trusted_way
+            parameters = self._in_clear
         if self._turns and within(peer, self._turns):
             parameters = attrs.evolve(parameters, etrn=True)
         if self._digests is None or not self._digests():
