@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hermes.core.address import domain_key, split
 from hermes.core.expansion import Expansion, Kind, Means, Step, Target
-from hermes.directory.accounts import Record, address_key
-from hermes.directory.lookup import Elsewhere, Hop, Nobody, Owner, World
+from hermes.directory.accounts import Record, address_key, local_part_key
+from hermes.directory.lookup import Elsewhere, Hop, Nobody, Owner, World, without_details
 
 #: Ends of one address, and steps to them. A list that is longer is a mailing list; and each end is a row in the queue.
 MAX_ENDS = 10_000
@@ -78,6 +78,8 @@ class Walk:
         account = record.account
         place = f"{record.place} [{account.name}]" if record.place else f"account {account.name}"
         address = text if "@" in text else self._world.main_address(record)
+        if means is None and record.keeper is not None and not _is_own(address, record):
+            means = Means.SYNONYM
         if means is not None:
             self._steps.append(Step(len(chain), text, means, place, (account.name,)))
         if account.disabled:
@@ -116,3 +118,10 @@ class Walk:
         self._targets.setdefault((target.kind, named), target)
         if len(self._targets) > MAX_ENDS:
             self._problem = f"it leads to more than {MAX_ENDS} recipients"
+
+
+def _is_own(address: str, record: Record) -> bool:
+    """Whether an account lists the address or is called so; what else leads to one of a directory service is a synonym there."""
+    local_part, domain = split(address)
+    listed = {address_key(own) for own in record.account.addresses or (f"{record.account.name}@{domain}",)}
+    return any(address_key(f"{part}@{domain}") in listed for part in without_details(local_part_key(local_part)))

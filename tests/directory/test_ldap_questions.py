@@ -86,6 +86,21 @@ class QuestionTests(SynchronousTestCase):
         self.assertEqual((self.owner("boss@example.org"), self.owner("boss@example.net")), ("bob", "joe"))
         self.assertIn(r"(initials=boss\40example\2enet)(initials=boss)", "".join(self.asked))
 
+    def test_synonyms_are_told_of(self) -> None:
+        """A synonym is a step on the way, with the entry where it stands; an address of the account's own is none."""
+        self.here = [
+            person("joe", mail="Joe@example.org", initials="boss"),
+            Found("uid=ann,o=acme", {"uid": ("ann", "anna")}),
+        ]
+        for address, lines in (
+            ("boss+x@example.net", ["boss+x@example.net -> joe  (synonym, ldap:acme uid=joe,o=acme [joe])"]),
+            ("anna@example.net", ["anna@example.net -> ann  (synonym, ldap:acme uid=ann,o=acme [ann])"]),
+            ("JOE+x@example.org", []),
+            ("ann@example.net", []),
+        ):
+            whole = self.successResultOf(Deferred.fromCoroutine(self.directory.expand(address)))
+            self.assertEqual(whole.lines()[:-1], lines)
+
     def test_synonyms_of_two(self) -> None:
         """A synonym of two people is put off, and none of its mail is lost."""
         self.here = [person("joe", initials="boss"), person("ann", initials="boss")]
