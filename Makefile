@@ -32,7 +32,7 @@ test: venv  ## everything that needs only Python
 
 coverage: venv  ## branch coverage; core and protocols must be whole
 	$(BIN)/python -m coverage erase
-	$(BIN)/python $(STRICT) -m coverage run -m twisted.trial tests.core tests.config tests.protocols tests.net tests.spool \
+	$(BIN)/python $(STRICT) -m coverage run -m twisted.trial --jobs=2 tests.core tests.config tests.protocols tests.net tests.spool \
 	    tests.queue tests.mailbox tests.directory tests.policy tests.services tests.app tests.cli tests.disk
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --include='hermes/core/*,hermes/protocols/*' --fail-under=100
