@@ -11,6 +11,7 @@ import argparse
 import importlib
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 from bench import table
@@ -48,8 +49,15 @@ def main() -> int:
     options = Options(chosen.pairs, chosen.scale, chosen.workers)
     failures: list[str] = []
     for name in chosen.sections or SECTIONS:
-        with tempfile.TemporaryDirectory(prefix="hermes-bench-") as directory:
-            section = importlib.import_module(SECTIONS[name]).measure(options, Path(directory))
+        try:
+            with tempfile.TemporaryDirectory(prefix="hermes-bench-") as directory:
+                section = importlib.import_module(SECTIONS[name]).measure(options, Path(directory))
+        except (Exception, SystemExit) as fault:
+            # The others take long enough that they are measured all the same.
+            if isinstance(fault, Exception):
+                traceback.print_exc()
+            failures.append(f"{name} was not measured: {fault}")
+            continue
         print("\n".join(["", *section.lines(), ""]), flush=True)
         if options.scale == 1:
             table.write(section)

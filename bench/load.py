@@ -127,13 +127,19 @@ def check_relayed(server: Server, load: Load, sink: Sink, directory: Path) -> No
     few = attrs.evolve(load, messages=min(load.messages, 2 * load.sessions))
     with sink.keeping(directory):
         send(server, few, "someone@example.com")
-        wait_until("messages in the sink", lambda: sink.count() >= few.messages)
-    _check(server.name, [path for path in directory.rglob("*") if path.is_file()], few)
+        octets = few.messages * few.octets
+        wait_until("the messages in files", lambda: sum(path.stat().st_size for path in _files(directory)) >= octets)
+        wait_until("the messages in the sink", lambda: sink.count() >= few.messages)
+    _check(server.name, _files(directory), few)
 
 
 def check_mailbox(who: str, maildir: Path, load: Load) -> None:
     """See that exactly what was sent is there: the number of messages, and the bodies of twenty octet by octet."""
     _check(who, [Path(entry.path) for entry in files_in(maildir)], load)
+
+
+def _files(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
 
 
 def _check(who: str, files: list[Path], load: Load) -> None:

@@ -25,7 +25,7 @@ from bench.pairs import Options
 from bench.pop3_client import POP3Client
 from bench.pop3_rows import THREADS, readers
 from bench.side_by_side import beside_postfix
-from bench.smtp_rows import KIB, MB
+from bench.smtp_rows import KIB, MB, check_relayed
 
 #: Pairs of each row: as many as there is time for. The median of three is right when one of them was disturbed.
 MIN_ROUNDS, MAX_ROUNDS = 3, 9
@@ -128,6 +128,7 @@ def rows(root: Path, stack: ExitStack) -> dict[str, Pair]:
     for ours, theirs in found.values():
         ours()
         theirs()
+    check_relayed(sides, RELAYED[0])
     return found
 
 

@@ -68,11 +68,17 @@ def relayed(sides: Sides, options: Options, one: Load) -> Row:
         partial(load.relayed_per_second, sides.hermes, some, sides.sink),
         partial(load.relayed_per_second, sides.postfix, some, sides.sink),
     )
+    check_relayed(sides, some)
+    return row
+
+
+def check_relayed(sides: Sides, one: Load) -> None:
+    """See that what both relay is what they were sent."""
     for server in (sides.hermes, sides.postfix):
         with tempfile.TemporaryDirectory(prefix="hermes-sink-") as directory:
+            # The sink writes there as another user.
             Path(directory).chmod(0o711)
-            load.check_relayed(server, some, sides.sink, Path(directory) / "kept")
-    return row
+            load.check_relayed(server, one, sides.sink, Path(directory) / "kept")
 
 
 def scaled(options: Options, one: Load) -> Load:

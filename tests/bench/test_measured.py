@@ -7,6 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench import table
+from bench.load import Load, check_mailbox
 from bench.mailboxes import check_fetched, fill, message
 from bench.pairs import Options, Row, figure, in_turn
 from bench.pop3_client import messages_of
@@ -136,6 +137,24 @@ class MailboxTests(SynchronousTestCase):
         wire = octets.replace(b"\n", b"\r\n")
         self.assertTrue(path.name.endswith(f",S={len(octets)},W={len(wire)}:2,S"))
         self.assertIn(b"\n.\n", octets)
+
+    def test_received(self) -> None:
+        """Exactly what smtp-source sends, as often as it was sent: a changed octet, or one message less or more, is told."""
+        one, maildir = Load(3, 170, 1, False), Path(self.mktemp())
+        (maildir / "new").mkdir(parents=True)
+        lines = [b"1" + b"X" * 77, b"2" + b"X" * 77, b"X" * 10]
+        right = b"Return-Path: <>\nSubject: x\n\n" + b"\n".join(lines) + b"\n"
+        for number in range(3):
+            (maildir / "new" / str(number)).write_bytes(right)
+        check_mailbox("somebody", maildir, one)
+        for wrong in (right.replace(b"2X", b"3X"), right[:-2], right.replace(b"\n1", b"\n\n1"), b""):
+            (maildir / "new" / "2").write_bytes(wrong)
+            self.assertRaises(AssertionError, check_mailbox, "somebody", maildir, one)
+        (maildir / "new" / "2").unlink()
+        self.assertRaises(AssertionError, check_mailbox, "somebody", maildir, one)
+        for name in ("2", "3"):
+            (maildir / "new" / name).write_bytes(right)
+        self.assertRaises(AssertionError, check_mailbox, "somebody", maildir, one)
 
     def test_copy(self) -> None:
         """Messages that were written down come back, empty ones and such with any octets too."""
