@@ -79,18 +79,16 @@ class FetcherTests(TestCase):
         )
 
     async def test_no_turn(self) -> None:
-        """Who has had no turn because of others is told so, and not that the other side does not answer."""
+        """Who has had no turn, or had it too late, is told so, and not that the other side does not answer."""
         self.server.holds.add("/slow")
         fetcher = Fetcher(reactor, 0.2, self.server.certificate, at_once=1)
-        slow = self.unavailable("/slow", fetcher)
-        waiting = Deferred.fromCoroutine(slow)
-        with self.assertRaises(TooBusyError):
+        await fetcher._turns.acquire()
+        with self.assertRaisesRegex(TooBusyError, "no turn within 0.2 seconds"):
             await fetcher.fetch(f"{self.server.url}/other", {})
-        self.assertIn("no answer within", await waiting)
-        self.server._closing.set()
-        self.assertEqual(
-            (await Fetcher(reactor, 20, self.server.certificate).fetch(f"{self.server.url}/x", {})).status, 404
-        )
+        self.assertEqual(self.server.seen, [])
+        late = reactor.seconds() + 0.01  # type: ignore[attr-defined]
+        with self.assertRaisesRegex(TooBusyError, "too late"):
+            await fetcher._answer(f"{self.server.url}/slow", {}, None, late)
 
     async def test_nobody_there(self) -> None:
         """A port where nothing listens."""
