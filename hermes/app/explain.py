@@ -19,6 +19,7 @@ from hermes.app.rulebook import Rulebook
 from hermes.app.unasked import unasked
 from hermes.config.schema import ACCESS_SERVERS, Settings
 from hermes.core.account import Local
+from hermes.core.address import domain_of
 from hermes.core.envelope import Origin, Recipient
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.policy import Case, Stage
@@ -256,8 +257,10 @@ class Explanation:
         route = rulebook.routes.choose(address, question.reverse_path or "", whose(resolution))
         if verdict.reply is not None:
             because = self._reasons.of(verdict.rule)
-            if route is not None and verdict.rule == route.rule:
+            if route is not None and verdict.rule in (route.rule, "backup.routing"):
                 because = self._reasons.route(route.name)
+            elif verdict.rule == "backup.routing":
+                because = self._reasons.backup(rulebook.policy.backup_of(domain_of(address)))
             entry = rulebook.access.entry(question.peer, "smtp")
             if verdict.rule == "relay.denied" and entry is not None:
                 because += self._reasons.entry(entry.rule)

@@ -71,3 +71,13 @@ class ExplainRelayTests(CommandTestCase):
         for to, rule in (("x@example.com", "relay.denied"), ("x%example.com@example.net", "backup.routing")):
             step = self.recipient(_BACKUP, "--ip", "198.51.100.7", "--from", "a@example.com", to=to, code=1)
             self.assertEqual(step["rule"], rule)
+        self.assertTrue(any("[backup:friend] domains" in place for place in step["because"]), step)
+
+    def test_open_route_is_no_relay(self) -> None:
+        """What asks the server of an open route to send it on is refused, by the lines of that route."""
+        route = "[route:plant]\nrecipients = *@example.net\nto = lmtp:127.0.0.1:2424\nopen = yes\n"
+        step = self.recipient(
+            route, "--ip", "198.51.100.7", "--from", "a@example.com", to="x%example.com@example.net", code=1
+        )
+        self.assertEqual(step["rule"], "backup.routing")
+        self.assertTrue(any("[route:plant] recipients" in place for place in step["because"]), step)
