@@ -53,6 +53,12 @@ FACTS_OCTETS = 12 * 1024
 #: Message-IDs are cut here, as in the trace, so that one fact is never too much: a character takes up to twelve octets of JSON.
 MAX_MESSAGE_ID = 255
 
+#: How often facts are offered to a server that does not take them, and after what time: ten seconds, in which one starts or
+#: stops. One that takes them needs some milliseconds.
+TRIES = 20
+PAUSE_SECONDS = 0.5
+ANSWER_SECONDS = 10.0
+
 
 @click.command("import")
 @config_option
@@ -224,42 +230,51 @@ class Telling:
     def __init__(self, settings: Settings, account: str) -> None:
         self._settings = settings
         self._account = account
-        self._silent = False
+        self._tries = TRIES
 
     def tell(self, events: Sequence[Event], octets: int) -> None:
         """Facts about messages that are in the mailbox; they have so many octets."""
-        try:
-            for words in _portions(events):
-                ask(self._settings, "import.record", {"account": self._account, "octets": octets, "events": words})
-                octets = 0
-        except NotRunning:
-            self._store(events)
-        except Refused as refused:
-            self._say(refused.format_message())
-
-    def _store(self, events: Sequence[Event]) -> None:
-        try:
-            record(spool_directory(self._settings), events)
-        except SpoolError as error:
-            self._say(str(error))
-
-    def _say(self, reason: str) -> None:
-        if not self._silent:
-            self._silent = True
+        rest, reason = list(events), ""
+        for attempt in range(self._tries):
+            if attempt:
+                # A server that starts or stops has its spool, and does not answer.
+                time.sleep(PAUSE_SECONDS)
+            try:
+                for portion in _portions(events[len(events) - len(rest) :]):
+                    words = [_words(event) for event in portion]
+                    size = octets if len(rest) == len(events) else 0
+                    arguments = {"account": self._account, "octets": size, "events": words}
+                    ask(self._settings, "import.record", arguments, ANSWER_SECONDS)
+                    del rest[: len(portion)]
+            except NotRunning:
+                try:
+                    record(spool_directory(self._settings), rest)
+                except SpoolError as error:
+                    reason = str(error)
+                    continue
+            except Refused as refused:
+                reason = refused.format_message()
+                continue
+            return
+        if self._tries > 1:
             remark(f"The messages are imported, but 'hermes track' will not know some of them: {reason}")
+        self._tries = 1
 
 
-def _portions(events: Sequence[Event]) -> Iterator[list[dict[str, object]]]:
+def _words(event: Event) -> dict[str, object]:
+    return told(attrs.evolve(event, message_id=event.message_id[:MAX_MESSAGE_ID]))
+
+
+def _portions(events: Sequence[Event]) -> Iterator[list[Event]]:
     """Facts in as many questions as they need."""
-    portion: list[dict[str, object]] = []
+    portion: list[Event] = []
     size = 0
     for event in events:
-        words = told(attrs.evolve(event, message_id=event.message_id[:MAX_MESSAGE_ID]))
-        octets = len(json.dumps(words))
+        octets = len(json.dumps(_words(event)))
         if portion and size + octets > FACTS_OCTETS:
             yield portion
             portion, size = [], 0
-        portion.append(words)
+        portion.append(event)
         size += octets
     if portion:
         yield portion

@@ -144,7 +144,7 @@ class Kept:
     """
     Reads a message as it was kept, in pieces with LF line ends; gives out what is to be stored, and its digest at the end.
 
-    ``state`` and ``header`` are there as soon as anything is given out. ``is_empty`` says that there has been nothing yet.
+    ``state`` and ``header`` are there as soon as anything is given out.
     """
 
     def __init__(self, keeping: Keeping) -> None:
@@ -155,11 +155,9 @@ class Kept:
         self._digest = blake2b(digest_size=DIGEST_OCTETS)
         self.state = State()
         self.header = b""
-        self.is_empty = True
 
     def feed(self, piece: bytes) -> bytes:
         """The next piece; the header comes out as one."""
-        self.is_empty = self.is_empty and not piece
         if self._in_body:
             self._digest.update(piece)
             return piece

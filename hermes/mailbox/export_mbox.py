@@ -207,11 +207,13 @@ def _as_mbox(opened: OpenedMessage) -> Iterator[bytes]:
 
 
 def _kept_text(opened: OpenedMessage, kept: Kept) -> Iterator[bytes]:
+    """The text of a message in pieces, of which there is one at least: also of an empty one there is what stands around it."""
+    given = False
     for piece in opened.text():
         if octets := kept.feed(piece):
+            given = True
             yield octets
-    # Of an empty message there is nothing but what stands around it.
-    if (octets := kept.finish()) or kept.is_empty:
+    if (octets := kept.finish()) or not given:
         yield octets
 
 

@@ -109,4 +109,5 @@ class Incoming:
             address, rest = parse_path(f"<{self.heading.sender}>", "5.1.7")
         except MalformedError:
             return b""
-        return b"" if rest or "@" not in address else f"{return_path(address)}\n".encode()
+        # Some programs write an address of nobody's, like 1234@xxx.
+        return b"" if rest or "." not in address.rpartition("@")[2] else f"{return_path(address)}\n".encode()

@@ -144,7 +144,7 @@ class Importer:
 
         Raises OSError when the disk fails, :class:`MailboxFullError`, and what the source raises.
         """
-        self._clear_away()
+        _clear_away(self._place.path)
         incoming: Incoming | None = None
         try:
             for item in source.items():
@@ -172,13 +172,6 @@ class Importer:
         finally:
             if incoming is not None:
                 incoming.close()
-
-    def _clear_away(self) -> None:
-        """Remove what an import that died has left in tmp; the record is ours, so nobody else is importing."""
-        for entry in maildir.messages_in(os.fsencode(os.path.join(self._place.path, "tmp"))):
-            if entry.name.startswith(_TEMPORARY.encode()) or _IMPORTED.match(entry.name):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(entry.path)
 
     def _begin(self, heading: Heading, keeping: Keeping) -> Incoming:
         self._number += 1
@@ -223,6 +216,7 @@ class Importer:
         folder = self._place.folder + name
         if folder not in self._folders:
             path = self._folders[folder] = folders.make(self._place.path, folder)
+            _clear_away(path)
             found = {
                 match[1].decode("ascii")
                 for directory in ("new", "cur")
@@ -312,3 +306,11 @@ class Importer:
         self.so_far.octets += octets
         for fault in filter(None, faults):
             raise fault
+
+
+def _clear_away(path: str) -> None:
+    """Remove what an import that died has left in tmp; the mailbox is locked, so nobody else is importing."""
+    for entry in maildir.messages_in(os.fsencode(os.path.join(path, "tmp"))):
+        if entry.name.startswith(_TEMPORARY.encode()) or _IMPORTED.match(entry.name):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(entry.path)

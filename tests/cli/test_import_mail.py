@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes.cli import import_mail
-from hermes.cli.import_mail import FACTS_OCTETS, _portions
+from hermes.cli.import_mail import FACTS_OCTETS, TRIES, _portions, _words
 from hermes.core.event import Event, Kind
 from hermes.core.identifiers import imported_id
 from hermes.interfaces import UnavailableError
@@ -261,22 +261,46 @@ class TraceTests(ImportTestCase):
         self.assertEqual([event["message_id"] for event in arguments["events"]], ["<m@example.org>"])
 
     def test_cannot_be_told(self) -> None:
-        """That nobody can be told is said once, and the mail is there all the same."""
+        """A server is asked for a while; that it does not take them is said once, and the mail is there all the same."""
         self.patch(importing, "GROUP_MESSAGES", 1)
-        FakeServer(self, self.config, *({"ok": False, "error": "the server is ill"} for _ in range(3)))
+        pauses: list[float] = []
+        self.patch(import_mail.time, "sleep", pauses.append)
+        ill = {"ok": False, "error": "the server is ill"}
+        FakeServer(self, self.config, *([ill] * (TRIES + 2)))
         said = self.hermes("bob", self.mbox(TEXT, b"a: 1\n\n", b"a: 2\n\n"))
         self.assertEqual(said.count("the server is ill"), 1)
+        self.assertEqual(len(pauses), TRIES - 1)
         self.assertEqual(len(stored(self.path)), 3)
 
-    def test_spool_in_use(self) -> None:
-        """The same where a server has the spool and does not answer."""
+    def test_server_that_starts(self) -> None:
+        """A server that has its spool and does not answer yet is waited for."""
+        servers: list[FakeServer] = []
 
         def work(spool: Spool) -> list[Any]:
-            self.assertIn("in use by a server", self.hermes("bob", self.mbox()))
+            def sleep(seconds: float) -> None:
+                servers.append(FakeServer(self, self.config, {"ok": True, "result": 1}))
+
+            self.patch(import_mail.time, "sleep", sleep)
+            self.assertNotIn("will not know", self.hermes("bob", self.mbox()))
             return []
 
         fill_spool(self, self.config, work)
-        self.assertEqual(len(stored(self.path)), 1)
+        self.assertEqual(len(servers[0].questions), 1)
+
+    def test_server_that_stops(self) -> None:
+        """What it has taken is not told again; the rest is stored when it has gone."""
+        texts = [b"Message-ID: <%d@example.org>\n\n" % number for number in range(100)]
+
+        def sleep(seconds: float) -> None:
+            os.unlink(self.data / "control.sock")
+
+        self.patch(import_mail.time, "sleep", sleep)
+        server = FakeServer(self, self.config, {"ok": True, "result": 1}, b"")
+        self.assertNotIn("will not know", self.hermes("bob", self.mbox(*texts)))
+        taken = len(server.questions[0]["arguments"]["events"])
+        self.assertEqual([question["arguments"]["octets"] > 0 for question in server.questions], [True, False])
+        told = self.run_json("track", "-c", self.config, "bob")
+        self.assertEqual(len(told), 100 - taken)
 
     def test_portions(self) -> None:
         """Each question fits into a line that the server takes, however many facts there are and whatever is in them."""
@@ -297,6 +321,6 @@ class TraceTests(ImportTestCase):
         portions = list(_portions(events))
         self.assertEqual(sum(map(len, portions)), len(events))
         for portion in portions:
-            self.assertLess(len(json.dumps(portion)) + 200, MAX_LINE_OCTETS)
+            self.assertLess(len(json.dumps([_words(event) for event in portion])) + 200, MAX_LINE_OCTETS)
         self.assertLess(len(portions), 200)
         self.assertLess(FACTS_OCTETS, MAX_LINE_OCTETS)

@@ -114,11 +114,6 @@ class KeptTests(SynchronousTestCase):
         self.assertEqual(kept(b"Subject: x\nStatus: O\n")[0], b"Subject: x\n")
         self.assertEqual(kept(b"\nStatus: O\n")[0], b"\nStatus: O\n")
         self.assertEqual(kept(b"")[0], b"")
-        empty, full = Kept(Keeping.MBOX), Kept(Keeping.MBOX)
-        full.feed(b"")
-        self.assertTrue(empty.is_empty and full.is_empty)
-        full.feed(b"x")
-        self.assertFalse(full.is_empty)
 
     def test_longest_header(self) -> None:
         """A header of 64 KiB is looked at, whatever pieces it comes in; a longer one is left as it is."""

@@ -97,7 +97,13 @@ class MboxTests(ExportTestCase):
         self.assertEqual(self.octets(), b"")
         self.put(NAME, b"")
         self.export(MboxTarget)
-        self.assertEqual(self.octets(), b"From MAILER-DAEMON Thu Jan  1 10:00:00 2026\n\n")
+        line = b"From MAILER-DAEMON Thu Jan  1 10:00:00 2026\n\n"
+        self.assertEqual(self.octets(), line)
+        os.unlink(self.target)
+        # What is no more than a field that is made anew is an empty message, too.
+        self.put(NAME, b"Status: RO\n")
+        self.export(MboxTarget)
+        self.assertEqual(self.octets(), line)
 
     def test_what_is_there_stays(self) -> None:
         """Messages of others stay in front, octet for octet, whatever their last line ends with, and so do rights."""

@@ -84,6 +84,7 @@ class MessageTests(ImportTestCase):
             ("MAILER-DAEMON", TEXT, TEXT),
             ("-", TEXT, TEXT),
             ("???@???", TEXT, TEXT),
+            ("1234@xxx", TEXT, TEXT),
             ("a@example.org> x", TEXT, TEXT),
             ("anna@example.org", b"\nbody\n", b"Return-Path: <anna@example.org>\n\nbody\n"),
         )):  # fmt: skip
@@ -229,7 +230,10 @@ class OnceTests(ImportTestCase):
         put(self.path, "tmp", "import.12.3")
         put(self.path, "tmp", f"1700000000.0000001-M00000000000_0.{'0' * 32},S=1,W=1:2,S")
         put(self.path, "tmp", "1700000000.01GA4GC6N2T0_0.mail.example.org,S=1,W=1")
-        import_into(self.path, Messages())
+        folder = os.path.join(self.path, ".Work")
+        put(folder, "tmp", f"1700000000.0000001-M00000000000_0.{'0' * 32},S=1,W=1:2,S")
+        import_into(self.path, Messages((Heading("a", ".Work"), TEXT)))
+        self.assertEqual(in_tmp(folder), [])
         self.assertEqual(in_tmp(self.path), ["1700000000.01GA4GC6N2T0_0.mail.example.org,S=1,W=1"])
 
     def test_limit_of_the_record(self) -> None:
