@@ -197,13 +197,21 @@ class PhoneBookSession(LineConnection):
         octets = _line(
             102, f"There {'was 1 match' if len(found) == 1 else f'were {len(found)} matches'} to your request."
         )
-        for number, entry in enumerate(found, 1):
+        for number, each in enumerate(found, 1):
+            entry = self._with_alias(each)
             for name in shown:
                 for position, value in enumerate(entry.get(name, ())):
                     octets += _line(-200, f"{number}:{name if position == 0 else '':>{width}}: {value}")
                 if name in query.fields and name not in entry:
                     octets += _line(-508, f"{number}:{name:>{width}}: Not present in entry.")
         self._say(octets + _line(200, "Ok."))
+
+    def _with_alias(self, entry: Entry) -> Entry:
+        """An entry whose alias leads to it: at ``maildomain``, where clients write to it, the nickname may be somebody else's."""
+        addresses = {address.lower() for address in entry.get("email", ())}
+        aliases = [alias for alias in entry.get("alias", ()) if f"{alias}@{self._book.domain}".lower() in addresses]
+        others = {name: values for name, values in entry.items() if name != "alias"}
+        return {**others, "alias": tuple(aliases)} if aliases else others
 
 
 class PhoneBookServerFactory(ServerFactory):

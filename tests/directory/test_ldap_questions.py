@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.account import Account, Local, Resolution, Unknown
-from hermes.directory.accounts import Record, table_of
+from hermes.directory.accounts import PasswordKeeper, Record, table_of
 from hermes.directory.directory import Directory
 from hermes.directory.ldap.book import LDAPBook
-from hermes.directory.ldap.entries import Place, Terms
+from hermes.directory.ldap.entries import Entries, Place, Terms
 from hermes.directory.ldap.profiles import PROFILES
-from hermes.directory.ldap.questions import MAX_MEMBERS
+from hermes.directory.ldap.questions import MAX_MEMBERS, Asking, Kind, Question
 from hermes.directory.ldap.servers import Access, Found, Line, Servers, TooMuchError
 from hermes.directory.ldap.source import LDAPSource
 from hermes.directory.ldap.threads import Threads
@@ -224,3 +225,46 @@ class QuestionTests(SynchronousTestCase):
         self.here = group(MAX_MEMBERS + 1)
         failure = self.failureResultOf(self.resolving("all@example.org"), UnavailableError)
         self.assertIn(f"more than {MAX_MEMBERS} members", failure.getErrorMessage())
+
+
+class ContextTests(SynchronousTestCase):
+    """Names that NetWare writes."""
+
+    def test_in_which_order(self) -> None:
+        """A name without a dot before it is looked for in each context, then in what these are in; nowhere twice."""
+        read: list[str] = []
+
+        def read_person(entries: Entries, line: Line, dn: str) -> list[Found]:
+            read.append(dn)
+            return []
+
+        self.patch(Entries, "read_person", read_person)
+        self.patch(Entries, "search", lambda *_: [])
+        places = (Place("ou=a,ou=sales,o=acme"), Place("ou=eng,o=acme"), Place(""))
+        asking = Asking(Terms("acme", PROFILES["nds"], places), cast(PasswordKeeper, None))
+        line = cast(Line, None)
+        asking.answer(line, Question(Kind.NAME, "joe.x"))
+        self.assertEqual(
+            read,
+            [
+                "cn=joe,o=x",
+                "cn=joe,ou=x,ou=a,ou=sales,o=acme",
+                "cn=joe,ou=x,ou=eng,o=acme",
+                "cn=joe,ou=x,ou=sales,o=acme",
+                "cn=joe,ou=x,o=acme",
+            ],
+        )
+        read.clear()
+        asking.answer(line, Question(Kind.NAME, ".joe.x"))
+        self.assertEqual(read, ["cn=joe,o=x"])
+
+    def test_a_dot_in_a_name(self) -> None:
+        """With names = full a dot within a part leaves no mailbox, and the log shows the name."""
+        self.patch(Line, "search_some", lambda *_: ([Found("cn=a.b,o=acme", {"cn": ("a.b",)})], True))
+        terms = Terms("acme", PROFILES["nds"], (Place("o=acme"),), full_names=True)
+        with capturedLogs() as events:
+            answer = Asking(terms, cast(PasswordKeeper, None)).answer(
+                cast(Line, Line.__new__(Line)), Question(Kind.NAME, "a.b")
+            )
+        self.assertFalse(answer.found)
+        self.assertIn("cn=a.b,o=acme has no mailbox here: 'a\\\\.b.acme'", formatEvent(events[-1]))

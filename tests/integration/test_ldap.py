@@ -331,9 +331,26 @@ class NDSTests(_LDAPTestCase):
         ):  # fmt: skip
             self.assertEqual(self.login(name), "" if name == "uid=joe.x" else "joe.sales.acme", name)
         self.assertEqual(self.login("sam.west"), "sam.west.sales.acme")
+        # Relative to the container that a context of ours is in.
+        for name in ("joe.sales", "CN=joe.OU=sales"):
+            self.assertEqual(self.login(name), "joe.sales.acme", name)
+        self.assertEqual(self.login("sam.west.sales"), "sam.west.sales.acme")
+        self.assertEqual((self.login("twin.sales"), self.login("twin.eng")), ("twin.sales.acme", "twin.eng.acme"))
         self.assertEqual(self.login("twin"), "")
         self.assertEqual(self.login(".twin.eng.acme"), "twin.eng.acme")
-        for outside in (".eve.away.acme", "eve", "cn=admin.o=acme", ".acme", "joe.", "joe..acme", "*.sales.acme", "\\"):
+        for outside in (
+            ".eve.away.acme",
+            "eve.away",
+            "joe.eng",
+            ".joe.sales",
+            "eve",
+            "cn=admin.o=acme",
+            ".acme",
+            "joe.",
+            "joe..acme",
+            "*.sales.acme",
+            "\\",
+        ):
             self.assertEqual(self.login(outside), "", outside)
 
     def test_twins(self) -> None:

@@ -99,6 +99,27 @@ class PhoneBookServerTests(TestCase):
             ],
         )
 
+    def test_alias_leads_somewhere_else(self) -> None:
+        """Clients write to an alias at maildomain, so it is shown only of people who have that address."""
+        outside = entry(
+            {"alias": ["joe"], "name": ["Joe Baker"], "email": ["Joe@example.com", "joe@example.org.example"]}
+        )
+        self.books = [Book([outside]), Book([entry({"alias": ["Ann", "annie"], "email": ["ANN@Example.org"]})])]
+        session = self.connect()
+        self.assertEqual(
+            self.ask(session, "query alias=joe")[1:],
+            [
+                "-200:1: name: Joe Baker",
+                "-200:1:email: Joe@example.com",
+                "-200:1:     : joe@example.org.example",
+                "200:Ok.",
+            ],
+        )
+        self.assertEqual(
+            self.ask(session, "query alias=joe return alias")[1:], ["-508:1:alias: Not present in entry.", "200:Ok."]
+        )
+        self.assertEqual(self.ask(session, "query alias=ann return alias")[1:], ["-200:1:alias: Ann", "200:Ok."])
+
     def test_what_is_hidden(self) -> None:
         """A field that somebody may not see can be neither shown, asked for nor searched by."""
         far = self.connect(FAR)

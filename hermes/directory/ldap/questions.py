@@ -74,6 +74,7 @@ class Asking:
         self._terms = terms
         self._keeper = keeper
         self._entries = Entries(terms, now)
+        self._contexts = _contexts(terms)
 
     def answer(self, line: Line, question: Question) -> Answer:
         """The answer; UnavailableError when there is none now."""
@@ -164,9 +165,9 @@ class Asking:
         whole = nds_dn(parts)
         candidates = [whole]
         if not name.startswith("."):
-            # As at a NetWare prompt: what does not begin with a dot may be relative to a context.
+            # As at a NetWare prompt: what does not begin with a dot is relative to a context; which is for whoever types to know.
             typed = [(kind or ("ou" if number else "cn"), value) for number, (kind, value) in enumerate(parts)]
-            candidates += [f"{nds_dn(typed)},{place.dn}" for place in self._terms.places if place.dn]
+            candidates += [f"{nds_dn(typed)},{context}" for context in self._contexts]
         return next(filter(None, (self._entries.read_person(line, dn) for dn in candidates)), [])
 
     def _person(self, line: Line, people: list[Found]) -> Answer:
@@ -215,9 +216,7 @@ class Asking:
         name = self._entries.login(entry).lower()
         if self._terms.full_names:
             values = [value for _, value in dn_parts(entry.dn)]
-            name = ".".join(values)
-            if any("." in value for value in values):
-                name = ""
+            name = ".".join(value.replace(".", "\\.") for value in values)
         try:
             return check_name(name)
         except ValueError as error:
@@ -242,3 +241,10 @@ class Asking:
             return ""
         address = next(self._entries.addresses(found), "")
         return address or (self._name(found) if self._entries.is_person(found) else "")
+
+
+def _contexts(terms: Terms) -> list[str]:
+    """The containers of our people, and behind them those that these are in, up to the tree's: no comma in a value is plain."""
+    ours = [place.dn.split(",") for place in terms.places if place.dn]
+    above = range(max(map(len, ours), default=0))
+    return list(dict.fromkeys(",".join(each[up:]) for up in above for each in ours if each[up:]))
