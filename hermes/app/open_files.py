@@ -19,9 +19,11 @@ def allow_open_files(settings: Settings) -> None:
     """Ask the system for them; what it does not allow is told."""
     limits, direct = settings.limits, settings.direct
     smarthosts = sum(each.connections for each in smarthosts_of(settings).values())
-    waiting = direct.waiting if direct.enabled else 0
+    # A backup delivers as [direct] says, beside it.
+    ways = int(direct.enabled) + bool(settings.backup)
+    outgoing = ways * (direct.connections + direct.waiting) + smarthosts
     # Each connection may have a message under way that is large enough to be a file.
-    wanted = 2 * limits.connections + direct.connections + waiting + smarthosts + MAX_RUNNING + MAX_SLOW + BESIDE
+    wanted = 2 * limits.connections + outgoing + MAX_RUNNING + MAX_SLOW + BESIDE
     allowed = allow(wanted)
     if allowed < wanted:
         _log.warn(

@@ -95,17 +95,20 @@ class Outgoing:
         connections = {name: each.connections for name, each in self._smarthosts_of.items()}
         # Each has its own, and takes none from the others: in twice their sum there is always room for one more.
         together = max(1, 2 * sum(connections.values()))
+        # A server for which this is a backup is likely to be down: it shall not keep those of others from their mail either.
+        direct = Concurrency(
+            settings.direct.connections,
+            settings.direct.connections_per_destination,
+            INITIAL_DELIVERIES,
+            Table(settings.destination).connections,
+            settings.direct.waiting,
+        )
         return {
-            "lmtp": Concurrency(CONNECTIONS, CONNECTIONS_TO_ONE),
+            # As many that hang as there are connections: a house has a handful of stores.
+            "lmtp": Concurrency(CONNECTIONS, CONNECTIONS_TO_ONE, INITIAL_DELIVERIES, waiting=CONNECTIONS),
             "smarthost": Concurrency(together, 1, most_of=lambda name: connections.get(name, 0)),
-            "direct": Concurrency(
-                settings.direct.connections,
-                settings.direct.connections_per_destination,
-                INITIAL_DELIVERIES,
-                Table(settings.destination).connections,
-                settings.direct.waiting,
-            ),
-            "backup": Concurrency(settings.direct.connections, settings.direct.connections_per_destination),
+            "direct": direct,
+            "backup": direct,
         }
 
     def connections(self) -> list[dict[str, Any]]:

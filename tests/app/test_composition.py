@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 from hermes.app.circle import LOCAL_DELIVERIES, Circle
 from hermes.app.collecting import collectors_of
 from hermes.app.entrances import entrances
+from hermes.app.outgoing import INITIAL_DELIVERIES
 from hermes.app.stores import Stores
 from hermes.config.loader import load
 from hermes.config.schema import POP3Settings, Settings, SMTPSettings
@@ -80,6 +81,13 @@ class CircleTests(CircleTestCase):
         self.assertEqual(circle.limits["local"].total, LOCAL_DELIVERIES)
         for agent in circle.agents.values():
             verifyObject(IDeliveryAgent, agent)
+
+    def test_backups_that_hang(self) -> None:
+        """Servers for which this is a backup get what others get, one connection at first, and keep no others from theirs."""
+        limits = self.circle("[backup:friends]\ndomains = example.net, example.com\n").limits
+        self.assertEqual((limits["backup"].initial, limits["backup"].waiting), (INITIAL_DELIVERIES, 500))
+        self.assertEqual(limits["backup"], limits["direct"])
+        self.assertEqual((limits["lmtp"].initial, limits["lmtp"].waiting), (INITIAL_DELIVERIES, limits["lmtp"].total))
 
     def test_connections_of_smart_hosts(self) -> None:
         """Each smart host has all its connections, and one that hangs takes none from another."""
