@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import attrs
@@ -20,7 +20,7 @@ from hermes.config.loader import load
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import parse_size
-from hermes.directory.accounts import check_address, check_name
+from hermes.directory.accounts import DuplicateAddressError, address_key, check_address, check_name
 from hermes.directory.passwords import hash_password, make_scram_keys
 from hermes.directory.sources.local import LocalAccounts
 from hermes.mailbox.departed import arriving
@@ -75,10 +75,12 @@ def import_(config: str, kind: str | None, mail: Path | None, generates: bool, d
         kind = "mercury" if file.suffix.lower() == ".usr" else "csv"
     try:
         wanted = read_accounts(file, kind, mail)
-        there = {account.name for account in source.list()} if source.is_there() else set()
+        accounts = list(source.list()) if source.is_there() else []
+        there = {account.name for account in accounts}
+        new = [each for each in wanted if each.account.name not in there]
+        _check_addresses(file, accounts, new)
     except (ProblemsError, ValueError) as error:
         raise Refused(str(error)) from None
-    new = [each for each in wanted if each.account.name not in there]
     if dry_run:
         names = [each.account.name for each in new]
         say(f"{len(new)} of {len(wanted)} accounts would be added: {', '.join(names) or 'all are there already'}")
@@ -139,6 +141,19 @@ def read_accounts(file: Path, kind: str, mail: Path | None) -> list[Wanted]:
     return wanted
 
 
+def _check_addresses(file: Path, there: Sequence[Account], new: Sequence[Wanted]) -> None:
+    """Raise :class:`ProblemsError` with the lines that list an address which is somebody's already."""
+    owners = {address_key(address): account.name for account in there for address in account.addresses}
+    problems = []
+    for each in new:
+        for address in each.account.addresses:
+            first = owners.setdefault(address_key(address), each.account.name)
+            if first != each.account.name:
+                problems.append(f"{file}:{each.line}: {DuplicateAddressError(address, first, each.account.name)}")
+    if problems:
+        raise ProblemsError("\n".join(problems[:20]))
+
+
 def _table(text: str, wrong: Callable[[int, str], None]) -> list[Wanted]:
     first = text.partition("\n")[0]
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
@@ -150,6 +165,12 @@ def _table(text: str, wrong: Callable[[int, str], None]) -> list[Wanted]:
     found: list[Wanted] = []
     try:
         for row in rows:
+            if None in row:
+                wrong(
+                    rows.line_num,
+                    f"there are more than {len(rows.fieldnames or ())} columns: put quotes around text with commas",
+                )
+                continue
             values = {
                 (key or "").strip().lower(): (value or "") for key, value in row.items() if isinstance(value, str)
             }

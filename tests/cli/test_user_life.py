@@ -278,6 +278,26 @@ class ImportTests(AccountTestCase):
         self.assertIn("must be called name", self.hermes("import", self.file("y.csv", "quota\n1G\n"), exit_code=1))
         self.assertEqual(self.accounts, before)
 
+    def test_taken_addresses(self) -> None:
+        """An address that is somebody's, here or in a line before, is wrong before anything is added."""
+        self.hermes("set", "bob", "--address", "bob@example.org", "--address", "sales@example.org")
+        before = self.accounts
+        path = self.file(
+            "people.csv",
+            "name,addresses\nann,ann@example.org\ncarl,Sales@Example.org\ndora,dora@example.org ANN@example.org\n",
+        )
+        printed = self.hermes("import", path, exit_code=1)
+        self.assertIn(f"{path}:3: Sales@Example.org is listed by bob and by carl", printed)
+        self.assertIn(f"{path}:4: ANN@example.org is listed by ann and by dora", printed)
+        self.assertEqual(self.accounts, before)
+
+    def test_too_many_columns(self) -> None:
+        """A name with a comma and no quotes does not lose what is behind the comma."""
+        path = self.file("people.csv", "name,full_name\nann,Smith, Ann\n")
+        self.assertIn(f"{path}:2: there are more than 2 columns", self.hermes("import", path, exit_code=1))
+        path = self.file("people.csv", 'name,full_name\nann,"Smith, Ann"\n')
+        self.assertIn("1 accounts added", self.hermes("import", path))
+
     def test_mercury(self) -> None:
         """Mercury's PMAIL.USR is read as it is, and the passwords in the mailboxes."""
         path = self.file("PMAIL.USR", "# users\nA;Admin;The Boss\nU;joe;Joe Smith\nU;ann;\n")
