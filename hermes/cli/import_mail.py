@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import attrs
 import click
@@ -108,7 +109,7 @@ def import_(
         _check_expiry(settings, account)
     _check_user(settings)
     try:
-        with _opened(source, kind, Quoting(quoting)) as opened:
+        with _opened(source, place.path, kind, Quoting(quoting)) as opened:
             done, fault = _run(settings, place, limits, opened)
     except (KeptMailError, ImportRecordError, InUseError) as error:
         raise Refused(f"{source}: {error}") from None
@@ -149,14 +150,16 @@ def _check_user(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: str, kind: str | None, quoting: Quoting) -> Iterator[Source]:
-    """What ``path`` leads to, by what it looks like unless ``kind`` says it."""
+def _opened(path: str, mailbox: str, kind: str | None, quoting: Quoting) -> Iterator[Source]:
+    """What ``path`` leads to, outside of the mailbox, by what it looks like unless ``kind`` says it."""
     if path == "-":
         yield MboxSource(sys.stdin.buffer, quoting)
         return
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         raise Refused(f"{path} is a link: name what it leads to.")
+    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(mailbox)):
+        raise Refused(f"{path} is in the mailbox that the mail is to go to.")
     keeping = Keeping(kind) if kind else _looks_like(path, directory=stat.S_ISDIR(mode))
     if keeping is Keeping.MBOX:
         with os.fdopen(open_regular(path), "rb", buffering=0) as file:

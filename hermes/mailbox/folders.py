@@ -18,8 +18,8 @@ from hermes.mailbox import maildir
 #: The empty file that marks a folder, as the Maildir++ specification asks.
 MARK = "maildirfolder"
 
-#: What a file system takes for a name.
-MAX_NAME_OCTETS = 255
+#: A file system takes 255 for a name, and what stands in front of it in a mark (:mod:`hermes.mailbox.departed`) has to fit, too.
+MAX_NAME_OCTETS = 240
 
 #: Folders looked at: people have hundreds at most.
 MAX_FOLDERS = 10_000

@@ -190,7 +190,13 @@ class Importer:
             self.so_far.passed_over[gone] += 1
             incoming.close()
             return
-        folder = self._folder(heading.folder)
+        try:
+            folder = self._folder(heading.folder)
+        except ValueError as error:
+            # Its name has become too long.
+            self.so_far.problem(heading.label, str(error))
+            incoming.close()
+            return
         identity = self._identity(folder, digest)
         if identity in self._record.known:
             self.so_far.already += 1
@@ -212,9 +218,11 @@ class Importer:
         return blake2b(place + digest + b"%d" % ordinal, digest_size=DIGEST_OCTETS).hexdigest()
 
     def _folder(self, name: str) -> str:
-        """The folder that the mail of a folder goes to, which is made when it is first needed."""
+        """The folder that the mail of a folder goes to, which is made when it is first needed; ValueError when it can not be."""
         folder = self._place.folder + name
         if folder not in self._folders:
+            if folder:
+                folders.check(folder)
             path = self._folders[folder] = folders.make(self._place.path, folder)
             _clear_away(path)
             found = {

@@ -119,6 +119,24 @@ class SourceTests(ImportTestCase):
             self.assertIn(words, self.hermes("bob", str(self.kept / name), exit_code=1))
         self.assertEqual(stored(self.path), [])
 
+    def test_itself(self) -> None:
+        """A mailbox is not imported into itself."""
+        self.hermes("bob", self.mbox())
+        for path in (self.path, os.path.join(self.path, "new", "..")):
+            self.assertIn("in the mailbox that the mail is to go to", self.hermes("bob", path, exit_code=1))
+
+    def test_odd_names(self) -> None:
+        """Names of files and folders in no encoding can be told, imported and tracked."""
+        source = os.fsencode(str(self.kept))
+        (self.kept / "cur").mkdir()
+        put(os.path.join(source, b".F\xff").decode("utf-8", "surrogateescape"), "new", b"1.\xfe.host", TEXT)
+        os.symlink("/etc/passwd", os.path.join(source, b".F\xff", b"new", b"2.\xfe\x1b[31m.host"))
+        said = self.hermes("bob", str(self.kept), exit_code=1)
+        self.assertIn("1 messages imported", said)
+        self.assertIn("it is a link", said)
+        self.assertNotIn("\x1b", said)
+        self.assertIn("imported into the mailbox", self.run_hermes("track", "-c", self.config, "bob").output)
+
 
 class AccountTests(ImportTestCase):
     """Whose mailbox it is, and what it may hold."""

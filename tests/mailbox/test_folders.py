@@ -28,10 +28,13 @@ class NameTests(SynchronousTestCase):
             self.assertEqual(folders.named(text), name)
 
     def test_refused(self) -> None:
-        """Names that would lead elsewhere, or that no other program would read, are refused; 255 octets fit."""
-        for text in ("..", "a.b", "a//b", "/a", "a/", "a\0b", "a\nb", "x" * 255):
+        """Names that would lead elsewhere, or that no other program would read, are refused; 240 octets fit."""
+        for text in ("..", "a.b", "a//b", "/a", "a/", "a\0b", "a\nb", "x" * folders.MAX_NAME_OCTETS):
             self.assertRaises(ValueError, folders.named, text)
-        self.assertEqual(len(folders.named("x" * 254)), 255)
+        longest = folders.named("x" * (folders.MAX_NAME_OCTETS - 1))
+        path = self.mktemp()
+        folders.make(path, longest)
+        self.assertEqual(list(folders.inside(path)), [longest])
         for name in (".", "..", "...", ".a..b", ".a.", "a", "", "./a"):
             self.assertRaises(ValueError, folders.check, name)
 

@@ -243,6 +243,14 @@ class OnceTests(ImportTestCase):
         self.assertEqual(len(stored(self.path)), 2)
         self.assertEqual(import_into(self.path, numbered(2)).already, 2)
 
+    def test_longest_folder(self) -> None:
+        """A folder whose name would become too long is told, and nothing of it comes; those of others come."""
+        source = Messages((Heading("a", "." + "x" * 200), TEXT), (Heading("b", ".Short"), TEXT))
+        done = import_into(self.path, source, folder="." + "y" * 39)
+        self.assertEqual((done.imported, done.failed), (1, 1))
+        self.assertTrue(done.problems[0].startswith("a: "))
+        self.assertEqual(import_into(self.path, source, folder="." + "y" * 38).imported, 2)
+
 
 class TraceTests(ImportTestCase):
     """What is told."""
