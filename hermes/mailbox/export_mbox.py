@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
@@ -159,8 +160,9 @@ class MboxTarget:
         sync_directory(os.path.dirname(self._path) or ".")
 
     def close(self) -> None:
-        """Let go of what was begun."""
-        self._file.close()
+        """Let go of what was begun; what has not reached the disk comes again, and whoever writes has heard of the fault."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _messages(read: Callable[[int], bytes]) -> Iterator[tuple[bytes, int]]:

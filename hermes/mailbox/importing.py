@@ -251,7 +251,7 @@ class Importer:
                 return
         incoming.close()
         raise MailboxFullError(
-            f"it holds {self._used} octets and may hold {limit}: {incoming.heading.label} has {incoming.octets}"
+            f"it holds {self._used + self._group_octets} octets and may hold {limit}: {incoming.heading.label} has {incoming.octets}"
         )
 
     def _add(self, incoming: Incoming, folder: str, identity: str) -> None:

@@ -121,6 +121,8 @@ def make(path: str) -> None:
     Raises OSError, also when its account has just departed (:mod:`hermes.mailbox.departed`).
     """
     parent, name = os.path.split(path)
+    # A name alone is in the current directory.
+    parent = parent or "."
     made = False
     if not os.path.isdir(path):
         os.makedirs(parent, DIRECTORY_MODE, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,20 @@ class ExportTests(CommandTestCase):
         self.assertFalse(target.exists())
         self.hermes("bob", str(target))
         self.assertFalse(Path(f"{target}{PART}").exists())
+
+    def test_disk_full(self) -> None:
+        """What the disk has no room for is told in the usual words, and comes the next time."""
+        target = self.place / "mbox"
+        put(self.path, "cur", "200.b.host:2,", TEXT + b"x" * 3000 + b"\n")
+        # A file may have as many octets as that: what is written behind them fails, now and when the file is closed.
+        limited = f"ulimit -f 1; exec {sys.executable} -m hermes.cli.main export -c {self.config} bob {target}"
+        done = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, timeout=180, check=False)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("Not all is exported", done.stderr)
+        self.assertIn("Say the command again", done.stderr)
+        self.assertFalse(target.exists())
+        self.hermes("bob", str(target))
+        self.assertEqual(target.read_bytes().count(b"Subject: x\n"), 2)
 
     def test_gone_and_unreadable(self) -> None:
         """What is deleted meanwhile is no fault; what cannot be read is."""

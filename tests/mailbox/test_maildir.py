@@ -87,6 +87,16 @@ class DirectoriesTests(SynchronousTestCase):
         modes = [stat.S_IMODE(os.stat(os.path.join(path, name)).st_mode) for name in ("", "tmp", "new", "cur")]
         self.assertEqual([0o700, 0o700, 0o700, 0o750], modes)
 
+    def test_make_here(self) -> None:
+        """A name alone is in the current directory."""
+        path = self.mktemp()
+        os.makedirs(path)
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(path)
+        maildir.make("joe")
+        self.assertEqual(["cur", "new", "tmp"], sorted(os.listdir("joe")))
+
     def test_make_completes(self) -> None:
         """A maildir that lacks a part gets it."""
         path = self.mktemp()
