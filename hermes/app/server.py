@@ -174,7 +174,7 @@ class Server:
             **{f"{name}_listens": ", ".join(sorted(each.places)) for name, each in self._listening.items()},
             **{f"{name}_sessions": len(each.sessions()) for name, each in self._listening.items()},
             **{f"dns_{name}": value for name, value in self._stores.resolvers.describe().items()},
-            **{f"dnsbl_{name}": line for name, line in self._stores.lists.describe().items()},
+            **{f"dnsbl_{name}": counters for name, counters in self._stores.lists.describe().items()},
             "certificates": self._tls.describe() if self._tls is not None else [],
             **{f"greylist_{name}": value for name, value in self._stores.greylist.describe().items()},
             **self._scheduling.status(),

@@ -16,6 +16,7 @@ from hermes.config.schema import Settings
 from hermes.net.resolver import Resolver
 from hermes.policy.dnsbl import dns_list
 from hermes.policy.dnsbl_examination import examine, look_up
+from hermes.policy.dnsbl_record import line_of
 
 
 @click.group()
@@ -78,8 +79,8 @@ def status(config: str, as_json: bool) -> None:
     elif not lists:
         say("The server asks no lists.")
     else:
-        for name, line in lists.items():
-            say(f"{name}: {line}")
+        for name, list_counters in lists.items():
+            say(f"{name}: {line_of(list_counters)}")
 
 
 @dnsbl.command("import")

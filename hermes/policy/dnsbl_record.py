@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import attrs
 from twisted.logger import Logger
@@ -115,15 +116,32 @@ class Records:
             "hermes_dnsbl_questions_total", "Questions about messages to lists in the DNS, by their end."
         )
 
-    def describe(self) -> dict[str, str]:
-        """One line for each list."""
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """The counters of each list, as numbers: those of several processes can be added."""
         return {
-            name: f"asked {record.asked}, listed {record.listed}, unanswered {record.unanswered}, refused {record.refused}"
-            + (f" ({record.refusal}: {meaning_of_refusal(record.refusal)})" if record.refusal else "")
-            + (f", passed over {record.passed_over}" if record.passed_over else "")
-            + (f", not asked {record.not_asked}" if record.not_asked else "")
+            name: {
+                "asked": record.asked,
+                "listed": record.listed,
+                "unanswered": record.unanswered,
+                "refused": record.refused,
+                "passed_over": record.passed_over,
+                "not_asked": record.not_asked,
+                "refusal": record.refusal or None,
+            }
             for (name, _), record in self._records.items()
         }
+
+
+def line_of(counters: Mapping[str, Any]) -> str:
+    """What :meth:`Records.describe` says of a list, in one line."""
+    always = ", ".join(f"{word} {counters[word]}" for word in ("asked", "listed", "unanswered", "refused"))
+    refusal, passed_over, not_asked = counters["refusal"], counters["passed_over"], counters["not_asked"]
+    return (
+        always
+        + (f" ({refusal}: {meaning_of_refusal(refusal)})" if refusal else "")
+        + (f", passed over {passed_over}" if passed_over else "")
+        + (f", not asked {not_asked}" if not_asked else "")
+    )
 
 
 #: What Spamhaus says with its answers in 127.255.255.0/24.

@@ -80,10 +80,22 @@ class StatusTests(CommandTestCase):
     def test_status(self) -> None:
         """The counters of the running server."""
         config = self.site()
-        answer = {"ok": True, "result": {"version": "1", "dnsbl_one": "asked 3, listed 1"}}
+        counters = {
+            "asked": 3,
+            "listed": 1,
+            "unanswered": 1,
+            "refused": 0,
+            "passed_over": 2,
+            "not_asked": 4,
+            "refusal": None,
+        }
+        answer = {"ok": True, "result": {"version": "1", "dnsbl_one": counters}}
         FakeServer(self, config, answer, answer, {"ok": True, "result": {}})
-        self.assertEqual(self.run_hermes("dnsbl", "status", "-c", config).output, "one: asked 3, listed 1\n")
-        self.assertEqual(self.run_json("dnsbl", "status", "-c", config), {"one": "asked 3, listed 1"})
+        self.assertEqual(
+            self.run_hermes("dnsbl", "status", "-c", config).output,
+            "one: asked 3, listed 1, unanswered 1, refused 0, passed over 2, not asked 4\n",
+        )
+        self.assertEqual(self.run_json("dnsbl", "status", "-c", config), {"one": counters})
         self.assertIn("asks no lists", self.run_hermes("dnsbl", "status", "-c", config).output)
 
 

@@ -11,6 +11,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
+from hermes.app.crew.answers import merged
 from hermes.config.sections.dnsbl import DNSBLSettings
 from hermes.core.access_entry import AccessEntry
 from hermes.core.dns_answer import Budget
@@ -24,7 +25,7 @@ from hermes.net import dns_turns
 from hermes.net.resolver import Resolver
 from hermes.policy.dnsbl import DNSListCheck, whitelisted
 from hermes.policy.dnsbl_examination import examine, look_up
-from hermes.policy.dnsbl_record import PAUSE_SECONDS, SILENCES, WARNING_SECONDS, Records
+from hermes.policy.dnsbl_record import PAUSE_SECONDS, SILENCES, WARNING_SECONDS, Records, line_of
 from hermes.policy.strangers import is_stranger
 from tests.support import dns_server
 from tests.support.dns_server import NameServer, a, settled, txt
@@ -104,7 +105,8 @@ class DecisionTests(ListTestCase):
         transaction, said = await Stranger(self.check(one={}, two={})).send()
         self.assertEqual((said, transaction.findings.summary()), ([PASS], ""))
         self.assertEqual(
-            self.records.describe(), dict.fromkeys(("one", "two"), "asked 1, listed 0, unanswered 0, refused 0")
+            {name: line_of(counters) for name, counters in self.records.describe().items()},
+            dict.fromkeys(("one", "two"), "asked 1, listed 0, unanswered 0, refused 0"),
         )
 
     async def test_reject(self) -> None:
@@ -116,7 +118,7 @@ class DecisionTests(ListTestCase):
         self.assertIn("7.2.0.192.one.example is 127.0.0.4", verdict.reason)
         self.assertEqual(transaction.findings.summary(), "dnsbl.one=listed")
         self.assertEqual(transaction.findings.score, 3.0)
-        self.assertIn("listed 1", self.records.describe()["one"])
+        self.assertIn("listed 1", line_of(self.records.describe()["one"]))
 
     async def test_text(self) -> None:
         """Words of our own come before those of the list, which is not asked for any then; without either, the name will do."""
@@ -160,7 +162,7 @@ class DecisionTests(ListTestCase):
         recipients = [Recipient(f"{name}@example.org") for name in "abc"]
         _, said = await Stranger(self.check(one={})).send("x@from.example", *recipients)
         self.assertEqual([verdict.accepted for verdict in said], [False] * 3)
-        self.assertIn("listed 1", self.records.describe()["one"])
+        self.assertIn("listed 1", line_of(self.records.describe()["one"]))
 
     async def test_redirect(self) -> None:
         """A redirected message goes to somebody else, tagged, and the trace has the rule."""
@@ -309,7 +311,9 @@ class TroubleTests(ListTestCase):
         for _ in range(3):
             self.assertEqual((await Stranger(check).send())[1], [PASS])
         self.assertEqual(len(self.warnings), 1)
-        self.assertIn("refused 3 (127.255.255.254: that it is not told to public", self.records.describe()["one"])
+        self.assertIn(
+            "refused 3 (127.255.255.254: that it is not told to public", line_of(self.records.describe()["one"])
+        )
         self.clock.advance(WARNING_SECONDS - 0.1)
         await Stranger(check).send()
         self.assertEqual(len(self.warnings), 1)
@@ -333,7 +337,7 @@ class TroubleTests(ListTestCase):
         transaction, (verdict,) = await Stranger(self.check(one={}, two={}), visit).send()
         self.assertEqual(verdict.rule, "dnsbl.two")
         self.assertEqual(transaction.findings.summary(), "dnsbl.one=silent dnsbl.two=listed")
-        self.assertIn("unanswered 1", self.records.describe()["one"])
+        self.assertIn("unanswered 1", line_of(self.records.describe()["one"]))
         # The question that nobody waits for any more ends by itself.
         await self.resolver.ipv4_addresses("7.2.0.192.one.example")
 
@@ -347,7 +351,7 @@ class TroubleTests(ListTestCase):
         asked = len(self.server.asked)
         transaction, _ = await Stranger(check).send()
         self.assertEqual((len(self.server.asked), transaction.findings.summary()), (asked, "dnsbl.one=silent"))
-        self.assertIn("passed over 1", self.records.describe()["one"])
+        self.assertIn("passed over 1", line_of(self.records.describe()["one"]))
         self.clock.advance(PAUSE_SECONDS)
         await Stranger(check).send()
         self.assertEqual((len(self.server.asked), len(self.warnings)), (asked + 1, 1))
@@ -368,7 +372,7 @@ class TroubleTests(ListTestCase):
         sent = [Deferred.fromCoroutine(Stranger(check).send()) for _ in range(3)]
         said = [(await each)[1] for each in sent]
         self.assertEqual((said, len(self.server.asked)), ([[PASS]] * 3, asked + 1))
-        self.assertIn("passed over 2", self.records.describe()["one"])
+        self.assertIn("passed over 2", line_of(self.records.describe()["one"]))
         self.clock.advance(PAUSE_SECONDS)
         self.server.behaviors.clear()
         self.list("one", a("127.0.0.2", ttl=0))
@@ -393,7 +397,9 @@ class TroubleTests(ListTestCase):
         self.assertEqual((said, self.asked()), ([PASS], ["from.example.one.example"]))
         # Which lists have had no say in it is found in the trace.
         self.assertEqual(transaction.findings.summary(), "dnsbl.one=listed dnsbl.two=not_asked")
-        self.assertIn("asked 0, listed 0, unanswered 0, refused 0, not asked 1", self.records.describe()["two"])
+        self.assertIn(
+            "asked 0, listed 0, unanswered 0, refused 0, not asked 1", line_of(self.records.describe()["two"])
+        )
 
     async def test_flood(self) -> None:
         """Where too many questions wait already, a list is not asked, and that is not taken for its silence, however often."""
@@ -415,7 +421,7 @@ class TroubleTests(ListTestCase):
         self.records.of("one", "one.example").asked = 7
         self.records.keep([("one", "one.example")])
         self.assertEqual(list(self.records.describe()), ["one"])
-        self.assertIn("asked 7", self.records.describe()["one"])
+        self.assertIn("asked 7", line_of(self.records.describe()["one"]))
 
 
 class ExaminationTests(ListTestCase):
@@ -507,6 +513,17 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual(
             {result: value for (name, result), value in told.items() if name == "one"},
             {"clear": 9, "listed": 1, "unanswered": 2, "refused": 3, "passed_over": 4, "not_asked": 6},
+        )
+
+    def test_added(self) -> None:
+        """Those of several processes are added up, and what one of them has been told holds for all."""
+        both = [Records(Clock().seconds) for _ in range(2)]
+        for number, records in enumerate(both):
+            record = records.of("one", "a.example")
+            record.asked, record.listed, record.refused, record.refusal = 3, 1, number, "127.0.0.1" * number
+        line = line_of(merged([records.describe()["one"] for records in both]))
+        self.assertTrue(
+            line.startswith("asked 6, listed 2, unanswered 0, refused 1 (127.0.0.1: that you may not"), line
         )
 
     def test_other_zone(self) -> None:

@@ -41,3 +41,20 @@ def merged_status(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     # The longest of all is not the sum.
     alike |= {key: max(part.get(key, 0) for part in parts) for key in status if key == "longest_turn_ms"}
     return status | alike | {"queue_next_look_at": min(looks, default=None)}
+
+
+def blocks_of(parts: Sequence[Mapping[str, list[Any]]]) -> dict[str, list[Any]]:
+    """
+    Who is blocked, by what the workers know: each lists at once whom it has caught itself, and the others some seconds later.
+
+    What is counted of logins and mail they know alike.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    for row in (row for part in parts for row in part["blocked"]):
+        known[row["network"]] = max(known.get(row["network"], row), row, key=_end)
+    # Instants in one form sort as text.
+    return {**parts[0], "blocked": sorted(known.values(), key=lambda row: str(row["since"]))}
+
+
+def _end(row: Mapping[str, Any]) -> tuple[bool, str]:
+    return row["until"] is None, row["until"] or ""

@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from hermes.app.commands import Commands
-from hermes.app.crew.answers import merged, merged_status
+from hermes.app.crew.answers import blocks_of, merged, merged_status
 from hermes.app.crew.crew import Crew
 from hermes.app.crew.member import UnavailableError
 from hermes.core.metric import Family, joined
@@ -17,8 +17,8 @@ from hermes.core.order import Done, Order
 #: What the parent knows itself, or asks the workers for in a way of its own; everything else is asked of all of them.
 _OWN = frozenset({"queue", "track", "config", "reload", "stop"})
 
-#: What all workers know alike, because they count it together.
-_ALIKE = frozenset({"block.list"})
+#: What all workers do, each by its own clock, with one outcome: the answer of the first is that of all.
+_SAME = frozenset({"block.add"})
 
 
 class CrewCommands(Commands):
@@ -38,7 +38,7 @@ class CrewCommands(Commands):
             self._crew.all_ready()
         elif command in _OWN or command.startswith("queue."):
             return await super().call(command, arguments)
-        answers = await ask_all(self._crew, command, dict(arguments), alike=command in _ALIKE)
+        answers = await ask_all(self._crew, command, dict(arguments))
         if command == "status":
             described = [member.describe() for member in self._crew.members]
             connections = {number: answer["connections"] for number, answer in answers.items()}
@@ -48,12 +48,16 @@ class CrewCommands(Commands):
             return _labelled(answers, self._parent.families())
         if command == "sessions":
             return [{"worker": number, **session} for number, rows in answers.items() for session in rows]
+        if command == "block.list" and answers:
+            return blocks_of(list(answers.values()))
+        if command in _SAME:
+            return next(iter(answers.values()), None)
         return merged(list(answers.values()))
 
 
-async def ask_all(crew: Crew, command: str, arguments: dict[str, Any], *, alike: bool = False) -> dict[int, Any]:
+async def ask_all(crew: Crew, command: str, arguments: dict[str, Any]) -> dict[int, Any]:
     """
-    The answers of all workers that can be asked, by their numbers; where all know it ``alike`` one is enough.
+    The answers of all workers that can be asked, by their numbers.
 
     Raises what one of them says when no other has an answer.
     """
@@ -62,8 +66,6 @@ async def ask_all(crew: Crew, command: str, arguments: dict[str, Any], *, alike:
     for member in crew.ready():
         try:
             answers[member.number] = await member.ask(command, arguments)
-            if alike:
-                break
         except (LookupError, ValueError) as error:
             refusals.append(error)
     if not answers and refusals:

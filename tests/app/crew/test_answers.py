@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.app.crew.answers import merged, merged_status
+from hermes.app.crew.answers import blocks_of, merged, merged_status
 
 
 class MergedTests(SynchronousTestCase):
@@ -41,3 +41,25 @@ class MergedTests(SynchronousTestCase):
         parts = [{"long_turns": 1, "longest_turn_ms": 70}, {"long_turns": 2, "longest_turn_ms": 60}]
         merged = merged_status(parts)
         self.assertEqual((merged["long_turns"], merged["longest_turn_ms"]), (3, 70))
+
+    def test_blocks(self) -> None:
+        """Whom one worker has listed is there, once, and for as long as whoever knows most says; counts are those of one."""
+
+        def row(network: str, since: str, until: str | None) -> dict[str, str | None]:
+            return {"network": network, "since": f"2026-01-01T00:00:0{since}Z", "until": until}
+
+        parts = [
+            {"blocked": [row("192.0.2.1", "3", "b"), row("192.0.2.2", "2", None)], "logins": [{"failures": 3}]},
+            {
+                "blocked": [row("192.0.2.1", "3", "c"), row("192.0.2.2", "2", "d"), row("192.0.2.3", "1", "a")],
+                "logins": [{"failures": 3}],
+            },
+            {"blocked": [row("192.0.2.1", "3", "a"), row("192.0.2.3", "1", None)], "logins": []},
+        ]
+        self.assertEqual(
+            blocks_of(parts),
+            {
+                "blocked": [row("192.0.2.3", "1", None), row("192.0.2.2", "2", None), row("192.0.2.1", "3", "c")],
+                "logins": [{"failures": 3}],
+            },
+        )

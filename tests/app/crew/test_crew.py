@@ -463,6 +463,20 @@ class ControlTests(CrewTestCase):
         self.assertEqual(await self.call("new"), 3)
         await self.assertFailure(Deferred.fromCoroutine(self.call("nonsense")), LookupError)
 
+    async def test_blocks(self) -> None:
+        """Each worker blocks by its own clock, and there is one answer; whom one of them has listed is shown."""
+        rows = [
+            {"network": f"192.0.2.{at}", "since": f"{at}", "until": f"2026-01-01T00:00:00.00{at}Z"} for at in (1, 2)
+        ]
+        self.nursery.answers["block.add"] = {0: rows[0], 1: rows[0] | {"until": "2026-01-01T00:00:00.002Z"}}
+        self.nursery.answers["block.list"] = {
+            0: {"blocked": rows[:1], "logins": []},
+            1: {"blocked": rows, "logins": []},
+        }
+        await self.start()
+        self.assertEqual(await self.call("block.add", network="192.0.2.1", seconds=60), rows[0])
+        self.assertEqual(await self.call("block.list"), {"blocked": rows, "logins": []})
+
     async def test_own(self) -> None:
         """The parent carries out a reload itself."""
         await self.start()
