@@ -250,9 +250,8 @@ class Importer:
             if self._used + self._group_octets + incoming.octets <= limit:
                 return
         incoming.close()
-        raise MailboxFullError(
-            f"it holds {self._used + self._group_octets} octets and may hold {limit}: {incoming.heading.label} has {incoming.octets}"
-        )
+        held, label = self._used + self._group_octets, incoming.heading.label
+        raise MailboxFullError(f"it holds {held} octets and may hold {limit}: {label} has {incoming.octets}")
 
     def _add(self, incoming: Incoming, folder: str, identity: str) -> None:
         heading, state, octets = incoming.heading, incoming.state, incoming.octets
