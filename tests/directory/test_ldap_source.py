@@ -232,15 +232,35 @@ class ServersTests(SynchronousTestCase):
         servers = Servers(Access((one, two), True, "", "", "", 1), clock.seconds)
         clock.advance(100)
         self.assertEqual(servers.usable(), [one, two])
-        servers.failed(one)
+        servers.failed(one, f"{one}: gone")
         self.assertEqual(servers.usable(), [two])
         clock.advance(1)
-        servers.failed(two)
+        servers.failed(two, f"{two}: gone")
         self.assertRaises(UnavailableError, servers.usable)
         clock.advance(AVOID_SECONDS - 1)
         self.assertEqual(servers.usable(), [one])
         clock.advance(1)
         self.assertEqual(servers.usable(), [one, two])
+
+    def test_told_once(self) -> None:
+        """That a server fails while another answers is said once, and that it answers again."""
+        one = "ldap://one.example"
+        servers = Servers(Access((one,), True, "", "", "", 1), Clock().seconds)
+        with capturedLogs() as told:
+            servers.answered(one)
+            for _ in range(2):
+                servers.failed(one, f"{one}: connection refused")
+            for _ in range(2):
+                servers.answered(one)
+            servers.failed(one, f"{one}: time-out")
+        self.assertEqual(
+            [formatEvent(event) for event in told],
+            [
+                f"A directory server is passed over: {one}: connection refused",
+                f"The directory server {one} answers again",
+                f"A directory server is passed over: {one}: time-out",
+            ],
+        )
 
 
 class ProfileTests(SynchronousTestCase):

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
+from twisted.logger import Logger
 
 from hermes.directory.ldap.library import LDAPException, ldap3
 from hermes.directory.ldap.profiles import Values
@@ -66,10 +67,13 @@ class TooMuchError(UnavailableError):
 class Servers:
     """Which servers are thought to be well, for all lines."""
 
+    _log = Logger()
+
     def __init__(self, access: Access, now: Callable[[], float] = time.monotonic) -> None:
         self.access = access
         self._now = now
         self._avoided_until: dict[str, float] = {}
+        self._failing: set[str] = set()
         self.context = ssl.create_default_context(cafile=access.authority or None)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
 
@@ -80,9 +84,18 @@ class Servers:
             raise UnavailableError("no directory server answers")
         return usable
 
-    def failed(self, server: str) -> None:
-        """Try others first for a while."""
+    def failed(self, server: str, trouble: str) -> None:
+        """Try others first for a while; that is said once, because nobody else sees it while there are others."""
         self._avoided_until[server] = self._now() + AVOID_SECONDS
+        if server not in self._failing:
+            self._failing.add(server)
+            self._log.warn("A directory server is passed over: {trouble}", trouble=trouble)
+
+    def answered(self, server: str) -> None:
+        """It is well."""
+        if server in self._failing:
+            self._failing.discard(server)
+            self._log.info("The directory server {server} answers again", server=server)
 
 
 class _Tls(ldap3.Tls):
@@ -209,9 +222,10 @@ class Line:
             else:
                 # busy and unavailable (RFC 4511 A.2) are for the next server.
                 if code not in {51, 52}:
+                    self._servers.answered(server)
                     return code, found
                 trouble = f"{server} is busy: result {code} of RFC 4511"
-            self._servers.failed(server)
+            self._servers.failed(server, trouble)
             self.close()
         raise UnavailableError(f"no directory server answers; the last was {trouble}")
 
@@ -236,7 +250,7 @@ class Line:
                 trouble = f"{server} cannot say: result {code} of RFC 4511"
             self._close_proving()
             if fresh:
-                self._servers.failed(server)
+                self._servers.failed(server, trouble)
         raise UnavailableError(f"no directory server checks passwords; the last was {trouble}")
 
     def _opened(self, server: str) -> Any:
