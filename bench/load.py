@@ -127,7 +127,7 @@ def check_relayed(server: Server, load: Load, sink: Sink, directory: Path) -> No
     few = attrs.evolve(load, messages=min(load.messages, 2 * load.sessions))
     with sink.keeping(directory):
         send(server, few, "someone@example.com")
-        octets = few.messages * few.octets
+        octets = few.messages * len(body(few.octets))
         wait_until("the messages in files", lambda: sum(path.stat().st_size for path in _files(directory)) >= octets)
         wait_until("the messages in the sink", lambda: sink.count() >= few.messages)
     _check(server.name, _files(directory), few)

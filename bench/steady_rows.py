@@ -28,7 +28,10 @@ WARM_UP = 0.2
 #: The least object of Python has 16 octets: what grows by less for each message keeps nothing of it.
 MAX_OCTETS_A_MESSAGE = 16.0
 
-#: What memory moves up and down by itself, by the garbage collector and what happens to be under way: a short run is mostly that.
+#: Fewer messages tell nothing: memory has its size after some thirty thousand.
+MIN_MESSAGES = 100_000
+
+#: What memory moves up and down by itself, by the garbage collector and what happens to be under way.
 NOISE_OCTETS = 3 * 1024**2
 
 
@@ -47,6 +50,11 @@ class Growth:
 
     messages: int
     octets_a_message: float
+
+    @property
+    def is_long_enough(self) -> bool:
+        """Whether so many messages came that it means something."""
+        return self.messages >= MIN_MESSAGES
 
     @property
     def is_flat(self) -> bool:
@@ -89,7 +97,9 @@ def measure(options: Options, root: Path) -> Section:
         [site.version()],
         notes=[_table(answers), _told(samples, found)],
         picture=lambda to: plots.steady(samples, answers, to),
-        failure="" if found.is_flat else f"memory grew by {found.octets_a_message:.0f} octets with each message",
+        failure=""
+        if found.is_flat or not found.is_long_enough
+        else f"memory grew by {found.octets_a_message:.0f} octets with each message",
     )
 
 
@@ -129,11 +139,17 @@ def _table(answers: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     return "\n".join(lines)
 
 
+def _judged(found: Growth) -> str:
+    if not found.is_long_enough:
+        return f"too short to tell, {MIN_MESSAGES:,} messages are wanted"
+    return "flat" if found.is_flat else "not flat"
+
+
 def _told(samples: Sequence[Sample], found: Growth) -> str:
     counted = [sample.octets / 1024**2 for sample in samples[int(len(samples) * WARM_UP) :]]
     return (
         f"Full load for {samples[-1].seconds:.0f} s ({LOAD}): {samples[-1].messages:,} messages; memory (proportional set size)"
         f" between {min(counted):.1f} and {max(counted):.1f} MB after the first fifth, growing by"
-        f" {found.octets_a_message:.1f} octets a message ({'flat' if found.is_flat else 'not flat'}: the limit is"
+        f" {found.octets_a_message:.1f} octets a message ({_judged(found)}: the limit is"
         f" {MAX_OCTETS_A_MESSAGE:.0f}, or {NOISE_OCTETS // 1024**2} MB in all)."
     )

@@ -11,7 +11,7 @@ from bench.load import Load, check_mailbox
 from bench.mailboxes import check_fetched, fill, message
 from bench.pairs import Options, Row, figure, in_turn
 from bench.pop3_client import messages_of
-from bench.steady_rows import MAX_OCTETS_A_MESSAGE, NOISE_OCTETS, Sample, growth
+from bench.steady_rows import MAX_OCTETS_A_MESSAGE, MIN_MESSAGES, NOISE_OCTETS, Sample, growth
 
 
 class RowTests(SynchronousTestCase):
@@ -71,11 +71,16 @@ class GrowthTests(SynchronousTestCase):
             self.assertEqual(found.is_flat, flat, octets)
 
     def test_short(self) -> None:
-        """In a short run the memory may move by what it moves by itself, and no more."""
-        few = 10_000
+        """In a shorter run the memory may move by what it moves by itself, and no more."""
+        few = 150_000
         counted = few * 0.79
         for octets, flat in ((NOISE_OCTETS / counted * 0.9, True), (NOISE_OCTETS / counted * 1.1, False)):
             self.assertEqual(growth(self.samples(octets, few)).is_flat, flat)
+
+    def test_too_short(self) -> None:
+        """A run of few messages is told, and not judged."""
+        for messages, enough in ((MIN_MESSAGES * 100 // 79 + 1000, True), (MIN_MESSAGES * 100 // 79 - 1000, False)):
+            self.assertEqual(growth(self.samples(100.0, messages)).is_long_enough, enough, messages)
 
     def test_warm_up(self) -> None:
         """What it takes at the beginning is not counted."""
