@@ -59,6 +59,8 @@ def list_(config: str, as_json: bool, rates: bool) -> None:
     if lists.get("rates"):
         say("")
         say_table(("mail of", "who", "what", "used", "limit", "now"), [_used(row) for row in lists["rates"]])
+    elif rates:
+        say("No mail is counted against a limit of [rates].")
 
 
 @block.command()

@@ -89,7 +89,8 @@ def _run(path: str, wanted: list[str], keeping: Keeping, target: str) -> tuple[E
     done = Exported()
     opened: Target | None = None
     try:
-        opened = _TARGETS[keeping](target)
+        # A name alone has no directory in front of it, whose entries have to be made durable.
+        opened = _TARGETS[keeping](os.path.abspath(target))
         with progress("Exporting") as show:
             export_folders(
                 path, wanted, opened, done, lambda seen, total: show(seen, total, f"{seen} of {total} messages")

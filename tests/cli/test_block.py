@@ -82,6 +82,13 @@ class BlockTests(BlockTestCase):
         self.assertEqual(lines[4].split(), ["account", "bob", "messages", "3", "60/minute"])
         self.assertEqual(server.questions, [{"command": "block.list", "arguments": {"rates": True}}])
 
+    def test_no_rates(self) -> None:
+        """With --rates it is said also that nothing is counted: "nobody is blocked" alone would leave that open."""
+        config = self.site()
+        FakeServer(self, config, {"ok": True, "result": {"blocked": [], "logins": [], "rates": []}})
+        said = self.run_hermes("block", "list", "-c", config, "--rates").stdout
+        self.assertEqual(said, "Nobody is blocked.\nNo mail is counted against a limit of [rates].\n")
+
     def test_list_as_json(self) -> None:
         """The same for programs."""
         config = self.site()

@@ -55,6 +55,17 @@ class ExportTests(CommandTestCase):
         self.hermes("bob", other, "--folder", "Sent", "--format", "maildir")
         self.assertEqual((stored(other), len(stored(os.path.join(other, ".Sent")))), ([], 1))
 
+    def test_relative(self) -> None:
+        """A target that is a name alone is in the directory that one is in, whatever is to become of it."""
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.place)
+        os.mkdir("empty")
+        for target, kind in (("empty", "maildir"), ("new", "maildir"), ("mbox", "mbox"), ("cnm", "cnm")):
+            if kind == "cnm":
+                os.mkdir(target)
+            self.assertIn(f"exported to {target}", self.hermes("bob", target, "--format", kind))
+            self.assertTrue(os.path.lexists(target), target)
+
     def test_cnm(self) -> None:
         """Files of Mercury."""
         self.hermes("bob", str(self.place), "--format", "cnm")
