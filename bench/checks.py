@@ -79,7 +79,7 @@ class _Whole:
     size_octets = len(MESSAGE)
 
     async def content(self) -> Content:
-        return Content(data=MESSAGE)
+        return Content(len(MESSAGE), len(MESSAGE), 0, data=MESSAGE)
 
 
 def circle(directory: Path, more: str) -> Circle:
