@@ -92,7 +92,9 @@ class Circle:
         self._content_checks = ContentChecks(rulebook.checks)
         rule = PasswordRule(settings.poppass.min_length, settings.poppass.min_different)
         makes_scram = settings.accounts.scram != "no"
-        self.changing = PasswordChange(stores.source, stores.passwords, rule, makes_scram=makes_scram)
+        self.changing = PasswordChange(
+            stores.source, stores.passwords, rule, makes_scram=makes_scram, changed=stores.password_changed
+        )
         digests = DigestChecker(self.directory, stores.recoverable)
         checkers = (digests, *token_checkers(settings, self.directory, reactor, now))
         self.portal = make_portal(

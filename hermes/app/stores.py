@@ -201,8 +201,18 @@ class Stores(Module):
         keys: Keys = await self._key_worker.submit(derivation.keys)
         return keys
 
+    def password_changed(self) -> None:
+        """Tell the other workers: whoever has a new password may try it at any of them, and the old one opens none."""
+        if self.station.tell is not None:
+            self.station.tell("password changed", ())
+
+    def _look_at_accounts(self) -> None:
+        for source in self.local:
+            source.look_now()
+
     def listen(self, echoes: Echoes) -> None:
         """Count what other workers tell."""
+        echoes.expect("password changed", self._look_at_accounts)
         for about, store in (
             ("answered", self.answered),
             ("mail", self.rates),

@@ -6,6 +6,8 @@ An administrator may set any password (``hermes user password``); what people ch
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 from zope.interface import implementer
 
@@ -44,15 +46,26 @@ class PasswordRule:
 
 @implementer(IPasswordChange)
 class PasswordChange:
-    """Changes passwords in a source; with ``makes_scram`` keys for SCRAM are made with them."""
+    """
+    Changes passwords in a source; with ``makes_scram`` keys for SCRAM are made with them.
+
+    ``changed`` is called when one has been changed that is kept here.
+    """
 
     def __init__(
-        self, source: AccountSource, passwords: Passwords, rule: PasswordRule, *, makes_scram: bool = False
+        self,
+        source: AccountSource,
+        passwords: Passwords,
+        rule: PasswordRule,
+        *,
+        makes_scram: bool = False,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._passwords = passwords
         self._rule = rule
         self._makes_scram = makes_scram
+        self._changed = changed
 
     async def change(self, account: Account, old: str, new: str) -> str:
         """Set a new password for somebody who has proved the old one; a text for that person when it will not do."""
@@ -71,4 +84,7 @@ class PasswordChange:
         changed = await self._source.change_password(
             account.name, made.password_hash, instead_of=record.password_hash, scram=made.scram
         )
-        return "" if changed else _MEANWHILE
+        if not changed:
+            return _MEANWHILE
+        self._changed()
+        return ""

@@ -119,9 +119,12 @@ class WatchedSource(ABC):
         if self._worker is None:
             return self.set_password(name, password_hash, instead_of, scram)
         changed: bool = await self._submit(lambda: self.set_password(name, password_hash, instead_of, scram))
-        # In force for the very next question.
-        self._look_at = 0.0
+        self.look_now()
         return changed
+
+    def look_now(self) -> None:
+        """Look whether they have changed at the very next question."""
+        self._look_at = 0.0
 
     def _submit(self, job: Callable[[], Any]) -> Deferred[Any]:
         """Have it called in the worker's thread."""
