@@ -96,6 +96,9 @@ class Dropping(Module):
     async def look(self) -> None:
         """Take what is there; a fault harms only its own file, and nothing ends the looks."""
         settings, _ = self._in_force()
+        if self._loop is not None:
+            # It may have been changed since the last look.
+            self._loop.interval = settings.drop.poll
         if settings.drop.directory:
             await self._take_all(settings.drop.directory, partial(self._left, settings.drop.directory))
         seen, self._seen = self._seen, {}

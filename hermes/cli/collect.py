@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import click
@@ -55,7 +54,8 @@ def collect(config: str, as_json: bool, dry_run: bool, mercury: str | None, name
 
 
 def _print_sections(path: str) -> None:
-    octets = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        octets = file.read(MAX_OCTETS + 1)
     if len(octets) > MAX_OCTETS:
         raise Refused(f"{path}: this is not Mercury's list of boxes: it has more than {MAX_OCTETS} octets")
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import Any
 
 import click
@@ -58,7 +57,8 @@ def schedule(config: str, as_json: bool, days: int, mercury: str | None) -> None
 
 
 def _print_section(path: str) -> None:
-    octets = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        octets = file.read(MAX_OCTETS + 1)
     if len(octets) > MAX_OCTETS:
         raise Refused(f"{path}: this is not Mercury's configuration: it has more than {MAX_OCTETS} octets")
     try:

@@ -115,7 +115,8 @@ def _add(
 def read_accounts(file: Path, kind: str, mail: Path | None) -> list[Wanted]:
     """What a file lists; raise :class:`ProblemsError` with every line that is wrong."""
     try:
-        octets = file.read_bytes()
+        with file.open("rb") as opened:
+            octets = opened.read(MAX_OCTETS + 1)
     except OSError as error:
         raise ProblemsError(f"{file}: {error.strerror}") from None
     if len(octets) > MAX_OCTETS:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -78,6 +79,17 @@ class DroppingTests(SynchronousTestCase):
         self.clock.advance(0.2)
         self.assertEqual(self.count, 1)
         self.clock.advance(10)
+        self.assertEqual(self.count, 1)
+
+    def test_poll_changed(self) -> None:
+        """Another pause holds from the next look on."""
+        self.start()
+        self.settings = attrs.evolve(self.settings, drop=attrs.evolve(self.settings.drop, poll=60))
+        self.clock.advance(10)
+        self.leave()
+        self.clock.advance(49)
+        self.assertEqual(self.count, 0)
+        self.clock.advance(1)
         self.assertEqual(self.count, 1)
 
     def test_two_looks(self) -> None:

@@ -133,6 +133,22 @@ class EndTests(CommandTestCase):
             self.assertEqual(process.stderr.read(), b"")
         self.assertEqual(process.returncode, 1)
 
+    def test_endless_file(self) -> None:
+        """Of a file of Mercury's no more is read than such a file can have."""
+        config = self.site()
+        environment = {**os.environ, "PYTHONPATH": str(Path(hermes.__file__).parents[1])}
+        # Whoever tried to read it to its end would have the memory for it soon, and not the whole machine's.
+        command = ["sh", "-c", 'ulimit -v 2000000; exec "$@"', "sh", sys.executable, "-m", "hermes.cli.main"]
+        for words in (("schedule", "--import"), ("collect", "--import"), ("user", "import")):
+            done = subprocess.run(
+                [*command, *words, "/dev/zero", "-c", config],
+                capture_output=True,
+                env=environment,
+                timeout=180,
+                check=False,
+            )
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), (words, done.stderr))
+
 
 class OutputTests(CommandTestCase):
     """Tables."""
