@@ -125,6 +125,7 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
             if keys:
                 source.change(name, keys)
             app_passwords(settings).rename(name, new_name)
+            _move_profile(settings, name, new_name)
             source.rename(name, new_name)
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
@@ -164,6 +165,18 @@ def _move_mailbox(settings: Settings, name: str, new_name: str) -> None:
         raise ValueError(f"{old} cannot be renamed: {error.strerror}") from None
     finally:
         lock.release()
+
+
+def _move_profile(settings: Settings, name: str, new_name: str) -> None:
+    """What finger tells of somebody goes along: left behind, it would be told of whoever gets the old name."""
+    old, new = (os.path.join(settings.finger.profiles, f"{each}.txt") for each in (name, new_name))
+    try:
+        os.replace(old, new)
+    except FileNotFoundError:
+        # There is none, or an interrupted rename has moved it already.
+        return
+    except OSError as error:
+        raise ValueError(f"{old} cannot be renamed: {error.strerror}") from None
 
 
 def addresses_of(settings: Settings, account: Account) -> list[str]:

@@ -101,6 +101,17 @@ class RenameTests(AccountTestCase):
         self.assertTrue((self.data / "mail" / "robert" / "new" / "1.x.host").exists())
         self.assertFalse((self.data / "mail" / "bob").exists())
 
+    def test_profile(self) -> None:
+        """What finger tells goes along, and is not told of somebody else who gets the old name."""
+        profiles = self.data / "finger"
+        profiles.mkdir()
+        (profiles / "bob.txt").write_text("me")
+        self.hermes("rename", "bob", "robert")
+        self.assertEqual(os.listdir(profiles), ["robert.txt"])
+        (profiles / "bobby.txt").mkdir()
+        self.assertIn("cannot be renamed", self.hermes("rename", "robert", "bobby", exit_code=1))
+        self.assertTrue(self.accounts.startswith("[robert]\n"))
+
     def test_keeps_address(self) -> None:
         """On demand mail to the old name still arrives."""
         self.hermes("rename", "bob", "robert", "--keep-address")
