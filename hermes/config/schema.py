@@ -312,7 +312,7 @@ class POP3Settings:
     mark_read: bool = setting(
         "flag",
         True,
-        "Whether what is fetched counts as read. Accounts can have words of their own for this and for all but the last below.",
+        "Whether what is fetched counts as read. Accounts can have words of their own for this and what follows, up to expire.",
     )
     show_read: bool = setting("flag", True, "Whether mail that has been read is offered.")
     show_status: bool = setting(
