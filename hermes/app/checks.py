@@ -13,7 +13,7 @@ import attrs
 from hermes.app.file_checks import Edited, file_checks
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
-from hermes.interfaces import ICheck, IContentReader, IGroupWorker, IResolver
+from hermes.interfaces import ICheck, IContentReader, IResolver
 from hermes.policy.dnsbl import DNSListCheck, zone_of
 from hermes.policy.dnsbl_record import Records
 from hermes.policy.greylist import Greylist, GreylistCheck
@@ -37,17 +37,15 @@ class Means:
     greylist: Greylist | None = None
 
 
-def checks(
-    settings: Settings, reader: IGroupWorker, now: Callable[[], float], means: Means | None = None
-) -> list[ICheck]:
+def checks(settings: Settings, edited: Edited, means: Means | None = None) -> list[ICheck]:
     """
     Those that the settings ask for; without ``means`` only those that go by the settings, and files beside them, alone.
 
-    ``reader`` is a worker that calls each item; ``now`` gives seconds. ConfigError tells what is wrong with a file.
+    ``edited`` follows the files. ConfigError tells what is wrong with a file.
     """
     report = means.report if means is not None else None
     contents = means.contents if means is not None else None
-    by_settings = file_checks(settings, Edited(reader, now), report, contents)
+    by_settings = file_checks(settings, edited, report, contents)
     return [*by_settings, *_asking(settings, means)] if means is not None else [*by_settings]
 
 

@@ -85,6 +85,7 @@ class Circle:
         self.router = rulebook.router
         self.access = rulebook.access
         self.visit_of = rulebook.visit_of
+        self.edited = rulebook.edited
         self._policy = rulebook.policy
         self._srs = rulebook.srs
         self.checks = self._all_checks(rulebook)

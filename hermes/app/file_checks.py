@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -25,14 +25,19 @@ _Value = TypeVar("_Value")
 
 @attrs.frozen
 class Edited:
-    """How files are followed: ``worker`` calls each item, ``now`` gives seconds."""
+    """How files are followed: ``worker`` calls each item, ``now`` gives seconds. Those that are stand in ``files``."""
 
     worker: IGroupWorker
     now: Callable[[], float]
+    files: list[EditedFile[Any]] = attrs.field(factory=list)
 
     def file(self, path: str, parse: Parse[_Value]) -> Callable[[], _Value] | None:
         """What gives the state of a file, which is read now; None where there is no path. Raises ConfigError."""
-        return EditedFile(path, parse, self.worker, self.now).current if path else None
+        if not path:
+            return None
+        file = EditedFile(path, parse, self.worker, self.now)
+        self.files.append(file)
+        return file.current
 
 
 def file_checks(

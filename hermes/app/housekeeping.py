@@ -1,8 +1,8 @@
-"""What the server does by the clock: expiry of the trace, renewed certificates, offenders, a sign of life for systemd."""
+"""What the server does by the clock: the trace expires, certificates and edited files are looked at, systemd gets signs."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +14,7 @@ from hermes.app.expiry import ExpiryWarnings
 from hermes.app.staged import Module
 from hermes.net.certificates import Certificates
 from hermes.net.notify import Notifier
+from hermes.policy.edited_file import LOOK_SECONDS, EditedFile
 
 #: Expiry works in small batches, so it may run often.
 EXPIRY_PAUSE_SECONDS = 3600.0
@@ -42,6 +43,7 @@ class Housekeeping(Module):
         keep_rates: Callable[[], Awaitable[None]] | None = None,
         expire_trace: Callable[[], Awaitable[object]],
         certificates: Callable[[], Certificates | None],
+        edited: Callable[[], Sequence[EditedFile[Any]]] = tuple,
         notifier: Notifier,
     ) -> None:
         self._clock = clock
@@ -49,6 +51,7 @@ class Housekeeping(Module):
         self._keep_rates = keep_rates
         self._expire_trace = expire_trace
         self._certificates = certificates
+        self._edited = edited
         self._warnings = ExpiryWarnings()
         self._notifier = notifier
         self._loops: list[LoopingCall] = []
@@ -58,6 +61,7 @@ class Housekeeping(Module):
     async def start(self) -> None:
         self._repeat(EXPIRY_PAUSE_SECONDS, self._expire)
         self._repeat(CERTIFICATE_PAUSE_SECONDS, self._look_at_certificates)
+        self._repeat(LOOK_SECONDS, self._look_at_files)
         if self._follow_offenders is not None:
             self._repeat(OFFENDERS_PAUSE_SECONDS, self._follow_offenders)
         if self._keep_rates is not None:
@@ -92,6 +96,10 @@ class Housekeeping(Module):
         if certificates is not None:
             certificates.reload_if_changed()
             self._warnings.look(certificates.describe())
+
+    async def _look_at_files(self) -> None:
+        for file in self._edited():
+            file.look()
 
     async def _sign_of_life(self) -> None:
         self._notifier.alive()

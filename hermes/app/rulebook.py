@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hermes.app.checks import Means, checks
+from hermes.app.file_checks import Edited
 from hermes.app.redirects import rules_of, srs_of
 from hermes.config.schema import POP3Settings, Settings
 from hermes.config.sections.routes import routes_of
@@ -91,7 +92,10 @@ class Rulebook:
         self.policy = RelayPolicy(
             self.directory, self.router, self.mailboxes, self.access, settings, call_ahead, self.routes
         )
-        self.checks = Pipeline(checks(settings, reader, now, means))
+        edited = Edited(reader, now)
+        self.checks = Pipeline(checks(settings, edited, means))
+        #: The files that the checks go by.
+        self.edited = edited.files
 
     def visit_of(self, peer: str) -> Visit:
         """What the checks of the SMTP server are told of a peer."""

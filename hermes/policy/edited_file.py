@@ -1,8 +1,9 @@
 """
 A file that an administrator edits while the server runs: what is in it is in force soon after it has been saved.
 
-Whoever needs it asks for the current state, which costs a look at the clock; once a second the file itself is looked at. A new
-one is read in a thread, so that a long list keeps nobody waiting. One that cannot be understood leaves everything as it was, and
+Whoever needs it asks for the current state, which costs a look at the clock; once a second the file itself is looked at, also
+when nobody asks: or an edit would not hold for the next one to come, however late that is. A new one is read in a thread, so
+that a long list keeps nobody waiting. One that cannot be understood leaves everything as it was, and
 the log says which of its lines are wrong.
 """
 
@@ -19,7 +20,7 @@ from twisted.python.failure import Failure
 from hermes.config.errors import ConfigError, Problem
 from hermes.interfaces import IGroupWorker
 
-#: How often the file is looked at while it is asked for.
+#: How often the file is looked at.
 LOOK_SECONDS = 1.0
 
 #: 100,000 addresses take a quarter of this. What is larger is no list that somebody keeps.
@@ -106,13 +107,19 @@ class EditedFile(Generic[_Value]):
     def current(self) -> _Value:
         """What is in force now."""
         # A clock that was set back must not keep us from looking.
-        if not 0 <= self._now() - self._looked_at < LOOK_SECONDS and not self._reading:
-            self._looked_at = self._now()
-            stamp = self._stamp_on_disk()
-            if stamp != self._stamp:
-                self._stamp = stamp
-                self._read_again()
+        if not 0 <= self._now() - self._looked_at < LOOK_SECONDS:
+            self.look()
         return self._value
+
+    def look(self) -> None:
+        """Look at the file; what has changed is read."""
+        if self._reading:
+            return
+        self._looked_at = self._now()
+        stamp = self._stamp_on_disk()
+        if stamp != self._stamp:
+            self._stamp = stamp
+            self._read_again()
 
     def is_in_force(self) -> bool:
         """Whether the file is as it was when it was understood last: then it need not be read again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -9,11 +10,13 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.app.at_once import AtOnce
 from hermes.app.housekeeping import (
     CERTIFICATE_PAUSE_SECONDS,
     EXPIRY_PAUSE_SECONDS,
     Housekeeping,
 )
+from hermes.policy.edited_file import LOOK_SECONDS, EditedFile, Lines
 
 
 class Certificate:
@@ -55,6 +58,7 @@ class HousekeepingTests(SynchronousTestCase):
         self.expiries: list[float] = []
         self.fault: Exception | None = None
         self.waits_for: Deferred[None] | None = None
+        self.edited: list[Any] = []
 
     async def expire(self) -> None:
         """Expire the trace, as the test says."""
@@ -69,7 +73,11 @@ class HousekeepingTests(SynchronousTestCase):
         self.manager: Any = Manager(watchdog_seconds)
         certificate: Any = lambda: self.certificate  # noqa: E731
         housekeeping = Housekeeping(
-            self.clock, expire_trace=self.expire, certificates=certificate, notifier=self.manager
+            self.clock,
+            expire_trace=self.expire,
+            certificates=certificate,
+            edited=lambda: self.edited,
+            notifier=self.manager,
         )
         self.successResultOf(Deferred.fromCoroutine(housekeeping.start()))
         return housekeeping
@@ -77,6 +85,26 @@ class HousekeepingTests(SynchronousTestCase):
     def stop(self, housekeeping: Housekeeping) -> Deferred[None]:
         """Begin to stop it."""
         return Deferred.fromCoroutine(housekeeping.stop())
+
+    def test_edited_files(self) -> None:
+        """An edit is in force a second later though nobody asks: also for the first who comes after it."""
+        path = Path(self.mktemp())
+        path.write_text("one")
+        read: list[str] = []
+
+        def parse(lines: Lines) -> None:
+            read.append(lines.text)
+
+        self.edited = [EditedFile(str(path), parse, AtOnce(), self.clock.seconds)]
+        housekeeping = self.housekeeping()
+        path.write_text("three")
+        self.clock.advance(LOOK_SECONDS - 0.1)
+        self.assertEqual(read, ["one"])
+        self.clock.advance(0.1)
+        self.assertEqual(read, ["one", "three"])
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(read, ["one", "three"])
+        self.successResultOf(self.stop(housekeeping))
 
     def test_expiry(self) -> None:
         """The trace expires at the start and every hour, until the stop."""

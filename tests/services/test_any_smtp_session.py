@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.app.at_once import AtOnce
 from hermes.app.checks import Means, checks
+from hermes.app.file_checks import Edited
 from hermes.config.loader import load
 from hermes.core.dns_answer import Answer, Budget, MailExchanger, Status
 from hermes.core.visit import Visit
@@ -220,7 +221,7 @@ class AnySessionTests(SynchronousTestCase):
             Misconduct(self.settings.smtp, offenders),
             RateLimits(self.settings.rates, Rates(now)),
             Authorship(memory, own_only=True),
-            *checks(self.settings, AtOnce(), now, means),
+            *checks(self.settings, Edited(AtOnce(), now), means),
             NewRecipients(1, self.recipients, memory, lambda: site.journal, lambda: b"secret", now),
         ]
         self.visits: list[Visit] = []
