@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import contextlib
+import gc
 import os
 import shutil
 import socket
