@@ -367,7 +367,7 @@ class Server:
             keep_rates=self._stores.keep_rates,
             expire_trace=self._expire,
             certificates=lambda: self._tls,
-            edited=lambda: self._circle.edited,
+            edited=lambda: [*self._circle.edited, *self._stores.books.values()],
             notifier=self._notifier,
         )
         for module in (

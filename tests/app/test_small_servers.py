@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from hermes.app.server import Server
+from hermes.policy.edited_file import EditedFile
 from tests.support.server import USER, ServerTestCase, free_port
 
 
@@ -77,6 +78,21 @@ class SmallServersTests(ServerTestCase):
         self.rewrite(self.settings.replace(f"listen = 127.0.0.1:{self.phonebook}", ""))
         await server.reload()
         self.assertEqual(stores.books, {})
+
+    async def test_edited_book(self) -> None:
+        """A book is read again though nobody asks, so that the first who does is answered from the new one."""
+        await self.start_both()
+        done: Deferred[None] = Deferred()
+        read = EditedFile._read
+
+        def seen(file: EditedFile[Any], value: Any, stamp: Any) -> None:
+            read(file, value, stamp)
+            done.callback(None)
+
+        self.patch(EditedFile, "_read", seen)
+        (self.files / "people.csv").write_text("name,email\nAnn Smith,smith@example.com\n")
+        await done
+        self.assertIn("-200:1:email: smith@example.com", await self.ask(self.phonebook, "query smith\r\nquit"))
 
     async def test_directory(self) -> None:
         """While a directory service does not answer, or after it was left out, whoever asks for its people shall come again."""
