@@ -125,14 +125,19 @@ def logout(config: str, yes: bool, name: str) -> None:
 
 
 @oauth.command()
-def providers() -> None:
+@json_option
+def providers(as_json: bool) -> None:
     """Show what is known about providers, and from where."""
+    columns = ("preset", "fact", "value", "source", "read")
     rows = [
-        (each.name, key, _text(fact.value), fact.source, fact.read or "not read yet")
+        (each.name, key, fact.value, fact.source, fact.read and str(fact.read))
         for each in known_providers().values()
         for key, fact in each.facts.items()
     ]
-    say_table(("preset", "fact", "value", "source", "read"), rows)
+    if as_json:
+        say_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    say_table(columns, [(*row[:2], _text(row[2]), row[3], row[4] or "not read yet") for row in rows])
 
 
 def _text(value: object) -> str:
