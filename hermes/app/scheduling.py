@@ -14,10 +14,13 @@ from hermes.app.station import Station
 from hermes.app.stores import Stores
 from hermes.config.schema import Settings
 from hermes.config.sections.schedule import ScheduleSettings
+from hermes.core.order import Action, Order
+from hermes.core.selection import Selection
 from hermes.net.shielded import shielded
 from hermes.queue.relay import RelayManager
 from hermes.services.connection_schedule import ConnectionSchedule
 from hermes.services.queue_starting import QueueStarting
+from hermes.services.scheduled_delivery import CLOSED_REASON
 from hermes.services.timed_command import Ran, run_command
 
 #: Who is asked for mail sends it at once: by then our own doors are open, also when the server has just started.
@@ -90,9 +93,10 @@ class Scheduling(Module):
         await asking.ask(settings.etrn, settings.etrn_domains or hermes.domains)
 
     def _retry(self) -> None:
-        """Other settings have opened the line: what waits was told a later time."""
+        """The line is open, and what waits for it was told a later time."""
+        order = Order(Action.RETRY, Selection(reply=CLOSED_REASON), by="schedule")
         for relay in self._relays():
-            _ = shielded(relay.retry(None), "trying what has waited for the schedule")
+            _ = shielded(relay.carry_out(order), "trying what has waited for the schedule")
 
     def _is_sending(self) -> bool:
         """Whether something is under way, or waits for its turn, by a client that follows the schedule."""

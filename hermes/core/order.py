@@ -46,7 +46,7 @@ class Order:
 
     ``destination`` is the way for a reroute as the router would write it, empty for the way that the configuration says, and
     ``direct`` for each recipient's own domain; ``expires_at`` the time for an expire, in seconds since the epoch, None for what
-    the configuration says. ``pinned`` says that a reroute holds for the attempts to come.
+    the configuration says. ``pinned`` says that a reroute holds for the attempts to come. ``by`` is who wants it, for the trace.
     """
 
     action: Action
@@ -54,6 +54,7 @@ class Order:
     destination: str = ""
     expires_at: float | None = None
     pinned: bool = True
+    by: str = "administrator"
 
 
 @attrs.frozen

@@ -242,7 +242,7 @@ class RelayManager:
             after = chosen.after
 
     def _event(self, order: Order) -> Event:
-        facts: dict[str, str | int | float | bool | None] = {"by": "administrator"}
+        facts: dict[str, str | int | float | bool | None] = {"by": order.by}
         if order.action is Action.REROUTE:
             facts["destination"] = order.destination or "as configured"
         if order.selection.what:

@@ -34,7 +34,7 @@ RETRY_SECONDS = 60.0
 #: How often it is looked whether all has been sent.
 DRAIN_LOOK_SECONDS = 1.0
 
-#: While the line is being opened, mail looks again so soon.
+#: While the line is being opened, mail looks again so soon, unless it is open before.
 OPENING_SECONDS = 30.0
 
 #: A worker that hears nothing of its leader goes on line by itself, when that has had time enough.
@@ -58,9 +58,9 @@ class ConnectionSchedule:
     """
     The schedule of one process; settings change, and it stays.
 
-    ``run`` runs a command for at most so many seconds; ``start_queues`` asks for mail by ETRN; ``unforeseen`` is called when
-    other settings have opened the line earlier than anybody was told. ``tell`` is for a leader with followers. ValueError tells
-    what is wrong with the settings.
+    ``run`` runs a command for at most so many seconds; ``start_queues`` asks for mail by ETRN; ``unforeseen`` is called when the
+    line is open earlier than somebody was told: by other settings, or since he asked while it was being opened. ``tell`` is for a
+    leader with followers. ValueError tells what is wrong with the settings.
     """
 
     _log = Logger()
@@ -90,7 +90,8 @@ class ConnectionSchedule:
         self._changed: list[Callable[[], None]] = []
         self._busy: list[Callable[[], bool]] = []
         self._running = False
-        self._reconfigured = False
+        #: Somebody may have been told a later time than that at which it opens next.
+        self._told_later = False
         self._told = ""
         self._heard_at = 0.0
         self._asleep: Deferred[None] | None = None
@@ -109,6 +110,7 @@ class ConnectionSchedule:
         if self._week is None or self.state in (State.OPEN, State.DRAINING):
             return now
         if self._week.is_open(now):
+            self._told_later = True
             return now + OPENING_SECONDS
         return self._week.next_opening(now)
 
@@ -164,7 +166,7 @@ class ConnectionSchedule:
         if settings == self._settings:
             return
         self._settings, self._week = settings, week
-        self._reconfigured = True
+        self._told_later = True
         if week is None and self.state is not State.OPEN:
             self._become(State.OPEN)
         self._wake()
@@ -283,7 +285,7 @@ class ConnectionSchedule:
             return
         if self._week is not None:
             self._log.info("The schedule is {state}", state="open" if is_open else "closed")
-        early, self._reconfigured = self._reconfigured and is_open, False
+        early, self._told_later = self._told_later and is_open, False
         for changed in (*self._changed, *([self._unforeseen] if early else [])):
             with self._log.failuresHandled("Somebody could not be told of the schedule"):
                 changed()

@@ -17,8 +17,11 @@ MAX_WAIT_SECONDS = 4 * 3600.0
 #: Behind the moment of opening, so that it has opened by then.
 MARGIN_SECONDS = 1.0
 
+#: What mail is told that waits, by which it is found when the line is open.
+CLOSED_REASON = "the schedule keeps the line closed: the message waits until it opens"
+
 # RFC 3463 3.4: 4.3.2, system not accepting network messages; and nothing says "not sending" better.
-_CLOSED = Outcome.deferred("the schedule keeps the line closed: the message waits until it opens", "4.3.2")
+_CLOSED = Outcome.deferred(CLOSED_REASON, "4.3.2")
 
 
 @implementer(IDeliveryAgent)

@@ -61,6 +61,28 @@ class SchedulingTests(ServerTestCase):
         await server.service.stopService()
         self.assertTrue((self.data / "after").exists())
 
+    async def test_mail_comes_while_it_opens(self) -> None:
+        """Mail that comes while the command before is at work goes as soon as that has ended."""
+        peer = SMTPPeer()
+        peer.start(reactor)
+        self.addCleanup(peer.stop)
+        port, events = free_port(), self.events()
+        smtp = f"[smtp]\nlisten = 127.0.0.1:{port}\nrelay_networks = 127.0.0.1\n"
+        smarthost = f"[smarthost]\nhost = 127.0.0.1\nport = {peer.port}\ntls = none\n"
+        dialing = 'before = sh -c "until [ -e stands ]; do sleep 0.1; done"\n'
+        await self.start(smtp + smarthost + OPEN + dialing)
+
+        def send() -> None:
+            with smtplib.SMTP("127.0.0.1", port, local_hostname="c.example", timeout=10) as client:
+                client.sendmail("bob@example.com", ["far@example.net"], b"Subject: x\r\n\r\ny\r\n")
+
+        await deferToThread(send)
+        await events.until(Kind.DEFERRED)
+        (self.data / "stands").touch()
+        (retried,) = await events.until(Kind.RETRIED)
+        self.assertEqual(retried.facts["by"], "schedule")
+        await events.until(Kind.RELAYED)
+
     async def test_etrn(self) -> None:
         """Mail is asked for when it has opened."""
         peer = SMTPPeer()

@@ -340,6 +340,38 @@ class EtrnTests(ScheduleTestCase):
         self.assertEqual(self.line.done, [])
 
 
+class OpenedEarlierTests(ScheduleTestCase):
+    """Mail that asked while the line was being opened."""
+
+    def dial(self, ran: Ran) -> None:
+        """A command that is at work while somebody asks, and then ends."""
+        self.line.ends = ends = Deferred()
+        self.line.ran = ran
+        schedule = self.make(before="dial")
+        self.until(0)
+        self.assertGreater(schedule.next_opening() or 0.0, self.clock.seconds())
+        self.line.ends = None
+        ends.callback(None)
+        self.line.ran = Ran()
+
+    def test_tried_at_once(self) -> None:
+        """Its time would come later: what waits is tried as soon as the line is open."""
+        self.dial(Ran())
+        self.assertEqual(self.line.done, ["dial 120", "now open", "unforeseen"])
+
+    def test_tried_after_failure(self) -> None:
+        """It is not forgotten when the line could not be opened at first."""
+        self.dial(Ran(problem="it ended with 1"))
+        self.until(1.5)
+        self.assertEqual(self.line.done, ["dial 120", "dial 120", "now open", "unforeseen"])
+
+    def test_nobody_asked(self) -> None:
+        """Who was told the time at which it opens comes by himself."""
+        self.make(before="dial")
+        self.until(1)
+        self.assertEqual(self.line.done, ["dial 120", "now open"])
+
+
 class ReconfigureTests(ScheduleTestCase):
     """Other settings, while it runs."""
 
