@@ -217,7 +217,9 @@ def check_name(name: str) -> str:
 def check_address(address: str) -> str:
     """The address when it can be listed; else ValueError with what is wrong."""
     local_part, domain = split(address)
-    if not local_part or not domain or _UNFIT_IN_ADDRESS.search(address):
+    # RFC 5321 4.1.2: an @ in the local part stands in quotes.
+    stray = "@" in local_part and not local_part.startswith('"')
+    if not local_part or not domain or stray or _UNFIT_IN_ADDRESS.search(address):
         raise ValueError(f"{address!r} is not an address: write it like joe@example.org")
     if len(address.encode("utf-8", "replace")) > MAX_ADDRESS_OCTETS:
         raise ValueError(f"the address {address[:40]!r}... is longer than {MAX_ADDRESS_OCTETS} octets")

@@ -84,6 +84,8 @@ class MistakeTests(SynchronousTestCase):
             ("@example.org == c", "not an address"),
             ("a == b c", "neither an address nor a name"),
             ("a == <b@example.org>", "not an address"),
+            ("a == b@@example.org", "not an address"),
+            ("a@b@example.org == c", "not an address"),
             ('a: "b', "quotes"),
             ('a: ""', "neither"),
             ("x" * 65 + " == c", "neither an address"),
