@@ -209,10 +209,15 @@ def _tell_secret(generated: bool, secret: str) -> None:
     type=click.File("r", encoding="utf-8", errors="replace"),
     help="Take the addresses from a FORWARD file of Mercury's; - is standard input.",
 )
+@click.option("--none", "stays", is_flag=True, help="Send it nowhere any more: it stays here.")
 @_NAME
 @click.argument("addresses", nargs=-1)
-def forward(config: str, deliver_also: bool, from_file: TextIO | None, name: str, addresses: tuple[str, ...]) -> None:
-    """Send the mail of NAME to ADDRESSES, or keep it here."""
+def forward(
+    config: str, deliver_also: bool, from_file: TextIO | None, stays: bool, name: str, addresses: tuple[str, ...]
+) -> None:
+    """Send the mail of NAME to ADDRESSES, or say where it goes."""
+    if sum(map(bool, (from_file, stays, addresses))) > 1:
+        raise click.UsageError("Say ADDRESSES, --from-file or --none: one of them.")
     source = _source(load(config))
     name = name.lower()
     try:
@@ -220,7 +225,11 @@ def forward(config: str, deliver_also: bool, from_file: TextIO | None, name: str
             addresses, deliver_also = parse_forward(from_file.read())
         if deliver_also and not addresses:
             raise Refused("--deliver-also says nothing without an address: mail that is not sent on stays here")
-        source.set_forward(name, addresses, deliver_also=deliver_also)
+        if addresses or stays or from_file is not None:
+            source.set_forward(name, addresses, deliver_also=deliver_also)
+        else:
+            account = source.record(name).account
+            addresses, deliver_also = account.forward, account.deliver_also
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     if not addresses:

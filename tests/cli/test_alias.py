@@ -147,8 +147,27 @@ class ForwardTests(AliasTestCase):
         self.assertEqual(result.stdout, "mail for joe goes to c@example.net, and into the mailbox\n")
         (row,) = [each for each in self.run_json("user", "list", "-c", config) if each["name"] == "joe"]
         self.assertEqual((row["forward"], row["deliver_also"]), (["c@example.net"], True))
-        self.assertEqual(self.run_hermes("user", "forward", "-c", config, "joe").stdout, "mail for joe stays here\n")
+        stays = "mail for joe stays here\n"
+        self.assertEqual(self.run_hermes("user", "forward", "-c", config, "--none", "joe").stdout, stays)
         self.assertEqual(accounts.read_text(), before)
+
+    def test_shown(self) -> None:
+        """Without an address it is said where the mail goes, and nothing is changed."""
+        config = self.make("")
+        accounts = self.aliases.parent / "accounts.ini"
+        self.assertEqual(self.run_hermes("user", "forward", "-c", config, "joe").stdout, "mail for joe stays here\n")
+        said = self.run_hermes("user", "forward", "-c", config, "--deliver-also", "joe", "c@example.net").stdout
+        before = accounts.read_text()
+        self.assertEqual(self.run_hermes("user", "forward", "-c", config, "Joe").stdout, said)
+        self.assertEqual(accounts.read_text(), before)
+        self.run_hermes("user", "forward", "-c", config, "nobody", exit_code=1)
+
+    def test_one_way(self) -> None:
+        """Addresses, a file and none do not go together."""
+        config = self.make("")
+        for words in (("--none", "joe", "a@example.net"), ("--from-file", "-", "joe", "a@example.net")):
+            result = self.run_hermes("user", "forward", "-c", config, *words, typed="", exit_code=2)
+            self.assertIn("one of them", result.stderr)
 
     def test_from_file(self) -> None:
         """Mercury's file is taken over; a mistake in it is named."""
