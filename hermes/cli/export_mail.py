@@ -72,6 +72,8 @@ def export(config: str, as_json: bool, kind: str | None, folder: str, name: str,
 
 def _check_target(target: str, keeping: Keeping) -> None:
     """What is there must be what is to be written, and no link, which may lead anywhere."""
+    if target == "-":
+        raise Refused("An mbox is put into its place when it is whole, and cannot go to standard output: name a file.")
     try:
         mode = os.lstat(target).st_mode
     except FileNotFoundError:

@@ -87,6 +87,7 @@ class ExportTests(CommandTestCase):
             (("../bob", str(self.place / "x")), "name", 2),
             (("bob", str(self.place / "x"), "--folder", "Work"), "no folder 'Work'", 1),
             (("bob", str(self.place / "x"), "--folder", "a.b"), "no dot", 2),
+            (("bob", "-"), "cannot go to standard output", 1),
             (("bob", str(link)), "is a link", 1),
             (("bob", str(file)), "no mbox", 1),
             (("bob", str(file), "--format", "maildir"), "is no directory", 1),
