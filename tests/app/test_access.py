@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.internet.threads import deferToThread
 
 from hermes.core.event import Kind
-from tests.support.server import ServerTestCase, Talk, free_port, greeting
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase, Talk, greeting
 
 _REFUSE = "[access:me]\naddresses = 127.0.0.0/8\naction = refuse\n"
 

@@ -15,7 +15,8 @@ from hermes.core.event import Kind
 from hermes.directory.sources.database import DatabaseSource
 from tests.app.test_mail import MailTestCase, read, send
 from tests.support.accounts import quick_hash
-from tests.support.server import PASSWORD, USER, ServerTestCase, Talk, free_port
+from tests.support.ports import free_port
+from tests.support.server import PASSWORD, USER, ServerTestCase, Talk
 
 
 class DatabaseTests(MailTestCase):

@@ -13,7 +13,8 @@ from twisted.internet.threads import deferToThread
 from hermes.cli.main import main
 from hermes.core.event import Kind
 from tests.app.test_mail import MailTestCase, _trusting
-from tests.support.server import PASSWORD, USER, Talk, free_port
+from tests.support.ports import free_port
+from tests.support.server import PASSWORD, USER, Talk
 
 
 class AppPasswordTests(MailTestCase):

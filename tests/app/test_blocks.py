@@ -13,7 +13,8 @@ from hermes.config.loader import load
 from hermes.core.event import Kind
 from hermes.policy.exemptions import Exemptions
 from hermes.policy.rates import limits_of
-from tests.support.server import ServerTestCase, free_port, greeting
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase, greeting
 
 
 class BlocksTests(ServerTestCase):

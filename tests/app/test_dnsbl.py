@@ -7,7 +7,8 @@ from twisted.internet.threads import deferToThread
 
 from hermes.core.event import Kind
 from tests.support.dns_server import NameServer, a, txt
-from tests.support.server import ServerTestCase, Talk, free_port
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase, Talk
 
 
 class ListsTests(ServerTestCase):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from twisted.internet.threads import deferToThread
 
-from tests.support.server import ServerTestCase, Talk, free_port
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase, Talk
 
 
 class FiltersTests(ServerTestCase):

@@ -11,7 +11,8 @@ from twisted.internet.threads import deferToThread
 from hermes.app.commands import Commands
 from hermes.app.greylisting import greylist_commands
 from tests.support.dns_server import NameServer
-from tests.support.server import ServerTestCase, Talk, free_port
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase, Talk
 
 
 class GreylistTests(ServerTestCase):

@@ -15,7 +15,8 @@ from hermes.app.importing import importing_commands, told
 from hermes.core.event import Event, Kind
 from hermes.core.identifiers import imported_id
 from tests.support.kept import stored
-from tests.support.server import PASSWORD, USER, ServerTestCase, free_port
+from tests.support.ports import free_port
+from tests.support.server import PASSWORD, USER, ServerTestCase
 
 MBOX = b"".join(
     b"From a@example.com Thu Jan  1 10:00:0%d 2026\nMessage-ID: <%d@example.com>\n\nbody\n\n" % (number, number)

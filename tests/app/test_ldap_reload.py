@@ -5,7 +5,8 @@ from __future__ import annotations
 from hermes.core.account import Local, Unknown
 from hermes.directory.ldap.source import LDAPSource
 from hermes.interfaces import UnavailableError
-from tests.support.server import ServerTestCase, free_port
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase
 
 #: Nobody listens there, and everything that would have to be asked is put off.
 _SECTION = "[ldap:acme]\nservers = ldap://127.0.0.1:{port}\nstarttls = no\nbase = o=acme\ntimeout = 1s\nremember = {remember}\n"

@@ -26,7 +26,8 @@ from twisted.mail.imap4 import PLAINCredentials
 from hermes.app.server import Server
 from hermes.core.event import Kind
 from tests.support.certificates import make_certificate
-from tests.support.server import PASSWORD, USER, Events, ServerTestCase, free_port
+from tests.support.ports import free_port
+from tests.support.server import PASSWORD, USER, Events, ServerTestCase
 
 LETTER = b"From: bob@example.com\r\nTo: anna@example.org\r\nSubject: Hello\r\n\r\n.A line\r\n..and another\r\n"
 

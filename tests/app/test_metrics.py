@@ -18,7 +18,8 @@ from hermes.config.schema import AccessSettings, Settings
 from hermes.core.address_range import AddressRange
 from hermes.services.metrics_text import metrics_text
 from tests.support.certificates import make_certificate
-from tests.support.server import ServerTestCase, Talk, free_port
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase, Talk
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

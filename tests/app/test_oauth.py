@@ -21,7 +21,8 @@ import hermes
 from hermes.core.event import Kind
 from hermes.services.token_store import TokenStore
 from tests.support.oauth_server import USER, AuthorizationServer
-from tests.support.server import ServerTestCase, free_port
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase
 from tests.support.smtp_peer import Script, SMTPPeer
 
 

@@ -19,7 +19,8 @@ from hermes.app.server import Server
 from hermes.config.catalog import FIXED
 from hermes.core.event import Event, Kind
 from tests.support.certificates import make_certificate
-from tests.support.server import ServerTestCase, Talk, answers, descriptors, free_port, greeting
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase, Talk, answers, descriptors, greeting
 
 
 class ReloadTestCase(ServerTestCase):

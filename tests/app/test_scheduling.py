@@ -9,7 +9,8 @@ from twisted.internet.threads import deferToThread
 
 from hermes.app import scheduling
 from hermes.core.event import Kind
-from tests.support.server import ServerTestCase, free_port
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase
 from tests.support.smtp_peer import SMTPPeer
 
 # Closed but for one minute in the week; that it is just that minute happens to nobody twice.

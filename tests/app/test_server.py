@@ -18,7 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.app import open_files
 from hermes.app.server import Server, StartError, halt
 from hermes.config.loader import load
-from tests.support.server import ServerTestCase, Talk, answers, descriptors, free_port, greeting
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase, Talk, answers, descriptors, greeting
 
 
 class RunningTests(ServerTestCase):

@@ -16,7 +16,8 @@ from hermes.policy.dkim_keys import State, create_key
 from hermes.protocols.dkim_signature import ED25519, RSA
 from tests.support.configuration import MINIMAL, write_config
 from tests.support.dkim import verified
-from tests.support.server import ServerTestCase, free_port
+from tests.support.ports import free_port
+from tests.support.server import ServerTestCase
 from tests.support.smtp_peer import Script, SMTPPeer
 
 LETTER = b"From: anna@example.org\r\nTo: bob@example.com\r\nSubject: Hello\r\nDate: today\r\n\r\n.A line \r\n\r\n"

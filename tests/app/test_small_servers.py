@@ -11,7 +11,8 @@ from twisted.internet.threads import deferToThread
 
 from hermes.app.server import Server
 from hermes.policy.edited_file import EditedFile
-from tests.support.server import USER, ServerTestCase, free_port
+from tests.support.ports import free_port
+from tests.support.server import USER, ServerTestCase
 
 
 class SmallServersTests(ServerTestCase):

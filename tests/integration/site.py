@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -17,14 +16,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import free_port
+
 #: What is waited for is a matter of seconds; a busy machine may take many times as long, and waiting is free when all is well.
 PATIENCE_SECONDS = 120.0
 
 #: Programs that hang are ended, those of a busy machine are not.
 PROGRAM_SECONDS = 180.0
-
-#: Below those that the system gives to outgoing connections: while a server is down, nobody else comes to have its port.
-_PORTS = range(10_000, 32_000)
 
 USER, PASSWORD = "joe", "correct horse 7 battery"
 
@@ -53,13 +51,7 @@ listen_tls = 127.0.0.1:{pop3s}
 
 def free_ports(count: int) -> list[int]:
     """Ports on loopback that nothing listens at now."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.choice(_PORTS)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            if port not in found:
-                found.append(port)
-    return found
+    return [free_port() for _ in range(count)]
 
 
 def wait_until(what: str, holds: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:

@@ -15,7 +15,7 @@ from hermes.net import fetch
 from hermes.net.fetch import MAX_OCTETS, Fetcher
 from tests.support.certificates import make_certificate
 from tests.support.oauth import AuthorizationServer
-from tests.support.server import free_port
+from tests.support.ports import free_port
 
 
 class FetcherTests(TestCase):

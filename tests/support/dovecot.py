@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.support.ports import free_port
+
 CONFIG = """\
 base_dir = {root}/run
 state_dir = {root}/state
@@ -63,7 +65,7 @@ class Dovecot:
     def __init__(self, certificate: str | Path, key: str | Path, *users: str, extra: str = "") -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="dovecot-")
         self.root = Path(self._directory.name)
-        self.pop3, self.pop3s = _free_port(), _free_port()
+        self.pop3, self.pop3s = free_port(), free_port()
         for name in ("run", "state", "mail"):
             (self.root / name).mkdir()
         (self.root / "users").write_text("".join(f"{user}:{{PLAIN}}{self.password}\n" for user in users))
@@ -125,12 +127,6 @@ class Dovecot:
 def _only(user: str, group: str) -> str:
     """Who is not root does all as himself."""
     return f"default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        port: int = opened.getsockname()[1]
-        return port
 
 
 def _answers(port: int) -> bool:

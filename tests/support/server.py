@@ -34,12 +34,6 @@ USER, PASSWORD = "anna", "correct horse"
 _HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
-def free_port() -> int:
-    """A port on loopback that nothing listens at now."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        return int(opened.getsockname()[1])
-
-
 def descriptors() -> int:
     """How many files and sockets this process has open."""
     return len(os.listdir("/proc/self/fd"))
