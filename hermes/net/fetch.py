@@ -7,55 +7,45 @@ octets, or words why not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from OpenSSL import SSL, crypto
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError, succeed
+from service_identity import VerificationError
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError
 from twisted.internet.error import ConnectingCancelledError
-from twisted.internet.interfaces import IConsumer
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
-from twisted.python.failure import Failure
-from twisted.web.client import Agent, ResponseDone, ResponseFailed, ResponseNeverReceived
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS
-from typing_extensions import override
+from twisted.internet.ssl import Certificate, platformTrust, trustRootFromCertificates
 from zope.interface import implementer
 
 from hermes import __version__
 from hermes.core.fetched import Fetched
 from hermes.interfaces import IFetcher, TooBusyError, UnavailableError
+from hermes.net.https import MAX_HEAD_OCTETS, Asking, ask
 from hermes.net.system_words import system_words
 
 #: An answer about a token has some hundred octets, a set of keys some ten thousand.
 MAX_OCTETS = 256 * 1024
+
+# An address without white space and control characters: it goes into the first line of a request (RFC 9112 3).
+_ADDRESS = re.compile(r"[!-~]+\Z")
 
 #: Questions at once, and how many more may wait: what comes on top is told to come again. Each holds a connection and a login.
 MAX_AT_ONCE = 8
 MAX_WAITING = 64
 
 
-class TooLargeError(Exception):
-    """An answer is larger than it may be."""
-
-
-@implementer(IPolicyForHTTPS)
-class _Trust:
-    """Certificates must be for the host's name, and lead to the system's authorities or to those of one file."""
-
-    def __init__(self, authority: str) -> None:
-        self._root: Any = platformTrust()
-        if authority:
-            with open(authority, "rb") as file:
-                octets = file.read()
-            try:
-                self._root = trustRootFromCertificates([Certificate.loadPEM(each) for each in _certificates(octets)])
-            except crypto.Error:
-                raise ValueError("there is a certificate in it that cannot be read") from None
-
-    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:  # noqa: N802 - as IPolicyForHTTPS calls it
-        return optionsForClientTLS(hostname.decode("ascii"), trustRoot=self._root)
+def _trust(authority: str) -> Any:
+    """The system's authorities, or those of one file."""
+    if not authority:
+        return platformTrust()
+    with open(authority, "rb") as file:
+        octets = file.read()
+    try:
+        return trustRootFromCertificates([Certificate.loadPEM(each) for each in _certificates(octets)])
+    except crypto.Error:
+        raise ValueError("there is a certificate in it that cannot be read") from None
 
 
 @implementer(IFetcher)
@@ -78,8 +68,7 @@ class Fetcher:
     ) -> None:
         self._reactor = reactor
         self._timeout_seconds = timeout_seconds
-        # Without a pool nothing is kept open, and no question meets a connection that is about to close.
-        self._agent = Agent(reactor, _Trust(authority), connectTimeout=timeout_seconds)
+        self._root = _trust(authority)
         self._turns = DeferredSemaphore(at_once)
         self._most_waiting = waiting
 
@@ -118,74 +107,32 @@ class Fetcher:
             raise UnavailableError(f"no answer within {self._timeout_seconds:g} seconds") from None
         except (CancelledError, UnavailableError):
             raise
-        except TooLargeError:
-            raise UnavailableError(f"its answer has more than {MAX_OCTETS} octets") from None
         except Exception as error:
             raise UnavailableError(_words(error)) from None
 
     async def _ask(self, url: str, headers: Mapping[str, str], body: bytes | None) -> Fetched:
-        named = {"User-Agent": f"Hermes/{__version__}", **headers}
-        told = Headers({name.encode("ascii"): [text.encode("ascii")] for name, text in named.items()})
-        method, producer = (b"GET", None) if body is None else (b"POST", _Body(body))
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname or not _ADDRESS.match(url):
+            raise UnavailableError(f"{url!r} is no https: address")
+        asking = Asking(_question(parts, headers, body), MAX_HEAD_OCTETS + MAX_OCTETS, strict=True)
         try:
-            response = await self._agent.request(method, url.encode("ascii"), told, producer)
-            collector = _Collector()
-            response.deliverBody(collector)
-            return Fetched(response.code, await collector.done)
-        except (ResponseNeverReceived, ResponseFailed) as error:
-            # What is called off comes back in a wrapping.
-            raise _cause(error) from None
+            answer = await ask(self._reactor, parts, self._root, asking, self._timeout_seconds)
+        finally:
+            asking.cut()
+        if len(answer.body) > MAX_OCTETS:
+            raise UnavailableError(f"its answer has more than {MAX_OCTETS} octets")
+        return Fetched(answer.status, answer.body)
 
 
-@implementer(IBodyProducer)
-class _Body:
-    """What is asked, in one piece."""
-
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self.length = len(octets)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:  # noqa: N802 - as IBodyProducer calls it
-        consumer.write(self._octets)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """It has all been written."""
-
-    def resumeProducing(self) -> None:
-        """It has all been written."""
-
-    def stopProducing(self) -> None:
-        """It has all been written."""
-
-
-class _Collector(Protocol):
-    """Takes the body of an answer, up to a limit; ``done`` may be cancelled."""
-
-    def __init__(self) -> None:
-        self.done: Deferred[bytes] = Deferred(lambda _: self._stop())
-        self._octets = bytearray()
-
-    @override
-    def dataReceived(self, data: bytes) -> None:
-        self._octets += data
-        if len(self._octets) > MAX_OCTETS and not self.done.called:
-            self._octets.clear()
-            self.done.errback(TooLargeError())
-            self._stop()
-
-    @override
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.done.called:
-            return
-        if reason.check(ResponseDone):
-            self.done.callback(bytes(self._octets))
-        else:
-            self.done.errback(reason)
-
-    def _stop(self) -> None:
-        transport: Any = self.transport
-        transport.stopProducing()
+def _question(parts: SplitResult, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    """RFC 9112 3 and 5: one request, and then the connection closes."""
+    host = parts.netloc.rpartition("@")[2]
+    target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    named = {"Host": host, "User-Agent": f"Hermes/{__version__}", **headers, "Connection": "close"}
+    if body is not None:
+        named["Content-Length"] = str(len(body))
+    lines = "".join(f"{name}: {text}\r\n" for name, text in named.items())
+    return f"{'GET' if body is None else 'POST'} {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii") + (body or b"")
 
 
 def _words(error: Exception) -> str:
@@ -193,13 +140,9 @@ def _words(error: Exception) -> str:
     if isinstance(error, SSL.Error):
         said = error.args[0] if error.args and isinstance(error.args[0], list) else []
         return f"TLS failed: {said[0][2] if said else 'no reason was given'}"
+    if isinstance(error, VerificationError):
+        return "TLS failed: its certificate is for another name"
     return system_words(error) or type(error).__name__
-
-
-def _cause(error: BaseException) -> BaseException:
-    while isinstance(error, ResponseNeverReceived | ResponseFailed) and error.reasons:
-        error = error.reasons[0].value
-    return error
 
 
 def _certificates(octets: bytes) -> list[bytes]:

@@ -37,10 +37,16 @@ SECONDS = 30.0
 #: sends more is cut off, whatever it is that it sends.
 MAX_OCTETS = 128 * 1024
 
+#: Of these, what stands in front of the answer. Servers of strangers are asked, too, and would send fields without end.
+MAX_HEAD_OCTETS = 32 * 1024
+
 _PORT = 443
 
 # Content-Length = 1*DIGIT   (RFC 9110 8.6)
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9}) *\r\n", re.IGNORECASE)
+
+# status-line = HTTP-version SP status-code SP [ reason-phrase ]   (RFC 9112 4)
+_EMPTY = re.compile(rb"HTTP/1\.[01] (?:204|304)[ \r]")
 
 # last-chunk = 1*("0") CRLF, with an empty trailer section   (RFC 9112 7.1)
 _LAST_CHUNK = b"\r\n0\r\n\r\n"
@@ -54,12 +60,20 @@ class Answer:
     body: bytes = attrs.field(repr=False)
 
 
-class _Asking(Protocol):
+class Asking(Protocol):
     """Sends the question and collects what comes, until the answer is whole, too long, or over."""
 
-    def __init__(self, question: bytes) -> None:
+    def __init__(self, question: bytes, most_octets: int = MAX_OCTETS, *, strict: bool = False) -> None:
+        """With ``strict`` an answer that ends with the connection is none unless that was closed in order."""
         self._question = question
+        self._strict = strict
+        self._most_octets = most_octets
         self._octets = bytearray()
+        self._searched = 0
+        #: How long the head is, once it is whole, and what it says about the rest.
+        self._head_octets = 0
+        self._length: int | None = None
+        self._chunked = False
         #: Fires with all octets, or fails with why the connection was lost.
         self.done: Deferred[bytes] = Deferred()
         self._wire: Any = None
@@ -72,16 +86,35 @@ class _Asking(Protocol):
     @override
     def dataReceived(self, data: bytes) -> None:
         self._octets += data
-        if len(self._octets) > MAX_OCTETS:
-            self._end(Failure(ValueError(f"the answer has more than {MAX_OCTETS} octets")))
-        elif _is_whole(self._octets):
+        if len(self._octets) > self._most_octets:
+            self._end(Failure(ValueError(f"the answer has more than {self._most_octets} octets")))
+        elif self._is_whole():
             self._end(bytes(self._octets))
+        elif not self._head_octets and len(self._octets) > MAX_HEAD_OCTETS:
+            self._end(Failure(ValueError(f"the head of the answer has more than {MAX_HEAD_OCTETS} octets")))
+
+    def _is_whole(self) -> bool:
+        """Whether an answer that says where it ends has come to its end; each octet is looked at once, however they drip."""
+        if not self._head_octets:
+            end = self._octets.find(b"\r\n\r\n", max(0, self._searched - 3))
+            self._searched = len(self._octets)
+            if end < 0:
+                return False
+            self._head_octets = end + 4
+            head = bytes(self._octets[: self._head_octets])
+            length = _LENGTH.search(head)
+            # RFC 9110 15.3.5, 15.4.5: these have no content.
+            self._length = 0 if _EMPTY.match(head) else int(length[1]) if length is not None else None
+            self._chunked = b"chunked" in head.lower()
+        if self._length is not None:
+            return len(self._octets) >= self._head_octets + self._length
+        return self._chunked and self._octets.endswith(_LAST_CHUNK)
 
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         # Without a length the end of the connection is the end of the answer (RFC 9112 6.3).
-        lost = reason.check(ConnectionDone, ConnectionLost) and self._octets
-        self._end(bytes(self._octets) if lost else reason)
+        ends = (ConnectionDone,) if self._strict else (ConnectionDone, ConnectionLost)
+        self._end(bytes(self._octets) if self._octets and reason.check(*ends) else reason)
 
     def cut(self) -> None:
         """Do not wait for anything more."""
@@ -97,10 +130,10 @@ class _Asking(Protocol):
 class _Factory(Factory):
     noisy = False
 
-    def __init__(self, asking: _Asking) -> None:
+    def __init__(self, asking: Asking) -> None:
         self._asking = asking
 
-    def buildProtocol(self, addr: Any) -> _Asking:
+    def buildProtocol(self, addr: Any) -> Asking:
         return self._asking
 
 
@@ -119,8 +152,8 @@ async def post_form(reactor: Any, address: str, form: Mapping[str, str], *, auth
     except (OSError, crypto.Error) as error:
         why = error.strerror if isinstance(error, OSError) else "there is no certificate in PEM form in it"
         return f"the authority {authority} cannot be used: {why}"
-    asking = _Asking(_question(parts, urlencode(form).encode("ascii")))
-    asked: Deferred[Answer] = Deferred.fromCoroutine(_ask(reactor, parts, trust, asking))
+    asking = Asking(_question(parts, urlencode(form).encode("ascii")))
+    asked: Deferred[Answer] = Deferred.fromCoroutine(ask(reactor, parts, trust, asking))
     try:
         return await asked.addTimeout(SECONDS, reactor)
     except (DeferredTimeoutError, ConnectTimeoutError):
@@ -135,10 +168,11 @@ async def post_form(reactor: Any, address: str, form: Mapping[str, str], *, auth
         asking.cut()
 
 
-async def _ask(reactor: Any, parts: SplitResult, trust: Any, asking: _Asking) -> Answer:
+async def ask(reactor: Any, parts: SplitResult, trust: Any, asking: Asking, seconds: float = SECONDS) -> Answer:
+    """Connect, ask, and read the answer; raises what endpoints raise, what ended the connection, and ValueError."""
     host = parts.hostname or ""
     options = optionsForClientTLS(host, trustRoot=trust)
-    endpoint = HostnameEndpoint(reactor, host, parts.port or _PORT, timeout=SECONDS)
+    endpoint = HostnameEndpoint(reactor, host, parts.port or _PORT, timeout=seconds)
     await wrapClientTLS(options, endpoint).connect(_Factory(asking))
     return _parsed(await asking.done)
 
@@ -157,17 +191,6 @@ def _question(parts: SplitResult, body: bytes) -> bytes:
         f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode("ascii", "replace") + body
-
-
-def _is_whole(octets: bytearray) -> bool:
-    """Whether an answer that says where it ends has come to its end."""
-    end = octets.find(b"\r\n\r\n")
-    if end < 0:
-        return False
-    length = _LENGTH.search(octets, 0, end + 4)
-    if length is not None:
-        return len(octets) >= end + 4 + int(length[1])
-    return octets.endswith(_LAST_CHUNK) and b"chunked" in octets[:end].lower()
 
 
 class _Wire:

@@ -11,8 +11,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.trial.unittest import TestCase
 
+from hermes.core.fetched import Fetched
+from hermes.interfaces import UnavailableError
 from hermes.net import https
-from hermes.net.https import MAX_OCTETS, Answer, post_form
+from hermes.net.fetch import Fetcher
+from hermes.net.https import MAX_HEAD_OCTETS, MAX_OCTETS, Answer, post_form
 from tests.support.certificates import make_certificate
 
 
@@ -43,7 +46,7 @@ class _Server(Protocol):
         """It was cut off."""
 
 
-class PostTests(TestCase):
+class ServedCase(TestCase):
     """A server that does what a test tells it."""
 
     timeout = 20
@@ -79,6 +82,10 @@ class PostTests(TestCase):
             port = reactor.listenTCP(0, factory, interface="127.0.0.1")
         self.ports.append(port)
         return f"https://localhost:{port.getHost().port}/token"
+
+
+class PostTests(ServedCase):
+    """Forms."""
 
     async def ask(self, address: str, authority: str | None = None) -> Answer | str:
         """Send a form."""
@@ -173,3 +180,62 @@ class PostTests(TestCase):
         asked.addErrback(lambda failure: "cancelled")
         asked.cancel()
         self.assertIn(await asked, ("cancelled", "localhost cannot be found"))
+
+
+class FetchTests(ServedCase):
+    """What a question to a stranger's web server meets (:mod:`hermes.net.fetch`)."""
+
+    async def fetch(self, *pieces: bytes, **more: Any) -> Fetched | str:
+        """Ask a server that answers so; its words when there is no answer."""
+        url = self.serve(*pieces, **more)
+        try:
+            return await Fetcher(reactor, 15, self.certificate).fetch(f"{url}?a=b", {"Accept": "text/plain"})
+        except UnavailableError as error:
+            return str(error)
+
+    async def test_whole(self) -> None:
+        """An answer ends where it says, or with its connection; one without content has none, whatever follows."""
+        for answer, expected, close in (
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay", Fetched(200, b"ok"), False),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", Fetched(200, b"ok"), False),
+            (b"HTTP/1.1 200 OK\r\n\r\nok", Fetched(200, b"ok"), True),
+            (b"HTTP/1.1 204 No Content\r\n\r\n", Fetched(204, b""), False),
+        ):
+            self.assertEqual(await self.fetch(answer, close=close), expected)
+        seen = self.connections[-1].seen
+        self.assertTrue(seen.startswith(b"GET /token?a=b HTTP/1.1\r\nHost: localhost:"), seen)
+        for line in (b"\r\nAccept: text/plain\r\n", b"\r\nConnection: close\r\n"):
+            self.assertIn(line, seen)
+
+    async def test_without_end(self) -> None:
+        """Fields, interim answers, lines or content without end are not read to their end."""
+        for answer, flood in (
+            (b"HTTP/1.1 200 OK\r\n", b"X-More: of the same\r\n" * 1000),
+            (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+            (b"HTTP/1.1 200 ", b"x" * 10_000),
+            (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 1000),
+        ):
+            said = await self.fetch(answer, flood=flood)
+            self.assertIn("octets", str(said), answer)
+
+    async def test_head(self) -> None:
+        """A head may be so long; what goes on beyond is no head."""
+        start = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: "
+        for octets in (MAX_HEAD_OCTETS - 1, MAX_HEAD_OCTETS):
+            head = start + b"x" * (octets - len(start) - 4)
+            self.assertEqual(await self.fetch(head + b"\r\n\r\n", close=False), Fetched(200, b""))
+        said = await self.fetch(start + b"x" * MAX_HEAD_OCTETS, close=False)
+        self.assertIn(f"head of the answer has more than {MAX_HEAD_OCTETS} octets", str(said))
+
+    async def test_no_address(self) -> None:
+        """What is no address of a web page is not asked, whatever stands in it."""
+        for url in (
+            "http://localhost/",
+            "https://",
+            "https://localhost/a b",
+            "https://localhost/\r\nX: y",
+            "https://[/",
+        ):
+            with self.assertRaises(UnavailableError):
+                await Fetcher(reactor, 15, self.certificate).fetch(url, {})
