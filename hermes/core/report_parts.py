@@ -67,7 +67,8 @@ def part(content_type: str, octets: bytes, *, eight_bit: bool, fields: tuple[str
             return Part(content_type, "7bit", octets, fields)
         if eight_bit:
             return Part(content_type, "8bit", octets, fields)
-    coded = binascii.b2a_qp(octets, istext=True, quotetabs=False)
+    # Line by line, because of a whole text b2a_qp leaves some carriage returns as they are (RFC 2045 6.7, rule 4).
+    coded = b"\n".join(binascii.b2a_qp(line, istext=False) for line in octets.split(b"\n"))
     return Part(content_type, "quoted-printable", coded, fields)
 
 

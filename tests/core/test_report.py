@@ -7,7 +7,7 @@ import email.policy
 from email.message import EmailMessage, Message
 
 import attrs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -421,6 +421,7 @@ class HostileWordsTests(SynchronousTestCase):
     """Whatever another server said, the report keeps its form."""
 
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @example(lines=[""], reason="", host="", address="", original=None, replied=False, returned=b"\r\0\n")
     @given(
         lines=st.lists(HOSTILE, min_size=1, max_size=5),
         reason=HOSTILE,
