@@ -14,8 +14,8 @@ from typing_extensions import override
 from hermes.app.circle import Circle
 from hermes.app.staged import Module
 from hermes.config.schema import Settings
+from hermes.core.jobs import perform_each
 from hermes.interfaces import IGroupWorker, ISpool
-from hermes.net.content import perform_reads
 from hermes.net.worker import GroupWorker
 from hermes.services import drop_files
 from hermes.services.drop import Drop, Way
@@ -58,7 +58,7 @@ class Dropping(Module):
     async def start(self) -> None:
         if not self._here:
             return
-        self._worker.start(perform_reads)
+        self._worker.start(perform_each)
         settings, _ = self._in_force()
         drop = settings.drop
         if drop.directory:

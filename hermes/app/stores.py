@@ -36,6 +36,7 @@ from hermes.config.schema import Settings
 from hermes.config.sections.ldap import LDAPSettings
 from hermes.core.event import Event
 from hermes.core.event_counts import EventCounts
+from hermes.core.jobs import perform_each
 from hermes.directory.app_passwords import AppPasswords
 from hermes.directory.passwords import Passwords
 from hermes.directory.recoverable import RecoverableSecrets
@@ -43,7 +44,7 @@ from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.several import SeveralSources
 from hermes.interfaces import IGroupWorker
 from hermes.mailbox.deposit import Depositor
-from hermes.net.content import ContentReader, perform_reads
+from hermes.net.content import ContentReader
 from hermes.net.fetch import Fetcher
 from hermes.net.https import post_form
 from hermes.net.worker import MAX_GROUP, GroupWorker
@@ -262,12 +263,12 @@ class Stores(Module):
 
     @override
     async def start(self) -> None:
-        self._read_worker.start(perform_reads)
-        self.mailbox_worker.start(perform_reads)
-        self.lookup_worker.start(perform_reads)
-        self.dkim_worker.start(perform_reads)
-        self._key_worker.start(perform_reads)
-        self._policy_worker.start(perform_reads)
+        self._read_worker.start(perform_each)
+        self.mailbox_worker.start(perform_each)
+        self.lookup_worker.start(perform_each)
+        self.dkim_worker.start(perform_each)
+        self._key_worker.start(perform_each)
+        self._policy_worker.start(perform_each)
         self.deposit_worker.start(Depositor().perform)
         self._transcript_worker.start(perform_transcripts)
         self.passwords.start()

@@ -22,9 +22,9 @@ from hermes.config.places import shards, spool_directory
 from hermes.config.schema import Settings
 from hermes.core.accountability import Tally, lines
 from hermes.core.envelope import BodyType, Envelope, Recipient
+from hermes.core.jobs import perform_each
 from hermes.core.received import date
 from hermes.interfaces import IGroupWorker, IRelayManager, IRouter, ISpool
-from hermes.net.content import perform_reads
 from hermes.net.worker import GroupWorker
 from hermes.spool.shards import ShardsReader
 
@@ -104,7 +104,7 @@ class Summary(Module):
 
     @override
     async def start(self) -> None:
-        self._worker.start(perform_reads)
+        self._worker.start(perform_each)
         _ = self._loop.start(ROUND_SECONDS).addErrback(lambda failure: self._log.failure("no more letters", failure))
 
     @override

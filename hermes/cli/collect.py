@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hermes.cli.control_client import ask
+from hermes.cli.mercury_file import text_of
 from hermes.cli.output import Refused, config_option, json_option, say, say_json, say_lines, say_table
 from hermes.config.loader import load
 from hermes.config.mercury_collectors import MAX_OCTETS, MercuryBoxesError, sections_of_boxes
@@ -55,12 +56,9 @@ def collect(config: str, as_json: bool, dry_run: bool, mercury: str | None, name
 
 def _print_sections(path: str) -> None:
     with open(path, "rb") as file:
-        octets = file.read(MAX_OCTETS + 1)
-    if len(octets) > MAX_OCTETS:
-        raise Refused(f"{path}: this is not Mercury's list of boxes: it has more than {MAX_OCTETS} octets")
+        text = text_of(file, "Mercury's list of boxes", MAX_OCTETS)
     try:
-        # Mercury writes the code page of its Windows.
-        say_lines(sections_of_boxes(octets.decode("cp1252", "replace"), path))
+        say_lines(sections_of_boxes(text, path))
     except MercuryBoxesError as error:
         raise Refused(str(error)) from None
 

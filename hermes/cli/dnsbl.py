@@ -9,6 +9,7 @@ import click
 
 from hermes.cli.asking import asked
 from hermes.cli.control_client import ask
+from hermes.cli.mercury_file import text_of
 from hermes.cli.output import EXIT_REFUSED, Refused, config_option, json_option, say, say_json, say_level
 from hermes.config.loader import load
 from hermes.config.mercury_lists import MAX_OCTETS, MercuryListsError, sections_of_mercury
@@ -91,13 +92,7 @@ def import_(file: BinaryIO) -> None:
 
     Nothing is changed. What is not understood is told with its line, and then there is nothing to print.
     """
-    octets = file.read(MAX_OCTETS + 1)
-    if len(octets) > MAX_OCTETS:
-        raise Refused(f"{file.name} is larger than any file of Mercury's: more than {MAX_OCTETS} octets")
-    try:
-        text = octets.decode("utf-8")
-    except UnicodeDecodeError:
-        text = octets.decode("cp1252", "replace")
+    text = text_of(file, "Mercury's file of lists", MAX_OCTETS)
     try:
         sections = sections_of_mercury(text, file.name)
     except MercuryListsError as error:

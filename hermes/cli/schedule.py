@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hermes.cli.mercury_file import text_of
 from hermes.cli.output import Refused, config_option, json_option, say, say_json, say_lines, say_table
 from hermes.config.loader import load
 from hermes.config.mercury_ini import MAX_OCTETS
@@ -58,12 +59,9 @@ def schedule(config: str, as_json: bool, days: int, mercury: str | None) -> None
 
 def _print_section(path: str) -> None:
     with open(path, "rb") as file:
-        octets = file.read(MAX_OCTETS + 1)
-    if len(octets) > MAX_OCTETS:
-        raise Refused(f"{path}: this is not Mercury's configuration: it has more than {MAX_OCTETS} octets")
+        text = text_of(file, "Mercury's configuration", MAX_OCTETS)
     try:
-        # Mercury writes the code page of its Windows.
-        say_lines(schedule_of(octets.decode("cp1252", "replace"), path))
+        say_lines(schedule_of(text, path))
     except MercuryScheduleError as error:
         raise Refused(str(error)) from None
 

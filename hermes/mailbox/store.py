@@ -22,7 +22,7 @@ class Mailboxes:
     """
     The maildirs under ``directory``.
 
-    ``reader`` is a worker whose ``perform`` calls each item (:func:`hermes.net.content.perform_reads`): mailboxes are listed,
+    ``reader`` is a worker whose ``perform`` calls each item (:func:`hermes.core.jobs.perform_each`): mailboxes are listed,
     measured and cleared in it. ``default_quota`` is in octets and holds for accounts without a quota of their own; 0 is
     no limit. ``now`` gives seconds since the epoch. ``processes`` of ours deliver into them. ``reading`` is
     how mailboxes are read whose accounts say nothing about it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import BinaryIO
 
 from zope.interface import implementer
@@ -14,20 +14,9 @@ from hermes.interfaces import IContentReader, IGroupWorker
 PIECE_OCTETS = 64 * 1024
 
 
-def perform_reads(reads: list[Callable[[], object]]) -> list[object]:
-    """What the reading thread does with a group of reads: each by itself, a fault harms only its own."""
-    results: list[object] = []
-    for read in reads:
-        try:
-            results.append(read())
-        except Exception as error:
-            results.append(error)
-    return results
-
-
 @implementer(IContentReader)
 class ContentReader:
-    """Reads content; files are opened and read in ``worker``, whose ``perform`` is :func:`perform_reads`."""
+    """Reads content; files are opened and read in ``worker``, whose ``perform`` is :func:`hermes.core.jobs.perform_each`."""
 
     def __init__(self, worker: IGroupWorker) -> None:
         self._worker = worker

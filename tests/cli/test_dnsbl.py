@@ -117,4 +117,4 @@ class ImportTests(CommandTestCase):
     def test_refused(self) -> None:
         """A mistake is told with file and line; what is much too large is no file of Mercury's."""
         self.assertRegex(self.run_import(b"Begin\n", exit_code=1), r":1: ")
-        self.assertIn("larger", self.run_import(b"#" * (MAX_OCTETS + 1), exit_code=1))
+        self.assertIn("it has more than 262144 octets", self.run_import(b"#" * (MAX_OCTETS + 1), exit_code=1))

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from hermes.core.dropped import head_of
 from hermes.core.envelope import Envelope, Recipient
-from hermes.net.content import perform_reads
+from hermes.core.jobs import perform_each
 from hermes.services import drop_files
 from hermes.services.drop import Drop, Way
 from hermes.spool.store import Spool
@@ -34,7 +34,7 @@ class MortalDrop(Drop):
 
     def __init__(self, spool: Spool, next_step: Callable[[], None]) -> None:
         worker = ImmediateWorker()
-        worker.start(perform_reads)
+        worker.start(perform_each)
         premises = attrs.evolve(Site().premises, spool=spool)
         super().__init__(worker, spool, lambda: Way(premises, Router(), "mail.example.org", 10))  # type: ignore[arg-type]
         self._next_step = next_step

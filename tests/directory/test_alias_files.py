@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
+from hermes.core.jobs import perform_each
 from hermes.directory.redirects import MAX_LOOPS_TOLD, RedirectTable
 from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError
 from hermes.directory.sources.alias_files import LOOK_SECONDS, AliasFiles, Files
-from hermes.net.content import perform_reads
 from tests.support.maildirs import calling_worker, clock_at
 
 
@@ -86,13 +86,13 @@ class ReloadTests(FilesTestCase):
         self.clock.advance(LOOK_SECONDS)
 
         def written_meanwhile(jobs: list[Any]) -> list[Any]:
-            read = perform_reads(jobs)
+            read = perform_each(jobs)
             self.write("a == b\nc == d")
             return read
 
         self.worker.start(written_meanwhile)
         self.assertEqual(list(self.now(source).aliases), ["a"])
-        self.worker.start(perform_reads)
+        self.worker.start(perform_each)
         self.clock.advance(LOOK_SECONDS)
         self.assertEqual(list(self.now(source).aliases), ["a", "c"])
 

@@ -16,10 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
 from hermes.core.account import Account
+from hermes.core.jobs import perform_each
 from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.file import FileSource
 from hermes.directory.sources.watched import LOOK_SECONDS
-from hermes.net.content import perform_reads
 from tests.support.accounts import quick_hash
 from tests.support.maildirs import Failing, calling_worker, clock_at
 from tests.support.scram import quick_keys
@@ -163,13 +163,13 @@ class ReloadTests(FileTestCase):
         self.write("[bob]\nnon")
 
         def written_meanwhile(jobs: list[Any]) -> list[Any]:
-            read = perform_reads(jobs)
+            read = perform_each(jobs)
             self.write("[bob]\n")
             return read
 
         self.worker.start(written_meanwhile)
         self.assertEqual(["joe", "ann"], self.names())
-        self.worker.start(perform_reads)
+        self.worker.start(perform_each)
         self.clock.advance(LOOK_SECONDS)
         self.assertEqual(["bob"], self.names())
 

@@ -10,9 +10,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from hermes.core.jobs import perform_each
 from hermes.core.message import Content
 from hermes.interfaces import IContentReader
-from hermes.net.content import PIECE_OCTETS, ContentReader, perform_reads
+from hermes.net.content import PIECE_OCTETS, ContentReader
 
 
 class Worker:
@@ -20,7 +21,7 @@ class Worker:
 
     def submit(self, item: Any) -> Deferred[Any]:
         """Do it."""
-        (result,) = perform_reads([item])
+        (result,) = perform_each([item])
         if isinstance(result, Exception):
             failed: Deferred[Any] = Deferred()
             failed.errback(Failure(result))

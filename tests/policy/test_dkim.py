@@ -18,9 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.core.envelope import Origin
+from hermes.core.jobs import perform_each
 from hermes.core.message import QueuedMessage, Signature
 from hermes.interfaces import ISigner
-from hermes.net.content import perform_reads
 from hermes.policy.dkim_keys import (
     KeyFaultError,
     Keyring,
@@ -170,7 +170,7 @@ class SignerTests(SynchronousTestCase):
         ]
         self.records = {f"{key.name}.": key.record.encode() for key in keys}
         self.worker = ImmediateWorker()
-        self.worker.start(perform_reads)
+        self.worker.start(perform_each)
         self.store = Store()
         self.reader = Reader(piece_octets=64)
         self.other: Profile | None = None

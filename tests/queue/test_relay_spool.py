@@ -7,8 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.event import Event, Kind
+from hermes.core.jobs import perform_each
 from hermes.core.message import QueuedMessage
-from hermes.net.content import ContentReader, perform_reads
+from hermes.net.content import ContentReader
 from hermes.spool.store import Spool
 from tests.support.queue_site import DEFERRED, FAILED, OCTETS, RELAYED, Site
 from tests.support.worker import ImmediateWorker
@@ -33,7 +34,7 @@ class RealSpoolTests(SynchronousTestCase):
         )
         self.successResultOf(self.spool.open())
         reader = ImmediateWorker()
-        reader.start(perform_reads)
+        reader.start(perform_each)
         self.site.use(self.spool, ContentReader(reader))
         self.site.manager.start()
 

@@ -13,11 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.core.dropped import head_of
 from hermes.core.envelope import Envelope, Recipient
 from hermes.core.event import Event, Kind
+from hermes.core.jobs import perform_each
 from hermes.core.outcome import Verdict
 from hermes.core.policy import Stage
 from hermes.core.reply import Reply
 from hermes.interfaces import SpoolFullError
-from hermes.net.content import perform_reads
 from hermes.services import drop_files
 from hermes.services.drop import Drop, Taken, Way
 from hermes.services.drop_files import DroppedFile
@@ -59,7 +59,7 @@ class DropCase(SynchronousTestCase):
 
         premises: Premises = site.premises
         worker = ImmediateWorker()
-        worker.start(perform_reads)
+        worker.start(perform_each)
         way = Way(premises, Router(), "mail.example.org", more.get("max_recipients", 1000))  # type: ignore[arg-type]
         self.drop = Drop(worker, Spool(), lambda: way)  # type: ignore[arg-type]
 

@@ -15,10 +15,10 @@ from twisted.trial.unittest import TestCase
 from hermes.config.sections.finger import FingerSettings
 from hermes.core.account import Account
 from hermes.core.event import Event, Kind
+from hermes.core.jobs import perform_each
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import TooBusyError, UnavailableError
-from hermes.net.content import perform_reads
 from hermes.services.finger_server import (
     DENIED_FORWARDING,
     DENIED_LIST,
@@ -90,7 +90,7 @@ class FingerServerTests(TestCase):
         """A listener."""
         server = LineServer("finger", "here", self.clock, self.gate, self.journal, None, False, 30)
         worker = ImmediateWorker()
-        worker.start(perform_reads)
+        worker.start(perform_each)
         settings = {"profiles": str(self.profiles), **settings}
         profiles = Profiles(self.directory, LastLogins(self.trace), Lookups(worker), FingerSettings(**settings))  # type: ignore[arg-type]
         return FingerServerFactory(server, profiles)

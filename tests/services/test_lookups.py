@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.core.jobs import perform_each
 from hermes.interfaces import TooBusyError
-from hermes.net.content import perform_reads
 from hermes.services.lookups import MAX_WAITING, Lookups
 from tests.support.worker import ImmediateWorker
 
@@ -17,7 +17,7 @@ class LookupsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A thread that does nothing until it is told."""
         self.worker = ImmediateWorker()
-        self.worker.start(perform_reads)
+        self.worker.start(perform_each)
         self.worker.paused = True
         self.lookups = Lookups(self.worker)
         self.done: list[int] = []

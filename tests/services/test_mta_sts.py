@@ -13,9 +13,9 @@ from zope.interface.verify import verifyObject
 
 from hermes.core.dns_answer import Answer, Status
 from hermes.core.fetched import Fetched
+from hermes.core.jobs import perform_each
 from hermes.core.mta_sts import Mode, Policy
 from hermes.interfaces import IPolicyStore, TooBusyError, UnavailableError
-from hermes.net.content import perform_reads
 from hermes.services.mta_sts import FAILED_SECONDS, LOOK_SECONDS, RENEW_SECONDS, Finding, Kept, STSPolicies
 from hermes.services.mta_sts_store import PolicyStore
 from tests.support.worker import ImmediateWorker
@@ -68,7 +68,7 @@ class PoliciesTests(SynchronousTestCase):
         self.time = 1_800_000_000.0
         self.path = os.path.abspath(self.mktemp())
         self.worker = ImmediateWorker()
-        self.worker.start(perform_reads)
+        self.worker.start(perform_each)
         self.store = PolicyStore(self.path, self.worker)
         self.addCleanup(self.store.close)
         self.sts = self.fresh()
@@ -221,7 +221,7 @@ class StoreTests(SynchronousTestCase):
         """A store for two."""
         self.path = os.path.abspath(self.mktemp())
         self.worker = ImmediateWorker()
-        self.worker.start(perform_reads)
+        self.worker.start(perform_each)
         self.store = PolicyStore(self.path, self.worker, most=2)
         self.addCleanup(self.store.close)
 

@@ -16,9 +16,9 @@ from zope.interface.verify import verifyObject
 from hermes.core.dns_answer import Answer, Status
 from hermes.core.envelope import Envelope, TLSNeed
 from hermes.core.fetched import Fetched
+from hermes.core.jobs import perform_each
 from hermes.core.tls_report import Count, Result, Sender
 from hermes.interfaces import ITLSResults, UnavailableError
-from hermes.net.content import perform_reads
 from hermes.services.tls_reporter import TLSReporter
 from hermes.services.tls_results import TLSResults
 from tests.services import test_protection
@@ -68,7 +68,7 @@ class ReportingCase(SynchronousTestCase):
         self.time = NOW
         self.path = os.path.abspath(self.mktemp())
         self.worker = ImmediateWorker()
-        self.worker.start(perform_reads)
+        self.worker.start(perform_each)
         self.results = self.store()
         self.world = World()
 

@@ -11,11 +11,11 @@ from twisted.internet.task import Clock
 from hermes.core.account import Account
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.identifiers import encode
+from hermes.core.jobs import perform_each
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient
 from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.mailbox import maildir
 from hermes.mailbox.store import Mailboxes
-from hermes.net.content import perform_reads
 from tests.support.worker import ImmediateWorker
 
 HOST = "mail.example.org"
@@ -29,7 +29,7 @@ JOE = Account("joe", ("joe@example.org",))
 def calling_worker() -> ImmediateWorker:
     """A worker that calls what it is given."""
     worker = ImmediateWorker()
-    worker.start(perform_reads)
+    worker.start(perform_each)
     return worker
 
 

@@ -36,9 +36,9 @@ from hermes.config.listener import parse_listener
 from hermes.config.places import recoverable_key_file, secret_file, shards, spool_directory
 from hermes.config.schema import Settings
 from hermes.core.event import Event
+from hermes.core.jobs import perform_each
 from hermes.core.message import QueuedMessage
 from hermes.core.metric import GAUGE, Family, by_label
-from hermes.net.content import perform_reads
 from hermes.net.counts import SharedTables
 from hermes.net.listen import ListenError, bind, discard, inherited_socket
 from hermes.net.notify import Notifier
@@ -194,7 +194,7 @@ class LookUps(Module):
 
     @override
     async def start(self) -> None:
-        self._worker.start(perform_reads)
+        self._worker.start(perform_each)
 
     @override
     async def stop(self) -> None:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
+from hermes.core.jobs import perform_each
 from hermes.directory.ldap.servers import Line, Servers
 from hermes.interfaces import IGroupWorker, TooBusyError, UnavailableError
 
@@ -36,7 +37,7 @@ class Threads:
         if not self._started:
             self._started = True
             for worker in self._workers:
-                worker.start(_perform)
+                worker.start(perform_each)
         which = self._waiting.index(min(self._waiting))
         line = self._lines[which]
         abandoned = False
@@ -58,13 +59,3 @@ class Threads:
         for worker, line in zip(self._workers, self._lines, strict=True) if self._started else ():
             await worker.submit(line.close)
             await worker.stop()
-
-
-def _perform(jobs: list[Callable[[], object]]) -> list[object]:
-    results: list[object] = []
-    for job in jobs:
-        try:
-            results.append(job())
-        except Exception as error:
-            results.append(error)
-    return results

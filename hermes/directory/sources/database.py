@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from typing_extensions import override
 
 from hermes.core.account import Account
+from hermes.core.jobs import perform_each
 from hermes.core.reading_profile import ReadingProfile
 from hermes.directory.accounts import Accounts, check_address, check_name
 from hermes.directory.sources.account_rows import SCHEMA, VERSION, RowsError, check_version, read_table
@@ -107,7 +108,7 @@ class DatabaseSource(WatchedSource):
         assert self._worker is not None
         if not self._started:
             self._started = True
-            self._worker.start(_perform)
+            self._worker.start(perform_each)
         return self._worker.submit(job)
 
     @override
@@ -282,16 +283,6 @@ class DatabaseSource(WatchedSource):
             remedy = "`hermes user make-database` makes it, and so does `hermes user add`"
             return AccountsFileError(self.path, 0, f"there is no such file: {remedy}")
         return AccountsFileError(self.path, 0, (error.strerror if isinstance(error, OSError) else "") or str(error))
-
-
-def _perform(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-    results: list[Any] = []
-    for job in jobs:
-        try:
-            results.append(job())
-        except Exception as error:
-            results.append(error)
-    return results
 
 
 def _connect(path: str) -> sqlite3.Connection:
