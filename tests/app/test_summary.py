@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -127,7 +127,7 @@ class CommandTests(CommandTestCase):
     """``hermes summary``."""
 
     def test_command(self) -> None:
-        """A day's letter, for people and for programs."""
+        """A day's letter, for people and for programs; without a day, that of yesterday."""
         config = self.site()
         queue_message(self, config)
         day = datetime.fromtimestamp(1_800_000_000.0).astimezone().date().isoformat()
@@ -136,6 +136,6 @@ class CommandTests(CommandTestCase):
         self.assertIn("       1  anna\n", output)
         told = self.run_json("summary", "-c", config, "--day", day)
         self.assertEqual((told["day"], told["accounts"], told["waiting_messages"]), (day, {"anna": 1}, 1))
-        self.assertIn("0  messages accepted", self.run_hermes("summary", "-c", config).stdout)
+        self.patch(time, "time", lambda: 1_800_000_000.0 + 24 * 3600)
+        self.assertEqual(self.run_json("summary", "-c", config), told)
         self.assertIn("is not a date", self.run_hermes("summary", "-c", config, "--day", "soon", exit_code=2).stderr)
-        self.assertTrue(Path(config).exists())
