@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import multiprocessing
-import re
 import socket
 import statistics
 import sys
@@ -26,14 +25,6 @@ from bench.site import PASSWORD, Hermes
 
 #: Between two NOOPs of a session.
 PAUSE_SECONDS = 0.005
-
-
-def accounts(config: Path, count: int) -> None:
-    """As many accounts, all with the password of the only one that there is."""
-    file = config.parent / "data" / "accounts.ini"
-    text = file.read_text()
-    (stored,) = re.findall(r"^password = .*$", text, re.MULTILINE)
-    file.write_text(text + "".join(f"\n[user{number}]\n{stored}\n" for number in range(count)))
 
 
 async def _login(port: int, number: int, told: Counter[str]) -> None:
@@ -92,9 +83,8 @@ def main(arguments: Sequence[str]) -> None:
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as directory:
         (sink,) = free_ports(1)
-        root = Path(directory) / "site"
-        server = Hermes(root, sink)
-        accounts(root / "config.ini", chosen.rate * chosen.seconds)
+        accounts = (f"user{number}" for number in range(chosen.rate * chosen.seconds))
+        server = Hermes(Path(directory) / "site", sink, accounts=accounts)
         server.start()
         try:
             _measure(server, chosen.rate, chosen.seconds)
