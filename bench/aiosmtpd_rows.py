@@ -6,25 +6,13 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
-from bench import load
-from bench.load import Load
-from bench.pairs import Options, in_turn
+from bench.pairs import Options
 from bench.process import free_ports, is_listening, resident_octets, running_seconds, stop, wait_until
 from bench.site import Hermes
-from bench.smtp_rows import KIB, scaled
+from bench.smtp_rows import SMALL, delivered
 from bench.table import Section
-
-LOADS = [
-    Load(1000, 4 * KIB, 1, False),
-    Load(2000, 4 * KIB, 10, False),
-    Load(2000, 4 * KIB, 40, False),
-    Load(1000, 4 * KIB, 1, True),
-    Load(2000, 4 * KIB, 10, True),
-    Load(2000, 4 * KIB, 40, True),
-]
 
 
 class Aiosmtpd:
@@ -85,17 +73,7 @@ def measure(options: Options, root: Path) -> Section:
     try:
         peer.start()
         try:
-            rows = []
-            for one in LOADS:
-                some = scaled(options, one)
-                rows.append(
-                    in_turn(
-                        f"delivered: {one}",
-                        options.pairs,
-                        partial(load.delivered_per_second, hermes, some),
-                        partial(load.delivered_per_second, peer, some),
-                    )
-                )
+            rows = [delivered(options, one, hermes, peer) for one in SMALL]
         finally:
             peer.stop()
     finally:

@@ -22,10 +22,9 @@ from bench.pairs import Options, Row, in_turn
 from bench.pop3_client import POP3Client, messages_of
 from bench.process import free_ports
 from bench.site import Hermes
+from bench.smtp_rows import KIB
 from bench.table import Section
 from tests.support.dovecot import Dovecot
-
-KIB = 1024
 
 #: Sessions at once, each with a mailbox of its own.
 THREADS = 10

@@ -10,8 +10,6 @@ from bench.load import Load, check_mailbox, send
 from bench.process import files_in, wait_until
 from bench.site import Hermes
 
-KIB = 1024
-
 
 class Sending:
     """Sends one load after the other; each is counted and compared before the next. ``messages`` have arrived so far."""

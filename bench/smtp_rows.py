@@ -9,20 +9,23 @@ from pathlib import Path
 import attrs
 
 from bench import load
-from bench.load import Load
+from bench.load import Load, Server
 from bench.pairs import Options, Row, in_turn
 from bench.side_by_side import Sides, beside_postfix
 from bench.table import Section, memory
 
 KIB, MB = 1024, 1024**2
 
-DELIVERED = [
+SMALL = [
     Load(1000, 4 * KIB, 1, False),
     Load(2000, 4 * KIB, 10, False),
     Load(2000, 4 * KIB, 40, False),
     Load(1000, 4 * KIB, 1, True),
     Load(2000, 4 * KIB, 10, True),
     Load(2000, 4 * KIB, 40, True),
+]
+
+LARGE = [
     Load(100, MB, 1, False),
     Load(200, MB, 10, False),
     Load(200, MB, 40, False),
@@ -42,20 +45,20 @@ RELAYED = [
 def measure(options: Options, root: Path) -> Section:
     """All rows."""
     with beside_postfix(root, options) as sides:
-        rows = [delivered(sides, options, one) for one in DELIVERED]
+        rows = [delivered(options, one, sides.hermes, sides.postfix) for one in (*SMALL, *LARGE)]
         rows += [relayed(sides, options, one) for one in RELAYED]
         note = f"Idle memory of Hermes: {memory(sides.idle_octets)}."
         return Section("smtp", "Postfix", options, sides.versions(), rows, [note], "messages/s")
 
 
-def delivered(sides: Sides, options: Options, one: Load) -> Row:
+def delivered(options: Options, one: Load, hermes: Server, peer: Server) -> Row:
     """Messages a second into a maildir."""
     some = scaled(options, one)
     return in_turn(
         f"delivered: {one}",
         options.pairs,
-        partial(load.delivered_per_second, sides.hermes, some),
-        partial(load.delivered_per_second, sides.postfix, some),
+        partial(load.delivered_per_second, hermes, some),
+        partial(load.delivered_per_second, peer, some),
     )
 
 
