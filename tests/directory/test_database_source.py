@@ -225,6 +225,12 @@ class TroubleTests(DatabaseTestCase):
             self.assertEqual(self.resolve("joe@example.org"), "joe")
             self.later("bob@example.org")
             self.worker.resume()
+            for known in ("joe", "Joe@example.org"):
+                account = self.successResultOf(Deferred.fromCoroutine(self.directory_.verify(known, "secret")))
+                self.assertEqual(account.name, "joe")
+            for unknown in ("bob", "bob@example.org"):
+                asked = Deferred.fromCoroutine(self.directory_.verify(unknown, "secret"))
+                self.failureResultOf(asked, UnavailableError)
             failed = Deferred.fromCoroutine(self.source.change_password("joe", HASH))
             self.assertIn("locked", str(self.failureResultOf(failed, AccountsFileError).value))
         (error,) = self.errors

@@ -20,7 +20,9 @@ class Doubtful:
 
     def named(self, name: str) -> Record | None:
         """The account of that name."""
-        return self._noted(self._table.named(name))
+        record = self._table.named(name)
+        # Whoever logs in by an address is asked for by it first; no account is called so, and none can have been added meanwhile.
+        return record if "@" in name else self._noted(record)
 
     def listed(self, local_part: str, domain: str) -> Record | None:
         """Who has this very address, listed or by the name alone."""
