@@ -42,7 +42,10 @@ def day_of(text: str) -> tuple[str, float, float]:
     """A day by its date, like 2026-01-31; raise ValueError for what is none."""
     # Naive dates are local: a day on which clocks are set has 23 or 25 hours.
     begin = datetime.strptime(text, "%Y-%m-%d")
-    return text, begin.timestamp(), (begin + timedelta(days=1)).timestamp()
+    try:
+        return text, begin.timestamp(), (begin + timedelta(days=1)).timestamp()
+    except OverflowError:
+        raise ValueError("the last day that there is does not end") from None
 
 
 def tally_of(settings: Settings, since: float, until: float) -> Tally:

@@ -32,7 +32,7 @@ class DayTests(SynchronousTestCase):
         for now in (NOON, NOON - 12 * 3600, NOON + 12 * 3600 - 1):
             self.assertEqual(day_before(now), day_of("2026-02-28"))
         self.assertEqual(day_before(NOON - 12 * 3600 - 1)[0], "2026-02-27")
-        for text in ("", "yesterday", "2026-02-30"):
+        for text in ("", "yesterday", "2026-02-30", "9999-12-31"):
             self.assertRaises(ValueError, day_of, text)
 
 
