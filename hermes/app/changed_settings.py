@@ -50,10 +50,12 @@ class Reload:
             raise ValueError("a reload is going on already: try again in a moment")
         self._notifier.reloading(time.monotonic())
         self._goes_on = True
-        self.succeeded = False
         try:
             await self._take(load_again(self._path, before))
             self.succeeded, self.succeeded_at = True, self._now()
+        except BaseException:
+            self.succeeded = False
+            raise
         finally:
             self._goes_on = False
             self._notifier.ready()

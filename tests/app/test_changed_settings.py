@@ -1,0 +1,48 @@
+"""Reloads, one at a time, and what is told of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from hermes.app.changed_settings import Reload
+from hermes.config.loader import load
+from hermes.config.schema import Settings
+from hermes.net.notify import Notifier
+
+
+class ReloadTests(SynchronousTestCase):
+    """Reload.run() and Reload.families()."""
+
+    def test_goes_on(self) -> None:
+        """While a reload goes on the one before is the last that is told of; nobody is warned of one that succeeds."""
+        path = Path(self.mktemp())
+        path.write_text("")
+        before, service, taking = load(str(path)), Service(), [Deferred[None](), Deferred[None]()]
+        waiting = iter(taking)
+
+        async def take(settings: Settings) -> None:
+            await next(waiting)
+
+        service.startService()
+        reload = Reload(str(path), service, Notifier({}), take, lambda: 1.0)
+
+        def succeeded() -> float:
+            return reload.families()[0].samples[0].value
+
+        first = Deferred.fromCoroutine(reload.run(before))
+        self.assertEqual(succeeded(), 1)
+        second = Deferred.fromCoroutine(reload.run(before))
+        self.assertIn("going on already", str(self.failureResultOf(second, ValueError).value))
+        self.assertEqual(succeeded(), 1)
+        taking[0].errback(ValueError("it cannot be taken"))
+        self.failureResultOf(first, ValueError)
+        self.assertEqual(succeeded(), 0)
+        third = Deferred.fromCoroutine(reload.run(before))
+        self.assertEqual(succeeded(), 0)
+        taking[1].callback(None)
+        self.successResultOf(third)
+        self.assertEqual(succeeded(), 1)
