@@ -1,4 +1,4 @@
-"""Names and addresses of hosts, as they stand in settings."""
+"""Names and addresses of hosts, and addresses at them, as they stand in settings."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_mail_address(text: str) -> bool:
+    """True for an address that mail can be sent to, without a name beside it."""
+    local_part, _, domain = text.rpartition("@")
+    return bool(local_part) and not re.search(r"[\s<>,]", text) and not domain_fault(domain)
 
 
 def is_loopback_host(host: str) -> bool:

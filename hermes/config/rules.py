@@ -6,7 +6,6 @@ Each rule looks at settings that were understood and yields what it finds, in wo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from hermes.config.directory_rules import directory_findings
 from hermes.config.dns_rules import dns_findings
 from hermes.config.dnsbl_rules import dnsbl_findings
 from hermes.config.finding import Finding
-from hermes.config.host_names import domain_fault
+from hermes.config.host_names import domain_fault, is_mail_address
 from hermes.config.ldap_rules import ldap_findings
 from hermes.config.listener import Listener, parse_listener
 from hermes.config.oauth_client_rules import oauth_client_findings
@@ -37,6 +36,7 @@ from hermes.config.sections.rates import rates_findings
 from hermes.config.sections.reports import reports_findings
 from hermes.config.sections.routes import route_findings
 from hermes.config.sections.schedule import schedule_findings
+from hermes.config.sections.summary import summary_findings
 from hermes.config.sections.tls_reports import tls_reports_findings
 from hermes.config.sections.transcripts import TRANSCRIBED
 from hermes.config.smarthost_rules import smarthost_findings, smarthosts_of
@@ -75,6 +75,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield from oauth_client_findings(settings)
     yield from destination_findings(settings.destination)
     yield from tls_reports_findings(settings.tls_reports, settings.hermes.postmaster)
+    yield from summary_findings(settings.summary)
     yield from dkim_findings(settings.dkim, settings.dkim_domains)
     yield from dns_findings(settings)
     yield from dnsbl_findings(settings, domain_fault)
@@ -128,8 +129,7 @@ def _postmaster(settings: Settings) -> Iterator[Finding]:
             example = f"postmaster = NAME@{hermes.domains[0]}"
             yield Finding(about, f"domains need a postmaster: write {example}")
         return
-    local_part, at, domain = hermes.postmaster.rpartition("@")
-    if not at or not local_part or re.search(r"[\s<>,]", hermes.postmaster) or domain_fault(domain):
+    if not is_mail_address(hermes.postmaster):
         yield Finding(about, f"{hermes.postmaster!r} is not a mail address: write NAME@example.org")
 
 
@@ -211,8 +211,6 @@ def _front_ends(settings: Settings) -> Iterator[Finding]:
 
 
 def _queue(settings: Settings) -> Iterator[Finding]:
-    if settings.summary.hour > 23:
-        yield Finding((("summary", "hour"),), f"{settings.summary.hour} is no hour of the day: they go from 0 to 23")
     if not settings.queue.retry:
         yield Finding((("queue", "retry"),), "the list is empty: write at least one time, like 10m")
 

@@ -53,10 +53,14 @@ class RulesTests(SynchronousTestCase):
         self.refused("[smtp]\nmax_recipients = 0\n", ":2: [smtp] max_recipients:", "0 would stop everything")
 
     def test_summary(self) -> None:
-        """The hour is one of the day's."""
+        """The hour is one of the day's, and one address gets the letter."""
         for hour in (0, 23):
             self.accepted(f"[summary]\nhour = {hour}\n")
         self.refused("[summary]\nhour = 24\n", ":2: [summary] hour:", "from 0 to 23")
+        for to in ("anna@a.test", "\u00e4nne@a.test"):
+            self.accepted(f"[summary]\nto = {to}\n")
+        for to in ("anna", "@a.test", "anna@a.test, bob@a.test", "Anna <anna@a.test>", "anna@a_b.test"):
+            self.refused(f"[summary]\nto = {to}\n", ":2: [summary] to:", "is not a mail address")
 
     def test_tls_reports(self) -> None:
         """Reports about TLS want an address for questions, which can be the postmaster's when that is ASCII."""
