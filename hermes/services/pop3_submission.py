@@ -22,6 +22,7 @@ from hermes.core.envelope import BodyType, Origin, Recipient
 from hermes.core.event import Kind
 from hermes.core.header_facts import MAX_HEADER_OCTETS, header_end
 from hermes.core.outcome import PASS, Verdict
+from hermes.core.printable import one_line
 from hermes.core.received import path
 from hermes.core.reply import Reply
 from hermes.core.transaction import Transaction
@@ -29,6 +30,7 @@ from hermes.core.visit import Visit
 from hermes.interfaces import UnavailableError
 from hermes.net.server_gate import refusal_by
 from hermes.protocols.smtp.grammar import MalformedError, parse_path
+from hermes.protocols.smtp.parameters import MAX_PATH_OCTETS
 from hermes.services.pop3_trace import SessionTrace
 from hermes.services.reception import Premises, Reception
 from hermes.services.session_checks import SessionChecks
@@ -250,6 +252,8 @@ class Submission:
         return found or _NO_RECIPIENT
 
     def _malformed(self, text: str, problem: str) -> Verdict:
+        # It may be as long as the header.
+        text = one_line(text, MAX_PATH_OCTETS)
         self._refused = Recipient(text)
         return Verdict(Reply.of(501, "5.1.3", problem), "protocol.syntax", text)
 

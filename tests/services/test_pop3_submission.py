@@ -22,6 +22,7 @@ from hermes.policy.authorship import Authorship
 from hermes.policy.filter_file import parse_line
 from hermes.policy.filters import Filters
 from hermes.policy.rates import RateLimits, Rates
+from hermes.protocols.smtp.parameters import MAX_PATH_OCTETS
 from hermes.services.pop3_submission import MAX_RECORDED_RECIPIENTS, Submissions
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client
@@ -251,6 +252,21 @@ class RefusedTests(SubmissionCase):
             self.assertTrue(answered.startswith(answer), answered)
             self.assertEqual(self.refusals()[-1], (rule, address))
         self.assertEqual(self.smtp.spool.writers, [])
+
+    def test_long_stray(self) -> None:
+        """Of what is no address as much is said and recorded as an address may have: what is wrong with it is said, too."""
+        cut = "x" * (MAX_PATH_OCTETS - 6) + " [...]"
+        for length, shown in (
+            (MAX_PATH_OCTETS - 1, "x" * (MAX_PATH_OCTETS - 1)),
+            (MAX_PATH_OCTETS, "x" * MAX_PATH_OCTETS),
+            (MAX_PATH_OCTETS + 1, cut),
+            (60_000, cut),
+        ):
+            answer = self.send(b"From: alice@example.org\r\nTo: " + b"x" * length + b"\r\n\r\n").decode()
+            self.assertTrue(answer.startswith(f"-ERR {shown}: The "), answer)
+            self.assertEqual(self.refusals()[-1], ("protocol.syntax", shown))
+            facts = self.smtp.journal.facts("refused")[-1]
+            self.assertEqual((facts["reason"], facts["reply"]), (shown, answer.rstrip()))
 
     def test_unknown_recipient(self) -> None:
         """One recipient who does not exist keeps the message from all, and is named."""
