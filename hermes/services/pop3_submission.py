@@ -151,7 +151,8 @@ class Submission:
             searched = len(self._held)
             self._held += octets
             end = header_end(self._held, searched)
-            if end >= 0 or len(self._held) >= MAX_HEADER_OCTETS:
+            # One of the limit is seen to be whole by the octet behind it.
+            if end >= 0 or len(self._held) > MAX_HEADER_OCTETS:
                 await self._open(bytes(self._held), end)
         if self._intake.congested:
             await self._intake.drained()

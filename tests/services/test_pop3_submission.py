@@ -322,6 +322,21 @@ class RefusedTests(SubmissionCase):
             self.assertEqual(answer.startswith(b"+OK"), fits, (over, answer))
         self.assertEqual(self.refusals(), [("xtnd.header_size", "")] * 2)
 
+    def test_header_size_in_every_cut(self) -> None:
+        """A header of the limit is taken wherever it is cut; what is one octet larger is not."""
+        most = b"From: alice@example.org\r\nTo: bob@example.org\r\nX: "
+        lines = most.count(b"\r\n") + 1
+        for over, fits in ((0, True), (1, False)):
+            message = most + b"x" * (MAX_HEADER_OCTETS - len(most) - 2 + lines + over) + b"\r\n"
+            for behind in (b"", b"\r\nHello\r\n"):
+                for at in range(len(message) - 3, len(message) + len(behind)):
+                    client = self.site.log_in("alice")
+                    client.say("XTND XMIT")
+                    client.send((message + behind)[:at])
+                    answer = client.send((message + behind)[at:] + b".\r\n")
+                    self.assertEqual(answer.startswith(b"+OK accepted"), fits, (over, behind, at, answer))
+                    client.wire.drop()
+
     def test_size(self) -> None:
         """What is larger than smtp.max_size is refused at its end, and nothing of it is kept."""
         self.make(max_size=1000)
