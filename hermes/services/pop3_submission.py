@@ -180,6 +180,9 @@ class Submission:
         ``errors`` is how many commands of the session have been refused with this one.
         """
         self._visit.errors = errors
+        if verdict is not self._refusal:
+            # It is about the message as it came over the wire, whoever it is for.
+            self._refused = None
         checks = SessionChecks(self._premises.checks, self._visit)
         said = checks.refused(verdict, COMMAND, self._transaction, self._refused)
         text = said.reply.text if said.reply is not None else ""

@@ -348,6 +348,16 @@ class RefusedTests(SubmissionCase):
         self.assertEqual((self.smtp.spool.committed, len(self.smtp.spool.aborted)), ([], 1))
         self.assertEqual(self.refusals(), [("size.exceeded", "bob@example.org")])
 
+    def test_size_and_recipient(self) -> None:
+        """What is wrong with the message as a whole is no recipient's fault, even if one could not have had it either."""
+        self.make(max_size=1000)
+        client = self.site.log_in("alice")
+        client.say("XTND XMIT")
+        client.send(b"From: alice@example.org\r\nTo: zoe@example.org\r\n\r\nHello\r\n")
+        answer = client.send(b"x" * 998 + b"\r\n.\r\n")
+        self.assertEqual(answer, b"-ERR The message is too big: at most 1000 octets\r\n")
+        self.assertEqual(self.refusals(), [("size.exceeded", "")])
+
     def test_max_recipients(self) -> None:
         """As many recipients as smtp.max_recipients says, and no more."""
         for most, fits in ((2, True), (3, True), (1, False)):
