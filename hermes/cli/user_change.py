@@ -112,8 +112,12 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
     try:
         check_name(new_name)
         record = source.record(name)
-        if any(account.name == new_name for account in source.list()):
+        # Before anything is moved.
+        table = source.table()
+        if new_name in table.by_name:
             raise ValueError(f"there is an account {new_name!r} already")
+        if (owner := table.name_by_login.get(new_name, name)) != name:
+            raise ValueError(f"{new_name!r} cannot be used: {owner} logs in by it")
         _refuse_waiting(settings, name)
         keys = {"cram": ""} if record.cram else {}
         if keep_address and not record.account.addresses:

@@ -138,6 +138,17 @@ class RenameTests(AccountTestCase):
         self.assertIn("exists already", self.hermes("rename", "bob", "robert", exit_code=1))
         self.assertEqual(self.accounts, before)
 
+    def test_login_of_somebody(self) -> None:
+        """A name that another logs in by is refused before the mailbox has moved; the own login becomes the name."""
+        self.run_hermes("user", "add", "-c", self.config, "ann", "--generate")
+        self.hermes("profile", "ann", "--login", "archer")
+        self.hermes("profile", "bob", "--login", "robert")
+        mailbox = self.mailbox()
+        self.assertIn("ann logs in by it", self.hermes("rename", "bob", "archer", exit_code=1))
+        self.assertTrue(mailbox.exists())
+        self.hermes("rename", "bob", "robert")
+        self.assertFalse(mailbox.exists())
+
     def test_mail_in_the_queue(self) -> None:
         """Mail that is on its way to the old name is waited for."""
 

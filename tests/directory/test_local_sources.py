@@ -206,6 +206,8 @@ class Contract:
         for name, new in (("jim", "ann"), ("jim", "../x"), ("jim", "Jim"), ("jim", "jimmy")):
             self.assertRaises((ValueError, AccountsFileError), self.tool.rename, name, new)
         self.assertRaises(LookupError, self.tool.rename, "nobody", "somebody")
+        self.tool.rename("ann", "jimmy")
+        self.assertEqual({"jimmy", "ann"}, set(self.tool.record("jimmy").account.logins))
 
     def test_a_change_is_seen(self: Any) -> None:
         """At the first question a second after the last look, and not before; one's own change at once."""

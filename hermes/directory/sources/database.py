@@ -261,7 +261,7 @@ class DatabaseSource(WatchedSource):
         """Give an account another name; LookupError when there is no such account, ValueError when the name cannot be its."""
         check_name(new_name)
         with self._edit() as connection:
-            _refuse_taken(connection, new_name)
+            _refuse_taken(connection, new_name, by=name)
             _set(connection, name, {"name": new_name})
 
     @contextlib.contextmanager
@@ -308,11 +308,12 @@ def _found(cursor: sqlite3.Cursor, name: str) -> None:
         raise LookupError(f"there is no account {name!r}")
 
 
-def _refuse_taken(connection: sqlite3.Connection, name: str) -> None:
-    """ValueError for a name that is an account's already, or that one logs in by."""
+def _refuse_taken(connection: sqlite3.Connection, name: str, by: str = "") -> None:
+    """ValueError for a name that is an account's already, or that another than ``by`` logs in by."""
     if connection.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone():
         raise ValueError(f"there is an account {name!r} already")
-    if owner := connection.execute("SELECT account FROM logins WHERE login = ?", (name,)).fetchone():
+    others = "SELECT account FROM logins WHERE login = ? AND account <> ?"
+    if owner := connection.execute(others, (name, by)).fetchone():
         raise ValueError(f"{name!r} cannot be used: {owner[0]} logs in by it")
 
 
