@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tracemalloc
+from collections import Counter
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.event import Event, Kind
 from hermes.spool import history
+from hermes.spool.database import connect_read_only
 from hermes.spool.history import PAGE
 from hermes.spool.shards import ShardsReader
 from hermes.spool.store import Spool
@@ -94,6 +98,21 @@ class HistoryTests(SynchronousTestCase):
         self.record(0, *(Event(1.0, Kind.RECEIVED, each, "eve@example.org", "") for each in ids))
         self.record(0, *(Event(2.0, Kind.DELIVERED, each, "x@example.net") for each in ids))
         self.assertEqual(len(self.found("eve@example.org")), 10)
+
+    def test_work(self) -> None:
+        """Ten times as many events are ten times as much work, and not a hundred times."""
+        self.patch(history, "PAGE", 10)
+        steps = []
+        for count in (500, 5000):
+            name = f"user{count}"
+            self.record(0, *(Event(float(number), Kind.LOGIN, address=name) for number in range(count)))
+            with contextlib.closing(connect_read_only(self.directories[0])) as connection:
+                history.want(connection, [name])
+                done = Counter[str]()
+                connection.set_progress_handler(partial(done.update, ["steps"]), 100)
+                self.assertEqual(sum(1 for _ in history.wanted(connection)), count)
+            steps.append(done["steps"])
+        self.assertLess(steps[1], 20 * steps[0])
 
     def test_memory(self) -> None:
         """However long it is, it takes the memory of a page."""
