@@ -33,6 +33,7 @@ class BoundedProcess(ProcessProtocol, ABC, Generic[T]):
         #: It has been ended because it took too long.
         self.is_late = False
         self._most_octets = most_octets
+        self._clock = clock
         self._timer = clock.callLater(seconds, self._too_long)
         self._has_exited = False
         self._pid: int | None = None
@@ -53,8 +54,14 @@ class BoundedProcess(ProcessProtocol, ABC, Generic[T]):
         """What its end means."""
 
     def left_behind(self) -> None:
-        """It has ended, and something that it has started holds its output open; that is ended too."""
+        """It has ended, and something that it has started holds its output open: that is ended too, where it can be found."""
         self.kill()
+        self.do_not_listen()
+
+    def do_not_listen(self) -> None:
+        """Take what has been said for all: a daemon has a session of its own, and may hold the output open for ever."""
+        if self.transport is not None:
+            self.transport.loseConnection()
 
     def kill(self) -> None:
         """End it with all that it has started."""
@@ -67,11 +74,8 @@ class BoundedProcess(ProcessProtocol, ABC, Generic[T]):
                 kill(self._pid, signal.SIGKILL)
 
     def _too_long(self) -> None:
-        if self._has_exited:
-            self.left_behind()
-        else:
-            self.is_late = True
-            self.kill()
+        self.is_late = True
+        self.kill()
 
     @override
     def connectionMade(self) -> None:
@@ -85,7 +89,8 @@ class BoundedProcess(ProcessProtocol, ABC, Generic[T]):
     def processExited(self, reason: Failure) -> None:
         self._has_exited = True
         if self._timer.active():
-            self._timer.reset(min(self.seconds, LEFT_BEHIND_SECONDS))
+            self._timer.cancel()
+        self._timer = self._clock.callLater(min(self.seconds, LEFT_BEHIND_SECONDS), self.left_behind)
 
     @override
     def processEnded(self, reason: Failure) -> None:

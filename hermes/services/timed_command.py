@@ -49,9 +49,8 @@ async def run_command(reactor: Any, command: str, seconds: float, directory: str
 class _Running(BoundedProcess[Ran]):
     @override
     def left_behind(self) -> None:
-        # A daemon that it has started goes on, without being listened to.
-        if self.transport is not None:
-            self.transport.loseConnection()
+        # A daemon that it has started goes on.
+        self.do_not_listen()
 
     @override
     def conclude(self, reason: Failure) -> Ran:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,37 @@ class ProgramTests(TestCase):
             outcome = await self.run_command("sleep 60 & exit 0")
             self.assertIs(outcome.result, Result.DELIVERED, outcome)
             self.assertLess(reactor.seconds() - began, LEFT_BEHIND_SECONDS + 10)  # type: ignore[attr-defined]
+
+        return self.asynchronous(work)
+
+    def daemon(self) -> str:
+        """A command that leaves behind what has a session of its own and holds its output open, and waits until it has."""
+
+        def end() -> None:
+            os.kill(int((self.directory / "pid").read_text()), signal.SIGKILL)
+
+        self.addCleanup(end)
+        return "setsid sh -c 'echo $$ > new; mv new pid; exec sleep 60' & until test -s pid; do sleep 0.1; done"
+
+    def test_daemon_left_behind(self) -> Any:
+        """What has taken leave of the program is not ended with it, and does not hold up the message either."""
+
+        async def work() -> None:
+            began = reactor.seconds()  # type: ignore[attr-defined]
+            outcome = await self.run_command(f"{self.daemon()}; echo 'no such user'; exit 67")
+            self.assertIn("no such user", outcome.reason)
+            self.assertLess(reactor.seconds() - began, LEFT_BEHIND_SECONDS + 30)  # type: ignore[attr-defined]
+
+        return self.asynchronous(work)
+
+    def test_daemon_of_a_late_program(self) -> Any:
+        """The same when the program has taken too long itself."""
+
+        async def work() -> None:
+            began = reactor.seconds()  # type: ignore[attr-defined]
+            outcome = await self.run_command(f"{self.daemon()}; sleep 600", seconds=5)
+            self.assertIn("longer than 5 s", outcome.reason)
+            self.assertLess(reactor.seconds() - began, LEFT_BEHIND_SECONDS + 35)  # type: ignore[attr-defined]
 
         return self.asynchronous(work)
 
