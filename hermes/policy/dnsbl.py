@@ -159,7 +159,7 @@ class DNSListCheck:
             return Listing(Reading.CLEAR, unknown="it has not answered lately, and is left alone for a while")
         answer = await self._resolver.ipv4_addresses(question, budget)
         if not answer.asked:
-            record.not_asked += 1
+            self._records.not_asked(record)
             return Listing(Reading.CLEAR, unknown=answer.reason, asked=False)
         record.asked += 1
         if answer.status is Status.UNAVAILABLE:

@@ -78,6 +78,12 @@ class Records:
                     reason=reason,
                 )
 
+    def not_asked(self, record: Record) -> None:
+        """A question was not asked, for reasons of ours: about a silent list it has found out nothing, and the next one may."""
+        record.not_asked += 1
+        if record.silent_in_row >= SILENCES:
+            record.paused_until = float("-inf")
+
     def answered(self, record: Record) -> None:
         """A list has answered, whatever it said."""
         record.silent_in_row = 0

@@ -379,6 +379,19 @@ class TroubleTests(ListTestCase):
         for _ in range(2):
             self.assertFalse((await Stranger(check).send())[1][0].accepted)
 
+    async def test_not_asked_after_pause(self) -> None:
+        """A message that may not ask any more does not take away the one question a minute: the next one asks it."""
+        self.server.behaviors["7.2.0.192.one.example"] = dns_server.SERVFAIL
+        check = self.check(one={})
+        for _ in range(SILENCES):
+            await Stranger(check).send()
+        self.server.behaviors.clear()
+        self.list("one", a("127.0.0.2"))
+        self.clock.advance(PAUSE_SECONDS)
+        transaction, said = await Stranger(check, Visit(PEER, budget=Budget(0))).send()
+        self.assertEqual((said, transaction.findings.summary()), ([PASS], "dnsbl.one=not_asked"))
+        self.assertFalse((await Stranger(check).send())[1][0].accepted)
+
     async def test_strangers_cannot_pause(self) -> None:
         """A name that no name server can answer, chosen by the client, does not switch a list off for all others."""
         self.server.behaviors["from.example.one.example"] = dns_server.SERVFAIL
