@@ -41,7 +41,9 @@ def pauses_host(what: str, host: str) -> bool:
 def fault_of(what: str) -> str:
     """Why a text names nothing that can be paused, with a remedy; empty when it does."""
     named = what.lower().removeprefix(HOST)
-    if not named or len(what) > MAX_WHAT or not what.isprintable() or what != what.strip():
+    # No name that mail is kept under ends as those of the DNS do; a program and its arguments, or a socket, may.
+    is_full_name = named.endswith(".") and "/" not in named
+    if not named or len(what) > MAX_WHAT or not what.isprintable() or what != what.strip() or is_full_name:
         ways = "example.net, host:mx1.example.net, smarthost, smarthost:NAME or joe@example.net"
         return f"{what[:MAX_WHAT]!r} names nothing to be paused: write {ways}"
     return ""

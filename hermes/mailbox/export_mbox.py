@@ -35,6 +35,8 @@ class MboxTarget:
         self._path = path
         #: What is in the file: how many messages of each digest.
         self._present: Counter[bytes] = Counter()
+        #: The target as it was looked through.
+        self._target: os.stat_result | None = None
         self._begun = False
         self._at_end = False
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -69,6 +71,7 @@ class MboxTarget:
                 for digest, _ in _messages(target.read):
                     self._present[digest] += 1
                 size = target.tell()
+                self._target = os.fstat(target.fileno())
                 self._begun = self._begins_with(target.seek, target.read, size)
         elif self._size():
             self._begun = True
@@ -152,8 +155,14 @@ class MboxTarget:
             # Nothing is new.
             os.unlink(self._path + PART)
             return
+        if known is not None and (self._target is None or _version(known) != _version(self._target)):
+            # A mail program may have put a message into it, which is not in what takes its place.
+            raise ExportError("another program has changed it meanwhile, and it is left as it is")
         self._file.flush()
         if known is not None:
+            # Only root may give files away; for everybody else the file stays their own.
+            with contextlib.suppress(PermissionError):
+                os.fchown(self._file.fileno(), known.st_uid, known.st_gid)
             os.fchmod(self._file.fileno(), stat.S_IMODE(known.st_mode))
         os.fsync(self._file.fileno())
         os.rename(self._path + PART, self._path)
@@ -163,6 +172,11 @@ class MboxTarget:
         """Let go of what was begun; what has not reached the disk comes again, and whoever writes has heard of the fault."""
         with contextlib.suppress(OSError):
             self._file.close()
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    """What is another one when a file has been written to, or replaced."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _messages(read: Callable[[int], bytes]) -> Iterator[tuple[bytes, int]]:

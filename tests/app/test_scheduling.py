@@ -23,31 +23,34 @@ OPEN = "[schedule]\nenabled = yes\n" + "".join(
 class SchedulingTests(ServerTestCase):
     """A server with a smart host of the test's own."""
 
+    def ways(self) -> str:
+        """Where mail comes in, and the smart host, which is there from now on."""
+        self.peer, self.port = SMTPPeer(), free_port()
+        self.peer.start(reactor)
+        self.addCleanup(self.peer.stop)
+        smtp = f"[smtp]\nlisten = 127.0.0.1:{self.port}\nrelay_networks = 127.0.0.1\n"
+        return f"{smtp}[smarthost]\nhost = 127.0.0.1\nport = {self.peer.port}\ntls = none\n"
+
+    def send(self, *recipients: str) -> None:
+        """Send a message."""
+        with smtplib.SMTP("127.0.0.1", self.port, local_hostname="c.example", timeout=60) as client:
+            client.sendmail("bob@example.com", recipients, b"Subject: x\r\n\r\ny\r\n")
+
     async def test_mail_waits(self) -> None:
         """Mail for others waits and counts no attempt, mail for mailboxes here does not; a reload that opens lets it go."""
-        peer = SMTPPeer()
-        peer.start(reactor)
-        self.addCleanup(peer.stop)
-        port, events = free_port(), self.events()
-        smtp = f"[smtp]\nlisten = 127.0.0.1:{port}\nrelay_networks = 127.0.0.1\n"
-        smarthost = f"[smarthost]\nhost = 127.0.0.1\nport = {peer.port}\ntls = none\n"
-        server = await self.start(smtp + smarthost + CLOSED)
-
-        def send() -> None:
-            with smtplib.SMTP("127.0.0.1", port, local_hostname="c.example", timeout=10) as client:
-                client.sendmail("bob@example.com", ["far@example.net", "anna@example.org"], b"Subject: x\r\n\r\ny\r\n")
-
-        await deferToThread(send)
+        events, ways = self.events(), self.ways()
+        server = await self.start(ways + CLOSED)
+        await deferToThread(self.send, "far@example.net", "anna@example.org")
         (deferred,) = await events.until(Kind.DEFERRED)
         await events.until(Kind.DELIVERED)
         self.assertIn("schedule", str(deferred.facts["reason"]))
         (message,) = await server.spool.select(None)
         self.assertEqual([recipient.attempts for recipient in message.recipients], [0])
-        self.assertEqual(peer.connections, 0)
+        self.assertEqual(self.peer.connections, 0)
         schedule = server.status()["schedule"]
         assert isinstance(schedule, dict)
         self.assertEqual(schedule["state"], "closed")
-        self.rewrite(smtp + smarthost)
+        self.rewrite(ways)
         await server.reload()
         await events.until(Kind.RELAYED)
         self.assertNotIn("schedule", server.status())
@@ -64,20 +67,9 @@ class SchedulingTests(ServerTestCase):
 
     async def test_mail_comes_while_it_opens(self) -> None:
         """Mail that comes while the command before is at work goes as soon as that has ended."""
-        peer = SMTPPeer()
-        peer.start(reactor)
-        self.addCleanup(peer.stop)
-        port, events = free_port(), self.events()
-        smtp = f"[smtp]\nlisten = 127.0.0.1:{port}\nrelay_networks = 127.0.0.1\n"
-        smarthost = f"[smarthost]\nhost = 127.0.0.1\nport = {peer.port}\ntls = none\n"
-        dialing = 'before = sh -c "until [ -e stands ]; do sleep 0.1; done"\n'
-        await self.start(smtp + smarthost + OPEN + dialing)
-
-        def send() -> None:
-            with smtplib.SMTP("127.0.0.1", port, local_hostname="c.example", timeout=10) as client:
-                client.sendmail("bob@example.com", ["far@example.net"], b"Subject: x\r\n\r\ny\r\n")
-
-        await deferToThread(send)
+        events, ways = self.events(), self.ways()
+        await self.start(f'{ways}{OPEN}before = sh -c "until [ -e stands ]; do sleep 0.1; done"\n')
+        await deferToThread(self.send, "far@example.net")
         await events.until(Kind.DEFERRED)
         (self.data / "stands").touch()
         (retried,) = await events.until(Kind.RETRIED)

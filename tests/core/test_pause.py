@@ -19,6 +19,7 @@ class PauseTests(SynchronousTestCase):
             "smarthost:office",
             "*",
             "lmtp:unix:/run/lmtp",
+            "pipe:/usr/bin/store .",
             "host:mx1.example.net",
             "x" * (MAX_WHAT - 1),
             "x" * MAX_WHAT,
@@ -26,6 +27,11 @@ class PauseTests(SynchronousTestCase):
             self.assertEqual(fault_of(what), "")
         for what in ("", " ", "host:", "HOST:", "a\nb", " x", "x" * (MAX_WHAT + 1)):
             self.assertIn("names nothing to be paused", fault_of(what))
+
+    def test_dot_at_the_end(self) -> None:
+        """As the DNS shows names they are those of no server and no domain here: such a pause would keep no mail back."""
+        for what in ("host:mx1.example.net.", "HOST:*.example.net.", "example.net.", "joe@example.net."):
+            self.assertIn("names nothing to be paused", fault_of(what), what)
 
     def test_outcome(self) -> None:
         """It names all the pauses that keep mail waiting, each once, in the words by which a resume finds it."""

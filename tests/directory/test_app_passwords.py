@@ -26,6 +26,7 @@ from hermes.interfaces import IDirectory, IPasswordShown, UnavailableError
 from hermes.services.login_credentials import PasswordShown
 from tests.support.accounts import MemorySource, passwords_with, record
 from tests.support.asked_source import AskedSource
+from tests.support.error_log import ErrorLog
 from tests.support.maildirs import clock_at
 from tests.support.worker import ImmediateWorker
 
@@ -331,7 +332,7 @@ class LoginTests(LoginTestCase):
             path.unlink()
         Path(self.path).write_bytes(b"no database at all, " * 100)
         logged: list[str] = []
-        self.patch(self.app_passwords, "_log", _Log(logged))
+        self.patch(self.app_passwords, "_log", ErrorLog(logged))
         self.assertEqual(self.enter(self.shown("joe", "correct horse")), "joe")
         self.refuse(self.shown("joe", "wrong"))
         self.failureResultOf(self.checker.requestAvatarId(self.shown("joe", secret)), UnavailableError)
@@ -392,7 +393,7 @@ class LastUseTests(LoginTestCase):
         with sqlite3.connect(self.path) as other:
             other.execute("CREATE TRIGGER no BEFORE UPDATE ON app_passwords BEGIN SELECT RAISE(FAIL, 'no'); END")
         other.close()
-        self.patch(self.app_passwords, "_log", _Log([]))
+        self.patch(self.app_passwords, "_log", ErrorLog([]))
         self.assertEqual(self.enter(self.shown("joe", secret)), "joe")
         self.assertEqual(self.used(), (None, "", ""))
 
@@ -408,14 +409,3 @@ class _Keeper(AskedSource):
         """Never."""
         self.tried.append(password)
         return False
-
-
-class _Log:
-    """Takes what is logged as an error."""
-
-    def __init__(self, errors: list[str]) -> None:
-        self._errors = errors
-
-    def error(self, text: str, **facts: object) -> None:
-        """Keep it as text."""
-        self._errors.append(text.format(**facts))

@@ -24,6 +24,7 @@ from hermes.directory.sources.several import SeveralSources
 from hermes.directory.sources.watched import LOOK_SECONDS
 from hermes.interfaces import UnavailableError
 from tests.support.accounts import MemorySource, passwords_with, quick_hash, record
+from tests.support.error_log import ErrorLog
 from tests.support.maildirs import clock_at
 from tests.support.worker import ImmediateWorker
 
@@ -51,7 +52,7 @@ class DatabaseTestCase(SynchronousTestCase):
         self.source.load()
         self.addCleanup(lambda: self.successResultOf(Deferred.fromCoroutine(self.source.stop())))
         self.errors: list[str] = []
-        self.patch(self.source, "_log", _Log(self.errors))
+        self.patch(self.source, "_log", ErrorLog(self.errors))
         self.directory_ = Directory(self.source, ["example.org"], "joe", passwords_with())
 
     def sql(self, script: str) -> None:
@@ -344,17 +345,3 @@ class LargeTests(SynchronousTestCase):
         slower = 1 if sys.gettrace() is None else 6
         self.assertLess(load_seconds, 2.0 * slower)
         self.assertLess(min(seconds), 50e-6 * slower)
-
-
-class _Log:
-    """Takes what is logged as an error; the rest is passed over."""
-
-    def __init__(self, errors: list[str]) -> None:
-        self._errors = errors
-
-    def error(self, text: str, **facts: object) -> None:
-        """Keep it as text."""
-        self._errors.append(text.format(**facts))
-
-    def info(self, text: str, **facts: object) -> None:
-        """Not looked at."""

@@ -21,6 +21,7 @@ from hermes.directory.sources.accounts_file import AccountsFileError
 from hermes.directory.sources.file import FileSource
 from hermes.directory.sources.watched import LOOK_SECONDS
 from tests.support.accounts import quick_hash
+from tests.support.error_log import ErrorLog
 from tests.support.maildirs import Failing, calling_worker, clock_at
 from tests.support.scram import quick_keys
 
@@ -145,7 +146,7 @@ class ReloadTests(FileTestCase):
         """It leaves the accounts as they were and is complained about once; when it is mended it is read."""
         self.source.load()
         complaints: list[str] = []
-        self.patch(self.source, "_log", _Log(complaints))
+        self.patch(self.source, "_log", ErrorLog(complaints))
         self.write("[bob]\nnonsense\n")
         for _ in range(3):
             self.assertEqual(["joe", "ann"], self.names())
@@ -159,7 +160,7 @@ class ReloadTests(FileTestCase):
     def test_half_written(self) -> None:
         """What was read half-way through its writing, and is whole when that is noticed, is read again."""
         self.source.load()
-        self.patch(self.source, "_log", _Log([]))
+        self.patch(self.source, "_log", ErrorLog([]))
         self.write("[bob]\nnon")
 
         def written_meanwhile(jobs: list[Any]) -> list[Any]:
@@ -187,7 +188,7 @@ class ReloadTests(FileTestCase):
         """The accounts stay as they were, for as long as it is gone."""
         self.source.load()
         complaints: list[str] = []
-        self.patch(self.source, "_log", _Log(complaints))
+        self.patch(self.source, "_log", ErrorLog(complaints))
         os.unlink(self.path)
         for _ in range(3):
             self.assertEqual(["joe", "ann"], self.names())
@@ -437,20 +438,6 @@ class DurabilityTests(FileTestCase):
         self.patch(os, "fchown", Failing(lambda *_: None, PermissionError(1, "no")))
         self.source.set_password("joe", HASH)
         self.assertEqual(TEXT, self.read())
-
-
-class _Log:
-    """Takes what is logged as an error; the rest is passed over."""
-
-    def __init__(self, errors: list[str]) -> None:
-        self._errors = errors
-
-    def error(self, text: str, **facts: object) -> None:
-        """Keep it as text."""
-        self._errors.append(text.format(**facts))
-
-    def info(self, text: str, **facts: object) -> None:
-        """Not looked at."""
 
 
 def _broken() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import mailbox
 import os
 
@@ -173,6 +175,42 @@ class MboxTests(ExportTestCase):
         first.close()
         self.patch(os, "stat", lambda path, **_: os.lstat(self.path))
         self.assertRaises(ExportError, MboxTarget, self.target)
+
+    def test_changed_meanwhile(self) -> None:
+        """What another program puts into the file during an export is not lost; said again, the export adds to it."""
+        for before in (b"", FROM + b"a: b\n\nx\n\n"):
+            if before:
+                with open(self.target, "wb") as file:
+                    file.write(before)
+            self.put(NAME)
+            target = MboxTarget(self.target)
+            with open(self.target, "ab") as file:
+                file.write(FROM + b"new: mail\n\ny\n\n")
+            with contextlib.closing(target):
+                error = self.assertRaises(ExportError, export, self.path, [""], target, Exported(), lambda *_: None)
+            self.assertIn("changed", str(error))
+            self.assertEqual(self.octets(), before + FROM + b"new: mail\n\ny\n\n")
+            self.assertEqual(self.export(MboxTarget).exported, 1)
+            self.assertEqual(self.texts()[-2:], [b"new: mail\n\ny\n", TEXT])
+            os.unlink(self.target)
+
+    def test_owner(self) -> None:
+        """A file that somebody else has stays theirs, where this user may give it back."""
+        with open(self.target, "wb") as file:
+            file.write(FROM + b"a: b\n\nx\n\n")
+        given: list[tuple[int, int]] = []
+        self.patch(os, "fchown", lambda descriptor, user, group: given.append((user, group)))
+        self.put(NAME)
+        self.export(MboxTarget)
+        owner = os.stat(self.target)
+        self.assertEqual(given, [(owner.st_uid, owner.st_gid)])
+
+        def refuse(descriptor: int, user: int, group: int) -> None:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+        self.patch(os, "fchown", refuse)
+        self.put("1767261601.y.host", TEXT + b"y\n")
+        self.assertEqual(self.export(MboxTarget).exported, 1)
 
     def test_links(self) -> None:
         """A link in the place of what is written is not followed."""
