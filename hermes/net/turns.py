@@ -19,6 +19,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hermes.net.prompt import write_now
 from hermes.net.together import cause_of
 
 #: A pipelined flood of commands that can be answered at once lets the other sessions run after this many.
@@ -225,7 +226,7 @@ class Turns:
         if self._out:
             data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
             self._out.clear()
-            self._transport.write(data)
+            write_now(self._transport, data)
 
     def _touch(self) -> None:
         if self._timer is not None and self._timer.active():
