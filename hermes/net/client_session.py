@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from hermes.core.reply import Reply
 from hermes.net.client_tls import TLSAttempt
+from hermes.net.prompt import write_now
 from hermes.protocols.sasl_login import Derivation, Derive, Exchange
 from hermes.protocols.smtp.capabilities import Capabilities
 from hermes.protocols.smtp.client import ClientEngine
@@ -270,11 +271,15 @@ class ClientSession(Protocol):
     async def _send_content(self, parcel: Parcel, chunks: AsyncIterator[bytes]) -> None:
         seconds = CONTENT_SECONDS + parcel.octets / SLOWEST_OCTETS_PER_SECOND
         end = self._clock.seconds() + seconds
+        # One piece is held ready, so that the last leaves with the end of the message: a small message is sent by one call.
+        last = b""
         async with aclosing(chunks):  # type: ignore[type-var]
             async for chunk in chunks:
                 if self._events:
                     return  # the server has given up on it, or is gone, while the chunk was read
-                self._wire.write(self._engine.content(chunk))
+                if last:
+                    write_now(self._wire, last)
+                last = self._engine.content(chunk)
                 if not self._flowing:
                     await self._wait_for_reading()
                     if self._clock.seconds() > end and not self._events:
@@ -284,7 +289,7 @@ class ClientSession(Protocol):
                         return
         if not self._events:
             self._engine.end_content()
-            self._advance()
+            self._advance(last)
 
     async def _wait_for_reading(self) -> None:
         self._drained = Deferred()
@@ -295,13 +300,13 @@ class ClientSession(Protocol):
             self._drained = None
             self._disarm()
 
-    def _advance(self) -> None:
-        """Take what the engine has, send what it wants sent, and wake whoever waits."""
+    def _advance(self, before: bytes = b"") -> None:
+        """Take what the engine has, send what it wants sent behind what was to go before, and wake whoever waits."""
         while (event := self._engine.next_event()) is not None:
             self._events.append(event)
-        data = self._engine.data_to_send()
+        data = before + self._engine.data_to_send()
         if data and self._connected:
-            self._wire.write(data)
+            write_now(self._wire, data)
         if self._engine.ended:
             self._hang_up()
         if self._events:

@@ -227,6 +227,16 @@ class Keyring:
             return [key for key in known.keys if key.selector in selectors]
         return [key for key in known.keys if key.state is State.IN_USE]
 
+    def is_empty(self) -> bool:
+        """Whether no domain can have keys; a look at the disk."""
+        try:
+            with os.scandir(self._directory) as entries:
+                return next(entries, None) is None
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
     def _look(self, domain: str, known: _Known | None, now: float) -> _Known:
         try:
             stamp: int | None = os.stat(os.path.join(self._directory, domain)).st_mtime_ns

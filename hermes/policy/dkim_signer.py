@@ -25,7 +25,7 @@ from hermes.core.header_facts import MAX_HEADER_OCTETS, header_end
 from hermes.core.mailbox_list import addresses
 from hermes.core.message import QueuedMessage, Signature
 from hermes.interfaces import IGroupWorker, ISignatures, ISigner
-from hermes.policy.dkim_keys import Keyring
+from hermes.policy.dkim_keys import LOOK_SECONDS, Keyring
 from hermes.protocols.dkim_canonical import BodyDigest, Field, fields_of
 from hermes.protocols.dkim_signature import Coverage, draft
 
@@ -64,6 +64,8 @@ class _Pass:
         self._profile: Profile | None = None
         self._in_body = False
         self.remark = ""
+        #: There is no key of any domain.
+        self.keyless = False
 
     def take(self, chunk: bytes) -> bool:
         """The next piece; False when nothing will be signed, and the rest need not be read."""
@@ -130,6 +132,7 @@ class _Pass:
         profile = self._profiles(domain)
         if profile is None or not self._keyring.keys(profile.domain, profile.selectors):
             self.remark = f"there is no key for {domain}"
+            self.keyless = self._keyring.is_empty()
             return False
         self._fields, self._profile = fields, profile
         return True
@@ -166,6 +169,8 @@ class DKIMSigner:
         self._addresses_of = addresses_of
         self._now = now
         self._memory = memory
+        #: When there were no keys at all.
+        self._keyless_at = -LOOK_SECONDS
 
     async def sign(
         self, message: QueuedMessage, chunks: Callable[[], AsyncGenerator[bytes, None]], author: str = ""
@@ -177,6 +182,8 @@ class DKIMSigner:
         known = self._memory.get(key)
         if known is not None:
             return known.signature
+        if self._is_keyless(message):
+            return None
         waiting = self._memory.running.get(key)
         if waiting is None:
             mine: Deferred[Signature | None] = Deferred()
@@ -213,6 +220,12 @@ class DKIMSigner:
             or bool(origin.peer and self._may_relay(origin.peer))
         )
 
+    def _is_keyless(self, message: QueuedMessage) -> bool:
+        """Whether there is nothing to sign with, and no signature from an earlier attempt: then the thread is not troubled."""
+        # The clock may have been set back.
+        seconds = self._now() - self._keyless_at
+        return 0 <= seconds < LOOK_SECONDS and not any(recipient.attempts for recipient in message.recipients)
+
     async def _signed(
         self, message: QueuedMessage, chunks: Callable[[], AsyncGenerator[bytes, None]], author: str
     ) -> Signature | None:
@@ -238,6 +251,8 @@ class DKIMSigner:
         if wanted:
             signature = await self._worker.submit(partial(work.finish, last, int(self._now())))
         if signature is None:
+            if work.keyless:
+                self._keyless_at = self._now()
             self._log.debug("{queue_id} is not signed: {why}", queue_id=message.queue_id, why=work.remark)
         self._memory.put(key, Remembered(signature))
         return signature

@@ -47,7 +47,7 @@ class SenderRewrite:
         if self._envelope_sender and envelope.reverse_path:
             envelope = attrs.evolve(envelope, reverse_path=self._envelope_sender)
         if not self._from_address:
-            return attrs.evolve(message, envelope=envelope)
+            return message if envelope is message.envelope else attrs.evolve(message, envelope=envelope)
         content = await self._edited(message.content)
         return None if content is None else attrs.evolve(message, envelope=envelope, content=content)
 

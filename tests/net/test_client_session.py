@@ -43,10 +43,12 @@ class Wire:
         self.losing = False
         self.tls: Any = None
         self.full_at: int | None = None
+        self.writes = 0
 
     def write(self, data: bytes) -> None:
         """Keep it; ask for a pause when there is too much."""
         self.written += data
+        self.writes += 1
         if self.full_at is not None and len(self.written) >= self.full_at:
             self.producer.pauseProducing()
 
@@ -209,17 +211,27 @@ class ContentTests(SessionCase):
         return sending
 
     def test_waits_for_reading(self) -> None:
-        """While the transport's buffer is full no more content is taken."""
-        sending = self.start(b"one\n", b"two\n", b"three\n")
-        self.assertEqual((self.taken, self.wire.written), (1, b"one\r\n"))
+        """While the transport's buffer is full no more content is taken than the one piece that is held ready."""
+        sending = self.start(b"one\n", b"two\n", b"three\n", b"four\n")
+        self.assertEqual((self.taken, self.wire.written), (2, b"one\r\n"))
         self.session.resumeProducing()
-        self.assertEqual(self.taken, 2)
+        self.assertEqual((self.taken, self.wire.written), (3, b"one\r\ntwo\r\n"))
         self.wire.full_at = None
         self.session.resumeProducing()
-        self.assertEqual(self.wire.written, b"one\r\ntwo\r\nthree\r\n.\r\n")
+        self.assertEqual(self.wire.written, b"one\r\ntwo\r\nthree\r\nfour\r\n.\r\n")
         self.say(OK)
         self.assertIs(self.successResultOf(sending).outcomes[0].result, Result.RELAYED)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_small_message_is_one_write(self) -> None:
+        """The end of a message goes with its last piece: what fits into one piece is sent by one call."""
+        self.greet("PIPELINING")
+        sending = self.deliver(b"one\n.two\n")
+        self.wire.written, self.wire.writes = b"", 0
+        self.say(OK * 2 + b"354 go\r\n")
+        self.assertEqual((self.wire.writes, self.wire.written), (1, b"one\r\n..two\r\n.\r\n"))
+        self.say(OK)
+        self.assertIs(self.successResultOf(sending).outcomes[0].result, Result.RELAYED)
 
     def test_does_not_read(self) -> None:
         """A server that does not read for three minutes is given up, and the message is not ended."""
@@ -247,10 +259,10 @@ class ContentTests(SessionCase):
 
     def test_refused_meanwhile(self) -> None:
         """A refusal that comes while the server does not read ends the sending."""
-        sending = self.start(b"one\n", b"two\n")
+        sending = self.start(b"one\n", b"two\n", b"three\n")
         self.say(b"552 5.3.4 too big\r\n")
         self.assertIs(self.successResultOf(sending).outcomes[0].result, Result.FAILED)
-        self.assertEqual(self.taken, 1)
+        self.assertEqual((self.taken, self.wire.written), (2, b"one\r\n"))
         self.assertTrue(self.wire.aborted)
 
     def test_lost_meanwhile(self) -> None:

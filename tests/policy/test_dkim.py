@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tracemalloc
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -22,6 +23,7 @@ from hermes.core.jobs import perform_each
 from hermes.core.message import QueuedMessage, Signature
 from hermes.interfaces import ISigner
 from hermes.policy.dkim_keys import (
+    LOOK_SECONDS,
     KeyFaultError,
     Keyring,
     State,
@@ -131,6 +133,15 @@ class KeyTests(SynchronousTestCase):
         with self.assertRaises(KeyFaultError):
             load_key(str(place / "bad.pem"), "example.org", "bad", State.IN_USE)
 
+    def test_empty(self) -> None:
+        """No directory and an empty one are no keys; one that cannot be read may hold some."""
+        self.assertTrue(Keyring(self.directory, lambda: 0.0).is_empty())
+        os.makedirs(self.directory, exist_ok=True)
+        self.assertTrue(Keyring(self.directory, lambda: 0.0).is_empty())
+        create_key(self.directory, "example.org", "s1", ED25519, State.IN_USE)
+        self.assertFalse(Keyring(self.directory, lambda: 0.0).is_empty())
+        self.assertFalse(Keyring(os.path.join(self.directory, "example.org", "s1.pem"), lambda: 0.0).is_empty())
+
     def test_unreadable(self) -> None:
         """A file in the place of a directory is told, and nothing is signed."""
         Path(self.directory).mkdir()
@@ -174,6 +185,7 @@ class SignerTests(SynchronousTestCase):
         self.store = Store()
         self.reader = Reader(piece_octets=64)
         self.other: Profile | None = None
+        self.now = 1_700_000_000.5
 
     def signer(self, memory: SignatureMemory | None = None) -> DKIMSigner:
         """One that signs for everybody with a key."""
@@ -183,12 +195,12 @@ class SignerTests(SynchronousTestCase):
 
         return DKIMSigner(
             lambda domain: self.other or Profile(domain, Coverage()),
-            Keyring(self.directory, lambda: 0.0),
+            Keyring(self.directory, lambda: self.now),
             self.worker,
             self.store,
             may_relay=lambda peer: peer == "192.0.2.7",
             addresses_of=addresses_of,
-            now=lambda: 1_700_000_000.5,
+            now=lambda: self.now,
             memory=memory or SignatureMemory(),
         )
 
@@ -197,6 +209,10 @@ class SignerTests(SynchronousTestCase):
         sending, _ = message("a@example.com", data=data, **more)
         sending.origin = origin or Origin("ESMTPSA", "192.0.2.1", account="joe")
         return sending
+
+    def other_message(self, number: int) -> QueuedMessage:
+        """One of which nothing is remembered."""
+        return attrs.evolve(self.message(), queue_id=f"0TEST000010{number}")
 
     def sign(self, signer: DKIMSigner, sending: QueuedMessage, variant: str = "") -> Signature | None:
         """Its signature."""
@@ -327,6 +343,37 @@ class SignerTests(SynchronousTestCase):
         self.assertEqual(self.reader.reads, 1)
         self.sign(signer, sending, "rewritten")
         self.assertEqual(self.reader.reads, 2)
+
+    def test_no_keys(self) -> None:
+        """Where no domain has a key the thread is asked once a second, and a key that comes is found by then."""
+        for entry in list(os.scandir(self.directory)):
+            shutil.rmtree(entry.path)
+        signer = self.signer()
+        self.assertIsNone(self.sign(signer, self.other_message(1)))
+        self.assertEqual(len(self.worker.groups), 1)
+        create_key(self.directory, "example.org", "e2", ED25519, State.IN_USE)
+        self.now += LOOK_SECONDS - 0.01
+        self.assertIsNone(self.sign(signer, self.other_message(2)))
+        self.assertEqual((len(self.worker.groups), self.reader.reads), (1, 1))
+        self.now += 0.02
+        signature = self.sign(signer, self.other_message(3))
+        assert signature is not None
+        self.assertEqual(signature.names, "example.org/e2")
+
+    def test_no_keys_any_more(self) -> None:
+        """A signature of an earlier attempt is used though there are no keys now; a clock that is set back is no obstacle."""
+        signer, waiting = self.signer(), self.message()
+        signature = self.sign(signer, waiting)
+        self.successResultOf(Deferred.fromCoroutine(signer.keep(waiting)))
+        keys = self.directory
+        self.directory = os.path.abspath(self.mktemp())
+        signer = self.signer()
+        self.assertIsNone(self.sign(signer, self.other_message(1)))
+        waiting.recipients[0] = attrs.evolve(waiting.recipients[0], attempts=1)
+        self.assertEqual(self.sign(signer, waiting), signature)
+        os.rename(keys, self.directory)
+        self.now -= 3600
+        self.assertIsNotNone(self.sign(signer, self.other_message(2)))
 
     def test_kept(self) -> None:
         """A signature is kept once with a message that waits, and found again when it is tried again."""
