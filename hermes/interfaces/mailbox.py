@@ -69,6 +69,9 @@ class IStreamingMailbox(Interface):
     def undelete_all() -> None:
         """Take all marks back."""
 
+    def octets_at_once(number: int) -> bytes | None:
+        """The octets of a small message where they can be had without a wait; None where :meth:`content` is to be asked."""
+
     async def content(number: int) -> Content:
         """Where the octets of the message are; FileNotFoundError when another program has taken it away."""
 

@@ -23,6 +23,7 @@ from hermes.core.message import Content
 from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.interfaces import IGroupWorker, IStreamingMailbox
 from hermes.mailbox import maildir
+from hermes.mailbox.cached import CachedFiles
 from hermes.mailbox.listing import Listing, scan
 from hermes.mailbox.lock import MailboxLock
 from hermes.mailbox.updating import Update
@@ -58,6 +59,7 @@ class POP3Mailbox:
         now: Callable[[], float],
         opened: set[str],
         deleted: Callable[[int], None],
+        cached: CachedFiles,
         reading: ReadingProfile = PLAIN,
     ) -> None:
         self.account = account
@@ -67,6 +69,8 @@ class POP3Mailbox:
         self._now = now
         self._opened = opened
         self._octets_deleted = deleted
+        self._cached = cached
+        self._directories = {name: os.fsencode(os.path.join(path, name, "")) for name in ("new", "cur")}
         self._lock = MailboxLock(path)
         self._holds = False
         self._listing = Listing((), array("Q"))
@@ -172,6 +176,12 @@ class POP3Mailbox:
         """Remember that the message was fetched: :meth:`update` moves it to cur and marks it seen."""
         self._check(number)
         self._retrieved.add(number)
+
+    def octets_at_once(self, number: int) -> bytes | None:
+        """All of a small message that is where it was and that the system has in memory; None for any other."""
+        self._check(number)
+        listing = self._listing
+        return self._cached.octets(self._directories[listing.directory(number)] + listing.name(number))
 
     async def content(self, number: int) -> Content:
         """Where the octets are now; FileNotFoundError when another program has removed the message."""

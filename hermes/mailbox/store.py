@@ -12,6 +12,7 @@ from hermes.core.outcome import PASS, Verdict
 from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.interfaces import IGroupWorker, IMailboxes
 from hermes.mailbox import departed
+from hermes.mailbox.cached import CachedFiles
 from hermes.mailbox.maildir import DeliveryNames
 from hermes.mailbox.quota import FRESH_SECONDS, SHARED_SECONDS, Quota
 from hermes.mailbox.reading import POP3Mailbox
@@ -25,7 +26,7 @@ class Mailboxes:
     ``reader`` is a worker whose ``perform`` calls each item (:func:`hermes.core.jobs.perform_each`): mailboxes are listed,
     measured and cleared in it. ``default_quota`` is in octets and holds for accounts without a quota of their own; 0 is
     no limit. ``now`` gives seconds since the epoch. ``processes`` of ours deliver into them. ``reading`` is
-    how mailboxes are read whose accounts say nothing about it.
+    how mailboxes are read whose accounts say nothing about it; ``cached`` reads what needs no wait.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Mailboxes:
         now: Callable[[], float],
         processes: int = 1,
         reading: ReadingProfile = PLAIN,
+        cached: CachedFiles | None = None,
     ) -> None:
         self._directory = directory
         self._default_quota = default_quota
@@ -45,6 +47,7 @@ class Mailboxes:
         self._reading = reading
         self.quota = Quota(reader, now, FRESH_SECONDS if processes == 1 else SHARED_SECONDS)
         self._open: set[str] = set()
+        self._cached = cached or CachedFiles()
         self.reader = reader
         self.names = DeliveryNames(hostname)
         #: Messages accepted before may have been delivered by an earlier process that did not live to say so.
@@ -100,5 +103,6 @@ class Mailboxes:
             self._now,
             self._open,
             deleted=lambda octets: self.quota.count(path, -octets),
+            cached=self._cached,
             reading=account.reading.over(self._reading),
         )

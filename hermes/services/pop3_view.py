@@ -103,6 +103,11 @@ class MailboxView:
         self._octets = self._shown_octets
         self._marked = 0
 
+    def octets_at_once(self, number: int) -> bytes | None:
+        """The octets of a small message where they can be had without a wait."""
+        octets: bytes | None = self._mailbox.octets_at_once(self._number(number))
+        return octets
+
     async def content(self, number: int) -> Content:
         """Where the octets of the message are."""
         content: Content = await self._mailbox.content(self._number(number))

@@ -102,6 +102,9 @@ class TwistedMailbox:
         self._mailbox.undeleteMessages()
         self._deleted = {number for number, size in enumerate(self._sizes) if not size}
 
+    def octets_at_once(self, number: int) -> None:
+        """The contract has no such thing."""
+
     async def content(self, number: int) -> Content:
         """What :meth:`chunks` takes."""
         size = self._sizes[number]

@@ -73,7 +73,7 @@ class Spool:
         self._ids = QueueIds(now, shard=shard)
         self._lock: DirectoryLock | None = None
         self._closed = True
-        self._journal = Journal(self._store_events)
+        self._journal = Journal(partial(self._store_events, patient=True))
 
     @property
     def journal(self) -> IJournal:
@@ -343,8 +343,8 @@ class Spool:
         await self._journal.flush()
         await self._submit(operations.Nothing())
 
-    def _store_events(self, events: Sequence[Event]) -> Deferred[None]:
-        return self._durable(operations.Record(events), events)
+    def _store_events(self, events: Sequence[Event], *, patient: bool = False) -> Deferred[None]:
+        return self._durable(operations.Record(events), events, patient=patient)
 
     async def _durable_if(self, operation: operations.Write, event: Event) -> Any:
         """The operation's result; the event is there when it is true."""

@@ -15,6 +15,7 @@ from zope.interface.verify import verifyObject
 from hermes.core.message import Content
 from hermes.interfaces import IStreamingMailbox
 from hermes.mailbox import updating
+from hermes.mailbox.cached import CachedFiles
 from hermes.mailbox.lock import MailboxLock
 from hermes.mailbox.reading import POP3Mailbox
 from hermes.mailbox.updating import MAX_FAULTS
@@ -92,6 +93,7 @@ class ReadingTests(MailboxTestCase):
         ):  # fmt: skip
             for number in (-1, 3):
                 self.assertRaises(ValueError, method, number)
+                self.assertRaises(ValueError, mailbox.octets_at_once, number)
                 self.failureResultOf(mailbox.content(number), ValueError)
 
     def test_marks(self) -> None:
@@ -105,6 +107,21 @@ class ReadingTests(MailboxTestCase):
         mailbox.undelete_all()
         self.assertFalse(mailbox.is_deleted(1))
         self.assertEqual((3, len(ONE) + 3 + len(TWO) + 3 + 25), mailbox.total())
+
+    def test_at_once(self) -> None:
+        """A small message that is where it was is had without the thread; one that has moved or gone is looked for in it."""
+        # The file system of the tests need not be one that knows what it has in memory.
+        cached = CachedFiles(lambda descriptor, room: os.readv(descriptor, (room,)))
+        self.mailboxes = mailboxes_in(self.root, self.worker, clock_at(), cached=cached)
+        mailbox = self.opened()
+        self.assertEqual([ONE, TWO, THREE], [mailbox.octets_at_once(number) for number in range(3)])
+        moved = os.path.join(self.path, "cur", self.names[0] + ":2,S")
+        os.rename(os.path.join(self.path, "new", self.names[0]), moved)
+        os.remove(os.path.join(self.path, "new", self.names[1]))
+        self.assertEqual([None, None, THREE], [mailbox.octets_at_once(number) for number in range(3)])
+        self.assertEqual(self.content(mailbox, 0).path, moved)
+        self.assertEqual(mailbox.octets_at_once(0), ONE)
+        self.failureResultOf(mailbox.content(1), FileNotFoundError)
 
     def test_content(self) -> None:
         """Content is the file, with its size on disk and on the wire, and all of it is the message."""

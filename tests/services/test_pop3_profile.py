@@ -93,7 +93,12 @@ class ProfileTests(SessionTestCase):
         """With show_status, messages begin with a line that tells whether they were read, and sizes have it in them."""
         self.profile(show_status=True)
         client = self.site.log_in()
-        for number, line in ((1, b"Status: RO\r\n"), (2, b"Status: N\r\n")):
+        for number, line, self.mailbox.at_once in (
+            (1, b"Status: RO\r\n", False),
+            (1, b"Status: RO\r\n", True),
+            (2, b"Status: N\r\n", False),
+            (2, b"Status: N\r\n", True),
+        ):
             wire = MESSAGES[number - 1].replace(b"\n", b"\r\n")
             self.assertEqual(
                 client.say(f"RETR {number}"), f"+OK {len(line + wire)} octets\r\n".encode() + line + wire + b".\r\n"

@@ -6,8 +6,9 @@ import poplib
 import random
 
 from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
 
-from hermes.services.pop3_transaction import LISTING_LINES
+from hermes.services.pop3_transaction import ANSWERS_TOGETHER_OCTETS, LISTING_LINES
 from tests.support.mailbox import MailboxRealm, MemoryMailbox, MemoryReader, on_the_wire
 from tests.support.pop3 import Client, Site
 
@@ -31,9 +32,13 @@ def unstuffed(answer: bytes) -> bytes:
 class RetrievalTestCase(SynchronousTestCase):
     """A server whose reader gives pieces of a size."""
 
+    #: Whether the messages are in memory.
+    at_once = False
+
     def site(self, *messages: bytes, piece_octets: int = PIECE) -> Site:
         """With these messages in ada's mailbox."""
         self.mailbox = MemoryMailbox(*messages)
+        self.mailbox.at_once = self.at_once
         self.reader = MemoryReader(piece_octets)
         return Site(MailboxRealm(ada=self.mailbox), reader=self.reader)
 
@@ -143,6 +148,37 @@ class ContentTests(RetrievalTestCase):
         self.assertEqual(reader.uidl(3), b"+OK 3 uid-3")
         self.assertEqual(reader.uidl()[1], [b"1 uid-1", b"2 uid-2", b"3 uid-3"])
         self.assertIn("PIPELINING", reader.capa())
+
+
+class AtOnceTests(ContentTests):
+    """The same of messages that can be had without a wait."""
+
+    at_once = True
+
+    @override
+    def test_top_stops_reading(self) -> None:
+        """No reader is asked for what is there."""
+        client = self.site(b"Subject: a\n\n" + b"line\n" * 100).log_in()
+        self.assertEqual(unstuffed(client.say("TOP 1 3")).count(b"line"), 3)
+        self.assertEqual(self.reader.pieces, 0)
+
+    def test_pipelined_together(self) -> None:
+        """Answers to small messages that were asked for in a pipeline leave together; each larger one leaves by itself."""
+        for octets, count in ((ANSWERS_TOGETHER_OCTETS, 1), (ANSWERS_TOGETHER_OCTETS + 1, 3)):
+            client = self.site(*[b"x" * (octets - 1) + b"\n"] * 3).log_in()
+            writes: list[bytes] = []
+            client.wire.write = writes.append  # type: ignore[method-assign, assignment]
+            client.session.dataReceived(b"RETR 1\r\nRETR 2\r\nRETR 3\r\n")
+            self.assertEqual(len(writes), count)
+            self.assertEqual(len(b"".join(writes)), 3 * len(f"+OK {octets + 1} octets\r\n") + 3 * (octets + 1 + 3))
+
+    def test_client_stops_reading(self) -> None:
+        """To a client that does not read no further message is sent."""
+        client = self.site(*[b"x" * 4 * ANSWERS_TOGETHER_OCTETS] * 3).log_in()
+        client.session._turns.pauseProducing()
+        self.assertEqual(client.say("RETR 1", "RETR 2").count(b"+OK"), 1)
+        client.session._turns.resumeProducing()
+        self.assertEqual(client.take().count(b"+OK"), 1)
 
 
 class PaceTests(RetrievalTestCase):

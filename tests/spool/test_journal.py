@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
+from typing_extensions import override
 
 from hermes.core.event import Event, Kind
 from hermes.spool.journal import MAX_WAITING, Journal
+from hermes.spool.store import Spool
 from tests.support.real_spool import begun, fact
+from tests.support.worker import ImmediateWorker
 
 
 class JournalTests(SynchronousTestCase):
@@ -69,3 +74,42 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual(self.stored[1], [fact(Kind.REFUSED)])
         self.assertEqual(self.journal.lost, 1)
         self.storing[1].callback(None)
+
+
+class PatientWorker(ImmediateWorker):
+    """Keeps what may wait until something comes that may not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patient: list[tuple[Any, Deferred[Any]]] = []
+
+    @override
+    def submit_patiently(self, item: Any) -> Deferred[Any]:
+        """Keep it."""
+        self.patient.append((item, Deferred()))
+        return self.patient[-1][1]
+
+    @override
+    def submit(self, item: Any) -> Deferred[Any]:
+        """Do what waits, and this."""
+        for waiting, done in self.patient:
+            super().submit(waiting).chainDeferred(done)
+        self.patient.clear()
+        return super().submit(item)
+
+
+class PatienceTests(SynchronousTestCase):
+    """The journal of a spool."""
+
+    def test_patient(self) -> None:
+        """A fact that nobody waits for goes with the next thing to be stored; one that somebody waits for is that thing."""
+        worker = PatientWorker()
+        observed: list[Event] = []
+        spool = Spool(self.mktemp(), worker, ImmediateWorker(), now=lambda: 1_800_000_000.0, observer=observed.append)
+        self.successResultOf(begun(spool.open()))
+        login, deleted = fact(Kind.LOGIN), fact(Kind.DELETED)
+        spool.journal.record(login)
+        self.assertEqual(observed, [])
+        self.successResultOf(begun(spool.record([deleted])))
+        self.assertEqual(observed, [login, deleted])
+        self.successResultOf(begun(spool.close()))

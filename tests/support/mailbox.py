@@ -35,6 +35,9 @@ class MemoryMailbox:
     ``closing``, when set, hold update and close up.
     """
 
+    #: Whether messages are in memory, to be had without a wait.
+    at_once = False
+
     #: Nobody but the login knows whose it is, unless a test says so.
     account = ""
 
@@ -103,6 +106,10 @@ class MemoryMailbox:
     def undelete_all(self) -> None:
         """Take the marks back."""
         self.deleted.clear()
+
+    def octets_at_once(self, number: int) -> bytes | None:
+        """The octets, where a test wants them so."""
+        return self.messages[number] if self.at_once and number not in self.gone else None
 
     async def content(self, number: int) -> Content:
         """The octets."""

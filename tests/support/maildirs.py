@@ -15,6 +15,7 @@ from hermes.core.jobs import perform_each
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient
 from hermes.core.reading_profile import PLAIN, ReadingProfile
 from hermes.mailbox import maildir
+from hermes.mailbox.cached import CachedFiles
 from hermes.mailbox.store import Mailboxes
 from tests.support.worker import ImmediateWorker
 
@@ -46,6 +47,7 @@ def mailboxes_in(
     clock: Clock | None = None,
     default_quota: int = 0,
     reading: ReadingProfile = PLAIN,
+    cached: CachedFiles | None = None,
 ) -> Mailboxes:
     """Mailboxes in a directory."""
     return Mailboxes(
@@ -55,6 +57,7 @@ def mailboxes_in(
         hostname=HOST,
         now=(clock or clock_at()).seconds,
         reading=reading,
+        cached=cached,
     )
 
 
