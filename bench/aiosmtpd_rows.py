@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from bench.pairs import Options
-from bench.process import free_ports, is_listening, resident_octets, running_seconds, stop, wait_until
+from bench.process import free_ports, is_listening, put_away, resident_octets, running_seconds, stop, wait_until
 from bench.site import Hermes
 from bench.smtp_rows import SMALL, delivered
 from bench.table import Section
@@ -50,8 +50,7 @@ class Aiosmtpd:
 
     def clear(self) -> None:
         """Empty the mailbox, whose directories it keeps open."""
-        for path in (self.maildir / "new").iterdir():
-            path.unlink()
+        put_away(self.maildir / "new", self.maildir.parent / "away")
 
 
 def need() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.process import free_ports, is_listening, wait_until
+from bench.process import free_ports, is_listening, put_away, wait_until
 
 MAIN_CF = """\
 compatibility_level = 3.6
@@ -113,7 +112,8 @@ class Postfix:
 
     def clear(self, account: str = "user") -> None:
         """Empty a mailbox."""
-        shutil.rmtree(self.mailbox(account), ignore_errors=True)
+        for part in ("new", "cur"):
+            put_away(self.mailbox(account) / part, self._root / "away")
 
     def version(self) -> str:
         """Name and version."""

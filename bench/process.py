@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -12,6 +13,9 @@ from pathlib import Path
 
 #: Whatever is waited for, it is a matter of seconds; a measurement that takes longer has failed.
 PATIENCE_SECONDS = 240.0
+
+#: What :func:`put_away` keeps of one run.
+KEPT_OCTETS = 64 * 1024**2
 
 
 def free_ports(count: int) -> list[int]:
@@ -85,6 +89,25 @@ def running_seconds(pid: int) -> float:
     """The same by nanoseconds instead of hundredths, for what takes next to nothing; threads that have ended are left out."""
     stats = [path.read_text() for member in family(pid) for path in Path(f"/proc/{member}/task").glob("*/schedstat")]
     return sum(int(text.split()[0]) for text in stats) / 1e9
+
+
+def put_away(directory: Path, away: Path) -> None:
+    """
+    Empty a directory of messages, which is on one file system with ``away``.
+
+    Removing them would slow down what is measured next, whoever's it is: ext4 without a journal passes over what was removed
+    in the last minutes, file by file, whenever it makes a new one. So they go with everything else at the end. Large messages
+    are few and would fill the disk.
+    """
+    away.mkdir(exist_ok=True)
+    target = away / str(time.monotonic_ns())
+    target.mkdir()
+    octets = 0
+    for entry in list(directory.iterdir()) if directory.exists() else []:
+        octets += entry.stat().st_size
+        entry.rename(target / entry.name)
+    if octets > KEPT_OCTETS:
+        shutil.rmtree(target)
 
 
 def files_in(directory: Path) -> Iterator[os.DirEntry[str]]:

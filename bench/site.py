@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.process import cpu_seconds, free_ports, is_listening, resident_octets, running_seconds, stop, wait_until
+from bench.process import (
+    cpu_seconds,
+    free_ports,
+    is_listening,
+    put_away,
+    resident_octets,
+    running_seconds,
+    stop,
+    wait_until,
+)
 from hermes.directory.passwords import hash_password
 
 CONFIG = """\
@@ -90,11 +98,8 @@ class Hermes:
 
     def clear(self, account: str = "user") -> None:
         """Empty a mailbox."""
-        maildir = self.mailbox(account)
         for part in ("new", "cur"):
-            shutil.rmtree(maildir / part, ignore_errors=True)
-            if maildir.exists():
-                (maildir / part).mkdir()
+            put_away(self.mailbox(account) / part, self._root / "away")
 
     def resident_octets(self) -> tuple[int, int]:
         """Memory of all processes of the server: proportional, and resident."""

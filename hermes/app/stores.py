@@ -1,4 +1,4 @@
-"""What Hermes keeps on disk, and the threads that write it: opened first, closed last."""
+"""What Hermes keeps on disk, and the threads and the process that write it: opened first, closed last."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ from hermes.directory.recoverable import RecoverableSecrets
 from hermes.directory.sources.alias_files import AliasFiles
 from hermes.directory.sources.several import SeveralSources
 from hermes.interfaces import IGroupWorker
-from hermes.mailbox.deposit import Depositor
+from hermes.mailbox.deposit import perform_deposits
 from hermes.net.content import ContentReader
 from hermes.net.fetch import Fetcher
 from hermes.net.https import post_form
+from hermes.net.process_worker import ProcessWorker
 from hermes.net.worker import MAX_GROUP, GroupWorker
 from hermes.policy.dkim_signer import SignatureMemory
 from hermes.policy.dnsbl_record import Records
@@ -118,7 +119,8 @@ class Stores(Module):
         self.lookup_worker = self._worker("lookups", 1)
         #: The address books of the phone book, by their paths.
         self.books: dict[str, EditedFile[Book]] = {}
-        self.deposit_worker = self._worker("deliver")
+        #: Writes mailboxes; it is at the disk with every message, and would take Python's lock away from the reactor as a thread.
+        self.deposit_worker = ProcessWorker(reactor, "deliver")
         self.reader = ContentReader(self._read_worker)
         tell = station.tell
         self.answered = AnsweredLately() if tell is None else SharedAnswers(tell)
@@ -269,7 +271,7 @@ class Stores(Module):
         self.dkim_worker.start(perform_each)
         self._key_worker.start(perform_each)
         self._policy_worker.start(perform_each)
-        self.deposit_worker.start(Depositor().perform)
+        self.deposit_worker.start(perform_deposits)
         self._transcript_worker.start(perform_transcripts)
         self.passwords.start()
         try:

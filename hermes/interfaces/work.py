@@ -1,4 +1,4 @@
-"""The seam of the threads: work that must not be done in the reactor's."""
+"""The seam of threads and processes: work that must not be done in the reactor's thread."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from zope.interface import Interface
 
 
 class IGroupWorker(Interface):
-    """A thread of its own that takes everything that waits at once: so one fsync serves many."""
+    """A thread or a process of its own that takes everything that waits at once: so one fsync serves many."""
 
     def start(perform: Callable[[list[Any]], list[Any]]) -> None:
         """
-        Start the thread. ``perform`` is called in it with all items waiting and returns one result for each, in order; a
+        Start it. ``perform`` is called in it with all items waiting and returns one result for each, in order; a
         result that is an exception makes the item's Deferred fail with it. When ``perform`` itself raises, all fail.
         """
 
@@ -25,4 +25,4 @@ class IGroupWorker(Interface):
         """The same for an item on which nobody waits: it may be kept back for some milliseconds, to go with others."""
 
     async def stop() -> None:
-        """Finish what waits, then end the thread. Nothing may be submitted afterwards."""
+        """Finish what waits, then end it. Nothing may be submitted afterwards."""

@@ -1,7 +1,7 @@
 """
 The agent for local recipients: its next hop is an account, and it delivers into the account's maildir.
 
-The work on the disk is done in groups by a :class:`hermes.mailbox.deposit.Depositor` in a thread of its own.
+The work on the disk is done in groups by a :class:`hermes.mailbox.deposit.Depositor` in a process of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LocalDelivery:
     Delivers to accounts.
 
     Messages accepted before ``adopted_at`` are another process's.
-    ``worker`` is one whose ``perform`` is :meth:`hermes.mailbox.deposit.Depositor.perform`. Each recipient gets a message of
+    ``worker`` is one that does :func:`hermes.mailbox.deposit.perform_deposits`. Each recipient gets a message of
     its own, also where two addresses are the same account's.
     """
 

@@ -1,7 +1,7 @@
 """
 Puts a group of messages into maildirs, durably, with as few waits for the disk as can be.
 
-Runs in a thread of its own. The steps for a small message: write ``tmp/NAME``, fsync it, rename it to ``new/NAME``; then one
+Runs in a process of its own. The steps for a small message: write ``tmp/NAME``, fsync it, rename it to ``new/NAME``; then one
 fsync for every ``new`` that the group touched; only then is the group answered. A large message is a file in the spool
 already, in exactly the form that a maildir gets and already fsynced: it is linked into ``new``, and copied only where the
 file system cannot link. Whatever step the process dies at, doing the delivery again ends with one message: the name is the
@@ -77,7 +77,7 @@ class Depositor:
     """
     Deposits groups; ``before`` is called with the name of each step on the disk before it is taken, for tests that die there.
 
-    :meth:`perform` is what an :class:`hermes.interfaces.IGroupWorker` is started with.
+    :meth:`perform` is what an :class:`hermes.interfaces.IGroupWorker` does.
     """
 
     def __init__(self, before: Callable[[str], None] = _go_on) -> None:
@@ -86,6 +86,11 @@ class Depositor:
     def perform(self, group: list[Deposit]) -> list[OSError | None]:
         """For each deposit None when all its names are durable, else what went wrong."""
         return _Group(group, self._before).run()
+
+
+def perform_deposits(group: list[Deposit]) -> list[OSError | None]:
+    """What a server's depositor does; by this name its process finds it (:class:`hermes.net.process_worker.ProcessWorker`)."""
+    return Depositor().perform(group)
 
 
 class _Group:

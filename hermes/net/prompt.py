@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.tcp import Connection
+from twisted.internet.abstract import FileDescriptor
 
 
 def write_now(transport: Any, data: bytes) -> None:
     """
-    Write to a transport; where it is plain TCP or a UNIX socket, and nothing waits there, without a detour through its buffer.
+    Write to a transport; where it is a plain socket or a pipe, and nothing waits there, without a detour through its buffer.
 
     Back pressure stays the transport's business: what the socket does not take goes into the buffer. So does all of it when the
     connection is broken, and then the reactor finds that out in its own time, not in the middle of an answer.
     """
-    if isinstance(transport, Connection) and _is_clear(transport):
+    if isinstance(transport, FileDescriptor) and _is_clear(transport):
         sent = transport.writeSomeData(data)
         if isinstance(sent, int):
             if sent == len(data):
@@ -29,6 +29,6 @@ def write_now(transport: Any, data: bytes) -> None:
     transport.write(data)
 
 
-def _is_clear(transport: Connection) -> bool:
+def _is_clear(transport: FileDescriptor) -> bool:
     waits = transport.dataBuffer or transport._tempDataLen
-    return bool(transport.connected) and not (transport.TLS or transport.disconnecting or waits)
+    return bool(transport.connected) and not (transport.disconnecting or waits or getattr(transport, "TLS", False))

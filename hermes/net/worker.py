@@ -100,7 +100,7 @@ class GroupWorker:
             stopping = waiting is None
             if group:
                 results = self._results(perform, [item for item, _ in group])
-                self._reactor.callFromThread(_deliver, [done for _, done in group], results)
+                self._reactor.callFromThread(deliver, [done for _, done in group], results)
         self._reactor.callFromThread(self._ended.callback, None)
 
     @staticmethod
@@ -111,7 +111,8 @@ class GroupWorker:
             return [Failure()] * len(items)
 
 
-def _deliver(waiting: list[Deferred[Any]], results: list[Any]) -> None:
+def deliver(waiting: list[Deferred[Any]], results: list[Any]) -> None:
+    """Tell those who wait what became of their items; an exception is a failure."""
     for done, result in zip(waiting, results, strict=True):
         if done.called:
             continue  # cancelled by whoever waited; the work was done all the same

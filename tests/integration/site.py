@@ -141,6 +141,11 @@ class Site:
         assert self.process is not None
         return [worker for nursery in _children(self.process.pid) for worker in _children(nursery)]
 
+    def depositors(self) -> list[int]:
+        """The processes that write mailboxes: each server, or each worker, has one from its first delivery on."""
+        assert self.process is not None
+        return [each for server in (self.process.pid, *self.workers()) for each in _children(server) if _deposits(each)]
+
     def configure(self, section: str, *lines: str) -> None:
         """Put lines at the head of a section of the configuration."""
         head = f"[{section}]\n"
@@ -185,6 +190,13 @@ class Site:
                 return greeted
         except OSError:
             return False
+
+
+def _deposits(process: int) -> bool:
+    try:
+        return b"perform_deposits" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def _children(process: int) -> list[int]:
