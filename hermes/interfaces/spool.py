@@ -76,7 +76,8 @@ class ISpool(Interface):
     async def due(now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
         """
         Up to ``limit`` messages with recipients (only these are in them) that are QUEUED and due, longest due first;
-        none for the destinations in ``busy`` and none with a queue id in ``active``. Content has neither data nor path.
+        none for the destinations in ``busy`` and none with a queue id in ``active``. Content may have neither data nor path: then
+        :meth:`content` is to be asked.
         """
 
     async def next_due(busy: Collection[str], active: Collection[str]) -> float | None:

@@ -24,6 +24,10 @@ from hermes.spool.transaction import Transaction
 #: beside): some milliseconds, for which commits wait.
 STEP_RECIPIENTS = 1000
 
+#: Octets that come with the messages that are due; those of the others are asked for when it is their turn. Enough for a page of
+#: messages of usual size, and little beside what the messages in work may take (:data:`hermes.queue.active.MAX_OCTETS`).
+READ_AHEAD_OCTETS = 4 * 1024 * 1024
+
 # The plus keeps the planner from going by the index of states, in which everything stands under one or two.
 _EXISTS = "SELECT 1 FROM messages WHERE queue_id = ?"
 _CONTENT = f"SELECT {MESSAGE_COLUMNS} FROM messages WHERE queue_id = ?"  # noqa: S608 - constants only
@@ -324,17 +328,32 @@ class Nothing(Read):
 
 @attrs.define
 class Due(Read):
-    """The messages that are to be worked on."""
+    """The messages that are to be worked on, the first of them with their octets; ``path_of`` names the file of a body."""
 
     now: float
     limit: int
     busy: Collection[str]
     active: Collection[str]
+    path_of: Callable[[str], str]
 
     @override
     def read(self, connection: sqlite3.Connection) -> list[QueuedMessage]:
-        """Find them."""
-        return schedule.due(connection, self.now, self.limit, self.busy, self.active)
+        """Find them, in one transaction: each statement by itself would lock the files anew."""
+        connection.execute("BEGIN")
+        try:
+            found = schedule.due(connection, self.now, self.limit, self.busy, self.active)
+            left = READ_AHEAD_OCTETS
+            for message in found:
+                if message.content.size_octets <= left:
+                    row = connection.execute(_BODY, (message.queue_id,)).fetchone()
+                    if row is None:
+                        message.content = attrs.evolve(message.content, path=self.path_of(message.queue_id))
+                    else:
+                        left -= len(row[0])
+                        message.content = attrs.evolve(message.content, data=row[0])
+            return found
+        finally:
+            connection.execute("ROLLBACK")
 
 
 @attrs.define

@@ -156,7 +156,8 @@ class Spool:
 
     async def due(self, now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
         """Messages with recipients that are due, longest due first."""
-        found: list[QueuedMessage] = await self._submit(operations.Due(now, limit, frozenset(busy), frozenset(active)))
+        operation = operations.Due(now, limit, frozenset(busy), frozenset(active), self._files.path)
+        found: list[QueuedMessage] = await self._submit(operation)
         return found
 
     async def next_due(self, busy: Collection[str], active: Collection[str]) -> float | None:

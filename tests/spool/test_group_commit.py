@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +15,8 @@ from hermes.spool.committer import Committer
 from hermes.spool.errors import translated
 from hermes.spool.figures import families_of
 from hermes.spool.operations import Nothing
+from hermes.spool.schema import migrate
+from hermes.spool.transaction import Transaction
 from tests.support.real_spool import FullDisk, SpoolTestCase, begun, envelope, fact
 
 
@@ -37,6 +40,52 @@ class GroupTests(SpoolTestCase):
         ids = [self.successResultOf(each).queue_id for each in accepting]
         self.assertEqual([message.queue_id for message in self.successResultOf(due)], ids)
         self.assertEqual(len(commits), 1)
+
+    def test_any_number(self) -> None:
+        """However many there are, each message is there when its group was committed, and gone when it was settled."""
+        for number in (1, 2, 5, 6, 7, 31, 32, 33, 38, 39, 70):
+            self.worker.paused = True
+            accepting = [
+                begun(self.accepting(envelope(f"a{each}@example.com", "b@example.com"), b"%d" % each))
+                for each in range(number)
+            ]
+            self.worker.resume()
+            messages = [self.successResultOf(each) for each in accepting]
+            self.assertEqual(self.done(self.spool.due(self.time, 100, (), ())), messages)
+            self.worker.paused = True
+            settled = [begun(self.spool.settle(each.queue_id, [Finished(0)], [])) for each in messages]
+            self.worker.resume()
+            for each in settled:
+                self.successResultOf(each)
+            for message, left in zip(messages, self.done(self.spool.select(None)), strict=True):
+                self.assertEqual((left.queue_id, left.recipients), (message.queue_id, message.recipients[1:]))
+            # Half of them end, and of the others nothing is lost.
+            self.worker.paused = True
+            settled = [begun(self.spool.settle(each.queue_id, [Finished(1)], [])) for each in messages[::2]]
+            self.worker.resume()
+            for each in settled:
+                self.successResultOf(each)
+            self.assertEqual(self.due_ids(), [each.queue_id for each in messages[1::2]])
+            for message in messages[1::2]:
+                self.assertEqual(self.done(self.spool.content(message.queue_id)), message.content)
+                self.done(self.spool.settle(message.queue_id, [Finished(1)], []))
+        self.assertEqual(self.faults(), [])
+
+    def test_no_table_is_looked_through(self) -> None:
+        """What ends a delivery finds its rows by their keys: a queue of a million messages must not make it slow."""
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            migrate(connection)
+            ran: list[str] = []
+            connection.set_trace_callback(ran.append)
+            writing = Transaction(connection, 1)
+            for number in range(40):
+                writing.settle(f"0TEST{number:07}", [Finished(0)])
+            writing.write()
+            connection.set_trace_callback(None)
+            self.assertEqual(len([each for each in ran if each.startswith("DELETE")]), 4 * 4)
+            for statement in ran:
+                plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+                self.assertFalse([step for step in plan if step.startswith("SCAN")], statement)
 
     def test_reads_alone(self) -> None:
         """Looking does not write."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from unittest.mock import patch
+
+import attrs
+from twisted.internet.defer import Deferred
 
 from hermes.core.envelope import Origin
 from hermes.core.event import Kind
@@ -11,6 +15,7 @@ from hermes.core.identifiers import encode
 from hermes.core.message import Content, Finished, Postponed, QueuedMessage, QueuedRecipient, Settlement
 from hermes.spool import schedule
 from hermes.spool.operations import Accept
+from hermes.spool.writer import MAX_ROW_OCTETS
 from tests.support.real_spool import START, SpoolTestCase, envelope, fact
 
 ALL = 1000
@@ -48,9 +53,39 @@ class DueTests(SpoolTestCase):
         self.done(self.spool.settle(committed.queue_id, settlements, []))
         (found,) = self.done(self.spool.due(START, ALL, ("direct:b",), ()))
         self.assertEqual([recipient.ordinal for recipient in found.recipients], [0])
-        self.assertIsNone(found.content.data)
-        self.assertIsNone(found.content.path)
-        self.assertEqual(found.content.size_octets, committed.content.size_octets)
+        self.assertEqual(found.content, committed.content)
+
+    def test_octets(self) -> None:
+        """What is due comes with its octets, or the name of its file, as long as memory allows; the rest is asked for."""
+        for octets, room, known in (
+            (b"x" * 100, 300, ["data"] * 3),
+            (b"x" * 100, 299, ["data", "data", "none"]),
+            (b"x" * 100, 99, ["none"] * 3),
+            (b"x" * (MAX_ROW_OCTETS + 1), MAX_ROW_OCTETS + 1, ["path"] * 3),
+            (b"x" * (MAX_ROW_OCTETS + 1), MAX_ROW_OCTETS, ["none"] * 3),
+        ):
+            messages = [self.accept(envelope("user@example.com"), octets) for _ in range(3)]
+            with patch("hermes.spool.operations.READ_AHEAD_OCTETS", room):
+                found = self.done(self.spool.due(START, ALL, (), ()))
+            self.assertEqual([each.queue_id for each in found], [each.queue_id for each in messages])
+            for message, each, what in zip(messages, found, known, strict=True):
+                expected = attrs.evolve(
+                    message.content,
+                    data=message.content.data if what == "data" else None,
+                    path=message.content.path if what == "path" else None,
+                )
+                self.assertEqual(each.content, expected)
+                self.assertEqual(self.done(self.spool.content(each.queue_id)), message.content)
+                self.done(self.spool.settle(each.queue_id, [Finished(0)], []))
+
+    def test_fault(self) -> None:
+        """A look that fails leaves nothing behind: the next message is accepted, and the next look finds it."""
+        self.message("direct:a")
+        with patch.object(schedule, "due", side_effect=sqlite3.OperationalError("disk I/O error")):
+            failed = Deferred.fromCoroutine(self.spool.due(START, ALL, (), ()))
+            self.failureResultOf(failed, sqlite3.OperationalError)
+        self.message("direct:a")
+        self.assertEqual(len(self.due_ids()), 2)
 
     def test_busy_and_active(self) -> None:
         """Nothing for a busy destination, and no message that is being worked on."""
