@@ -36,6 +36,7 @@ from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
 from hermes.queue.expansion import Expander
 from hermes.queue.reporting import Reporting
+from hermes.queue.rule_sets import RuleSets
 from hermes.services.collected_message import ContentChecks
 from hermes.services.incoming import Writing
 from hermes.services.program_delivery import PROGRAMS, PROGRAMS_OF_A_COMMAND, ProgramDelivery
@@ -83,6 +84,7 @@ class Circle:
         self.mailboxes = rulebook.mailboxes
         self.directory = rulebook.directory
         self.router = rulebook.router
+        self._rules = RuleSets(stores.rules_worker, self.directory.account)
         self.access = rulebook.access
         self.visit_of = rulebook.visit_of
         self.edited = rulebook.edited
@@ -125,6 +127,7 @@ class Circle:
             own_domains=self.settings.hermes.domains,
             srs=self._srs,
             answered=self._stores.answered,
+            rules=self._rules,
         )
 
     def about_us(self, spool: ISpool) -> dict[str, Any]:

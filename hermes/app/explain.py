@@ -17,10 +17,12 @@ import attrs
 from hermes.app.reasons import Reasons
 from hermes.app.rulebook import Rulebook
 from hermes.app.unasked import unasked
+from hermes.config.rule_file import read_rules
 from hermes.config.schema import ACCESS_SERVERS, Settings
 from hermes.core.account import Local
 from hermes.core.address import domain_of
 from hermes.core.envelope import Origin, Recipient
+from hermes.core.expansion import Expansion, Kind
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
@@ -253,7 +255,7 @@ class Explanation:
         # The address after which a postmaster's mail goes is another one than the recipient's.
         agent, _, next_hop = destination.partition(":")
         whole = await rulebook.directory.expand(next_hop if agent == EXPAND else address)
-        lines = () if whole.is_plain else tuple(whole.lines())
+        lines = () if whole.is_plain else tuple(_followed(whole))
         route = rulebook.routes.choose(address, question.reverse_path or "", whose(resolution))
         if verdict.reply is not None:
             because = self._reasons.of(verdict.rule)
@@ -292,6 +294,15 @@ class Explanation:
         return Step(
             "recipient", said, True, str(_OK), f"backup.{name}", reason, because, "", destination, moment=moment
         )
+
+
+def _followed(expansion: Expansion) -> list[str]:
+    """All steps and ends, and below them the rules that an end consists of, in their order."""
+    lines = expansion.lines()
+    for target in expansion.targets:
+        if target.kind is Kind.RULES:
+            lines += [f"  {line}" for line in read_rules(target.value).lines()]
+    return lines
 
 
 def _literal(peer: str) -> str:

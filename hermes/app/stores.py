@@ -117,6 +117,8 @@ class Stores(Module):
         self.mailbox_worker = self._worker("mailboxes", 1)
         #: What strangers ask finger and phone book: however much it is, they wait for one another and nobody else does.
         self.lookup_worker = self._worker("lookups", 1)
+        # Of its own: a set of many expressions takes its time, and nothing else shall wait for it.
+        self.rules_worker = self._worker("rules", 1)
         #: The address books of the phone book, by their paths.
         self.books: dict[str, EditedFile[Book]] = {}
         #: Writes mailboxes; it is at the disk with every message, and would take Python's lock away from the reactor as a thread.
@@ -268,6 +270,7 @@ class Stores(Module):
         self._read_worker.start(perform_each)
         self.mailbox_worker.start(perform_each)
         self.lookup_worker.start(perform_each)
+        self.rules_worker.start(perform_each)
         self.dkim_worker.start(perform_each)
         self._key_worker.start(perform_each)
         self._policy_worker.start(perform_each)
@@ -341,6 +344,7 @@ class Stores(Module):
         await self.deposit_worker.stop()
         self._transcript_files.stop()
         await self._transcript_worker.stop()
+        await self.rules_worker.stop()
         await self.lookup_worker.stop()
         await self.mailbox_worker.stop()
         await self._read_worker.stop()

@@ -10,6 +10,7 @@ import attrs
 
 from hermes.app.accounts import local_accounts
 from hermes.app.redirects import files_of, rules_of
+from hermes.config.rule_file import read_rules
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
 from hermes.core.address import domain_key
@@ -77,6 +78,9 @@ def _dead_ends(settings: Settings, world: World, accounts: AccountTable) -> Iter
             yield f"{place}: {expansion.problem}"
         else:
             yield from (f"{place}: {address} {text}" for text in _missing(expansion, way_out=way_out))
+            if not settings.ldap:
+                # Else whoever is not kept here may be there.
+                yield from (f"{place}: {address} {text}" for text in _without_mailbox(expansion, accounts))
 
 
 def _missing(expansion: Expansion, *, way_out: bool) -> Iterator[str]:
@@ -90,6 +94,15 @@ def _missing(expansion: Expansion, *, way_out: bool) -> Iterator[str]:
                 yield f"leads to {target.address}, and no way out is configured: mail for it waits"
             case Kind.FILE | Kind.TEMPLATE if not os.path.isfile(target.value):
                 yield f"answers with {target.value}, which is not there"
+
+
+def _without_mailbox(expansion: Expansion, accounts: AccountTable) -> Iterator[str]:
+    """Accounts that rules write to and that there are not."""
+    for target in expansion.targets:
+        for rule in read_rules(target.value).rules if target.kind is Kind.RULES else ():
+            to = rule.target
+            if to is not None and to.kind is Kind.MAILBOX and accounts.named(to.value) is None:
+                yield f"has its mail sent to {to.value} ({target.value}:{rule.line}), and there is no such account: it waits"
 
 
 def _addresses(world: World, accounts: AccountTable) -> Iterator[tuple[str, str]]:

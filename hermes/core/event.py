@@ -33,7 +33,7 @@ class Kind(enum.Enum):
     RESUMED = "resumed"  #: its way was resumed, or drained
     PASSWORD = "password"  # noqa: S105 #: somebody changed a password, or tried to
     EXPANDED = "expanded"  #: an address was replaced by those that it stands for
-    FORWARDED = "forwarded"  #: sent on to another server, as a message of its own
+    FORWARDED = "forwarded"  #: sent on as a message of its own, to another server or with more header fields
     ANSWERED = "answered"  #: the sender was sent a text, and the message was not delivered
     IMPORTED = "imported"  #: put into a mailbox of ours by an administrator, from where it was kept before
     LOGIN = "login"  #: somebody authenticated, or failed to

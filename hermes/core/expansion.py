@@ -33,6 +33,7 @@ class Kind(enum.Enum):
     TEMPLATE = "TFILE"  #: the same, with substitutions
     PUBLIC = "PUBLIC"  #: the public folder ``value``
     PROGRAM = "program"  #: the command ``value``
+    RULES = "FILTER"  #: the set of rules in the file ``value`` says
 
 
 @attrs.frozen
@@ -103,5 +104,7 @@ def _end(target: Target) -> str:
             return f"an answer to the sender with the text of {target.value}"
         case Kind.PUBLIC:
             return f"the public folder {target.value}"
+        case Kind.RULES:
+            return f"whatever the rules in {target.value} say"
         case _:
             return f"the program {target.value}"

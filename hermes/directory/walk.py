@@ -10,7 +10,7 @@ from hermes.directory.lookup import Elsewhere, Hop, Nobody, Owner, World, withou
 #: Ends of one address, and steps to them. A list that is longer is a mailing list; and each end is a row in the queue.
 MAX_ENDS = 10_000
 
-_SPECIAL = {"FILE": Kind.FILE, "TFILE": Kind.TEMPLATE, "PUBLIC": Kind.PUBLIC}
+_SPECIAL = {"FILE": Kind.FILE, "TFILE": Kind.TEMPLATE, "PUBLIC": Kind.PUBLIC, "FILTER": Kind.RULES}
 
 #: Only there is ``|command`` a command: the sender of a message, which comes back in a rewritten address, may be called so too,
 #: and so may somebody in a directory service who writes the own address.

@@ -11,7 +11,7 @@ There is a file for each subject. All is imported from here, so that nobody need
 from hermes.interfaces.control import IControl
 from hermes.interfaces.credentials import IBearerToken, IPasswordShown, IProvedAccount, TokenDeniedError
 from hermes.interfaces.delivery import IDeliveryAgent, IPolicyStore, IRelayManager, IRouter
-from hermes.interfaces.directory import IDirectory, IExpander, IPasswordChange, IScramKeys
+from hermes.interfaces.directory import IDirectory, IExpander, IPasswordChange, IRuleSets, IScramKeys
 from hermes.interfaces.faults import TooBusyError, UnavailableError
 from hermes.interfaces.mailbox import IMailboxes, IStreamingMailbox, MailboxInUseError
 from hermes.interfaces.network import IFetcher, IResolver, IServerTLS, ITLSResults
@@ -51,6 +51,7 @@ __all__ = [
     "IRelayPolicy",
     "IResolver",
     "IRouter",
+    "IRuleSets",
     "ISchedule",
     "IScramKeys",
     "IServerTLS",

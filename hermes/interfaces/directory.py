@@ -6,6 +6,8 @@ from zope.interface import Interface
 
 from hermes.core.account import Account, Resolution
 from hermes.core.expansion import Expansion
+from hermes.core.message import Content
+from hermes.core.rule_set import Ran
 from hermes.protocols.scram_keys import ScramKeys
 
 
@@ -47,6 +49,13 @@ class IExpander(Interface):
 
     async def expand(address: str) -> Expansion:
         """Where an address leads, to all its ends; one that stands for itself has itself at its end."""
+
+
+class IRuleSets(Interface):
+    """Goes through the sets of rules that addresses stand for (``FILTER:``)."""
+
+    async def run(path: str, content: Content) -> Ran:
+        """What the set in that file, as it is now, does with a message; with a problem where that cannot be told."""
 
 
 class IScramKeys(Interface):

@@ -3,7 +3,8 @@ Before anything is delivered: an address that stands for others is replaced by t
 
 Whatever is at its ends: mailboxes here become recipients of the same message; other servers' addresses become recipients
 of a message of its own, whose sender is rewritten so that the next server's look at the sender's policy (SPF) finds us; a text
-is sent to the sender as an answer. So a crash finds either the one address or everything in its place, and nothing twice.
+is sent to the sender as an answer. A set of rules says which of these, and with which further header fields. So a crash finds
+either the one address or everything in its place, and nothing twice.
 
 What the sender asked to be told (RFC 3461 5.2.7): an address that stands for one other passes everything on (5.2.7.2); one that
 stands for several passes it on without the wish to hear of success, for which the sender gets "expanded" at once (5.2.7.3 c).
@@ -30,8 +31,10 @@ from hermes.core.message import Content, NewMessage, QueuedMessage, QueuedRecipi
 from hermes.core.outcome import Outcome, Result
 from hermes.core.printable import one_line
 from hermes.core.report import Action, Fate
+from hermes.core.rule_set import Act
 from hermes.core.srs import SRS
-from hermes.interfaces import IContentReader, IExpander, IRouter, ISpool
+from hermes.interfaces import IContentReader, IExpander, IRouter, IRuleSets, ISpool
+from hermes.queue.discard import DISCARD
 from hermes.queue.reporting import Allowance
 from hermes.queue.router import DISABLED, EXPAND, FORWARDING_LOOP, NO_SUCH_ADDRESS, NO_WAY
 
@@ -65,6 +68,8 @@ _NEVER = frozenset({"NEVER"})
 
 #: The words for the sender; the log has the administrator's.
 _NO_END = f"{NO_WAY}:the address leads back to itself, or too far"
+
+_NO_RULES = f"{NO_WAY}:the rules of this address cannot be carried out now"
 
 _NO_TEXT = f"{NO_WAY}:the text that this address answers with cannot be read now"
 
@@ -129,6 +134,7 @@ class Expander:
         own_domains: Sequence[str],
         srs: Callable[[], SRS | None],
         answered: AnsweredLately,
+        rules: IRuleSets,
     ) -> None:
         self._directory = directory
         self._router = router
@@ -139,6 +145,7 @@ class Expander:
         self._own_domains = frozenset(own_domains)
         self._srs = srs
         self._answered = answered
+        self._rules = rules
 
     async def expand(self, message: QueuedMessage, tell: Telling) -> list[QueuedMessage] | None:
         """
@@ -171,50 +178,91 @@ class Expander:
             self._log.warn("{address}: {problem}", address=expansion.address, problem=expansion.problem or "too often")
             parent.destination = _NO_END
             return
-        outside = [target for target in expansion.targets if target.kind is Kind.OUTSIDE]
+        told = expansion.lines()
+        acts = await self._acts(message, parent, expansion, told)
+        if acts is None:
+            parent.destination = _NO_RULES
+            return
+        outside = [act for act in acts if act.target.kind is Kind.OUTSIDE]
         if outside and await self._has_passed(message, parent):
             parent.destination = FORWARDING_LOOP
             return
         try:
             texts = [
-                (target, await self._text(target))
-                for target in expansion.targets
-                if target.kind in {Kind.FILE, Kind.TEMPLATE}
+                (act.target, await self._text(act.target))
+                for act in acts
+                if act.target.kind in {Kind.FILE, Kind.TEMPLATE}
             ]
         except OSError as error:
             self._log.error("{address} cannot be answered: {error}", address=parent.address, error=error)
             parent.destination = _NO_TEXT
             return
-        several = len(expansion.targets) > 1
-        notify = _passed_on(parent.notify) if several else parent.notify
-        recipients = []
-        for number, target in enumerate(expansion.targets):
-            destination = _destination(target)
+        notify = _passed_on(parent.notify) if len(acts) > 1 else parent.notify
+        recipients, copies = self._recipients(plan, message, parent, acts, notify)
+        if not acts:
+            # By rules alone: the message is nobody's, and goes the way of all that a rule lets nobody have.
+            recipients = [self._recipient(parent, 0, "", notify, f"{DISCARD}:the rules of {parent.address}")]
+        plan.replaced.append(Replaced(parent.ordinal, tuple(recipients)))
+        plan.events.append(self._event(EventKind.EXPANDED, message, parent, {"reason": _told(told)}))
+        if parent.notify is not None and "SUCCESS" in parent.notify and message.envelope.reverse_path:
+            self._tell_success(plan, parent, max(len(acts), 1), carried=bool(recipients or copies or outside))
+        plan.messages += copies
+        for near, added in dict.fromkeys((self._is_near(act), act.fields) for act in outside):
+            targets = [act.target for act in outside if (self._is_near(act), act.fields) == (near, added)]
+            plan.messages.append(await self._sent_on(message, parent, targets, notify, added, near=near))
+        for target, text in texts:
+            await self._answer(plan, message, parent, target, text)
+
+    async def _acts(
+        self, message: QueuedMessage, parent: QueuedRecipient, expansion: Expansion, told: list[str]
+    ) -> list[Act] | None:
+        """All that the address leads to, with what its rules say in their place; None when they cannot be carried out."""
+        acts: list[Act] = []
+        for target in expansion.targets:
+            if target.kind is not Kind.RULES:
+                acts.append(Act(target))
+                continue
+            ran = await self._rules.run(target.value, message.content)
+            if ran.problem:
+                self._log.error("mail for {address} waits: {problem}", address=parent.address, problem=ran.problem)
+                return None
+            acts += ran.acts
+            told += ran.told
+        return acts
+
+    def _recipients(
+        self,
+        plan: _Plan,
+        message: QueuedMessage,
+        parent: QueuedRecipient,
+        acts: Sequence[Act],
+        notify: frozenset[str] | None,
+    ) -> tuple[list[QueuedRecipient], list[NewMessage]]:
+        """Those who get the message as it is, and for those who get it with more fields a message each."""
+        recipients, copies = [], []
+        for number, act in enumerate(acts):
+            target, destination = act.target, _destination(act.target)
             if target.kind is Kind.MAILBOX:
                 if target.value in plan.mailboxes:
                     # One copy is enough, however many of the message's addresses lead to the mailbox.
                     continue
                 plan.mailboxes.add(target.value)
-            if destination:
-                ordinal = ((parent.ordinal + 1) << ORDINAL_BITS) + number
-                new = (
-                    ordinal,
-                    target.address or parent.address,
-                    notify,
-                    _original(parent),
-                    destination,
-                    0,
-                    self._now(),
-                )
-                recipients.append(QueuedRecipient(*new))
-        plan.replaced.append(Replaced(parent.ordinal, tuple(recipients)))
-        plan.events.append(self._event(EventKind.EXPANDED, message, parent, {"reason": _told(expansion)}))
-        if parent.notify is not None and "SUCCESS" in parent.notify and message.envelope.reverse_path:
-            self._tell_success(plan, parent, len(expansion.targets), carried=bool(recipients or outside))
-        if outside:
-            plan.messages.append(await self._sent_on(message, parent, outside, notify))
-        for target, text in texts:
-            await self._answer(plan, message, parent, target, text)
+            if destination and act.fields:
+                facts = {"to": destination, "reason": "\n".join(act.fields)}
+                to = Recipient(parent.address, notify, _original(parent))
+                ways = {parent.address: destination}
+                copies.append(self._derived(message, parent, act.fields, (to,), ways, facts))
+            elif destination:
+                recipients.append(self._recipient(parent, number, target.address, notify, destination))
+        return recipients, copies
+
+    def _recipient(
+        self, parent: QueuedRecipient, number: int, address: str, notify: frozenset[str] | None, destination: str
+    ) -> QueuedRecipient:
+        ordinal = ((parent.ordinal + 1) << ORDINAL_BITS) + number
+        return QueuedRecipient(
+            ordinal, address or parent.address, notify, _original(parent), destination, 0, self._now()
+        )
 
     @staticmethod
     def _tell_success(plan: _Plan, parent: QueuedRecipient, targets: int, *, carried: bool) -> None:
@@ -245,32 +293,58 @@ class Expander:
                     break
         return beginning[:MAX_HEADER_OCTETS]
 
+    def _is_near(self, act: Act) -> bool:
+        """Whether rules send it to an address of ours: the next server is this one, and the sender may stay."""
+        return addresses.domain_of(act.target.address) in self._own_domains
+
     async def _sent_on(
-        self, message: QueuedMessage, parent: QueuedRecipient, outside: list[Target], notify: frozenset[str] | None
+        self,
+        message: QueuedMessage,
+        parent: QueuedRecipient,
+        outside: list[Target],
+        notify: frozenset[str] | None,
+        added: Sequence[str],
+        *,
+        near: bool,
     ) -> NewMessage:
-        envelope, content = message.envelope, message.content
-        reverse_path = self._sender(envelope.reverse_path)
+        envelope = message.envelope
+        reverse_path = envelope.reverse_path if near else self._sender(envelope.reverse_path)
         recipients = tuple(Recipient(target.address, notify, _original(parent)) for target in outside)
         account = message.origin.account
         destinations = {
             target.address: await self._router.route(target.address, reverse_path, account or "") for target in outside
         }
-        lines = [f"Delivered-To: {one_line(parent.address, 254)}"]
+        lines = [f"Delivered-To: {one_line(parent.address, 254)}", *added]
         if any(target.forwarded for target in outside):
             # What Mercury's own lists and answers know a forwarded message by.
             lines.append("X-Autoforward: 1")
-        newline = "\r\n" if envelope.body is BodyType.BINARY else "\n"
-        octets = "".join(line + newline for line in lines).encode("utf-8", "replace")
         to = one_line(", ".join(target.address for target in outside), MAX_TOLD_CHARACTERS)
         facts = {"to": to, "sender": reverse_path} if reverse_path != envelope.reverse_path else {"to": to}
+        return self._derived(message, parent, lines, recipients, destinations, facts, reverse_path)
+
+    def _derived(
+        self,
+        message: QueuedMessage,
+        parent: QueuedRecipient,
+        lines: Sequence[str],
+        recipients: tuple[Recipient, ...],
+        destinations: dict[str, str],
+        facts: dict[str, str],
+        reverse_path: str | None = None,
+    ) -> NewMessage:
+        """The message with further lines on top, as a message of its own; from another sender, if one is given."""
+        envelope, content = message.envelope, message.content
+        sender = envelope.reverse_path if reverse_path is None else reverse_path
+        newline = "\r\n" if envelope.body is BodyType.BINARY else "\n"
+        octets = "".join(line + newline for line in lines).encode("utf-8", "replace")
         return NewMessage(
-            attrs.evolve(envelope, reverse_path=reverse_path, recipients=recipients),
+            attrs.evolve(envelope, reverse_path=sender, recipients=recipients),
             octets,
             destinations,
             message.message_id,
             # It goes the way of the account that sent it, also when it is tried again.
             # Not "local": it is not what this server says, and gets no signature of ours unless an account sent it.
-            Origin("forward", account=account),
+            Origin("forward", account=message.origin.account),
             rest=Rest(partial(self._reader.chunks, content, content.prefix_octets), content.wire_octets),
             facts={"sent_on_from": message.queue_id},
             told_by=self._event(EventKind.FORWARDED, message, parent, facts),
@@ -327,9 +401,8 @@ class Expander:
         )
 
 
-def _told(expansion: Expansion) -> str:
-    """The expansion for the trace."""
-    lines = expansion.lines()
+def _told(lines: Sequence[str]) -> str:
+    """The expansion, and the rules that fired, for the trace."""
     told = [one_line(line, MAX_TOLD_CHARACTERS) for line in lines[:MAX_TOLD_LINES]]
     if len(lines) > MAX_TOLD_LINES:
         told.append(f"and {len(lines) - MAX_TOLD_LINES} more lines: `hermes explain --to` shows all")

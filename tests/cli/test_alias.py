@@ -77,6 +77,22 @@ class ExplainTests(AliasTestCase):
         self.assertTrue(step["reply"].startswith("451 4.4.6"))
         self.assertTrue(step["expansion"][-1].startswith("!! "))
 
+    def test_rules(self) -> None:
+        """The rules that an address stands for are shown, each with its place."""
+        config = self.make("sales: joe, FILTER:sales.rul\n")
+        rules = self.aliases.parent / "sales.rul"
+        rules.write_text('# ours\nIf header "S" contains "order" Move "joe"\nDisabled Always Exit\nAlways Delete\n')
+        (step,) = self.run_json("explain", "-c", config, "--to", "sales@example.org")[-1:]
+        self.assertEqual(
+            step["expansion"][-4:],
+            [
+                "=> the mailbox of joe",
+                f"=> whatever the rules in {rules} say",
+                f'  If header "S" contains "order" Move "joe"  ({rules}:2)',
+                f"  Always Delete  ({rules}:4)",
+            ],
+        )
+
     def test_mistake(self) -> None:
         """A file that cannot be used is told instead."""
         config = self.make("a ==\n")
@@ -105,6 +121,21 @@ class CheckTests(AliasTestCase):
         self.assertNotIn("aliases:5", said)
         self.aliases.write_text("nonsense\n")
         self.assertEqual(self.findings(config, "aliases", 1)[0][0], "fail")
+
+    def test_rules(self) -> None:
+        """A set of rules that cannot be carried out is a failure with its line; one that writes to nobody is warned of."""
+        config = self.make("sales == FILTER:sales.rul\n")
+        rules = self.aliases.parent / "sales.rul"
+        rules.write_text('Always Copy "anna"\nAlways Copy "gone"\n')
+        (_, (level, text)) = self.findings(config, "aliases")
+        self.assertEqual(level, "warn")
+        self.assertIn(f"sent to gone ({rules}:2)", text)
+        rules.write_text('Always Copy "anna"\nAlways Print "x"\n')
+        ((level, text),) = self.findings(config, "aliases", 1)
+        self.assertEqual(level, "fail")
+        self.assertIn(f"{self.aliases}:1: FILTER: {rules}:2: Print", text)
+        rules.write_text('Always Copy "anna"\nAlways Copy "PUBLIC:x"\n')
+        self.assertEqual([level for level, _ in self.findings(config, "aliases")], ["ok"])
 
     def test_no_way_out(self) -> None:
         """An alias that leads elsewhere needs a way there."""

@@ -39,12 +39,14 @@ class FormTests(SynchronousTestCase):
         """Files are meant beside the file of aliases; commands take the line, or stand in quotes in a list."""
         text = (
             'a == file: texts/info.txt\nb: TFILE:/x/y.txt\nc == PUBLIC:lost and found\nd: joe, "|p \\"a, b\\"", FILE:z'
+            '\nf: "filter:rules/info.rul", joe'
         )
         expected = {
             "a": ("FILE:/site/data/texts/info.txt",),
             "b": ("TFILE:/x/y.txt",),
             "c": ("PUBLIC:lost and found",),
             "d": ("joe", '|p "a, b"', "FILE:/site/data/z"),
+            "f": ("FILTER:/site/data/rules/info.rul", "joe"),
         }
         self.assertEqual(entries(text, programs=True), expected)
         self.assertEqual(entries("e == |cat, x | y", programs=True), {"e": ("|cat, x | y",)})
@@ -89,7 +91,7 @@ class MistakeTests(SynchronousTestCase):
             ('a: "b', "quotes"),
             ('a: ""', "neither"),
             ("x" * 65 + " == c", "neither an address"),
-            ("a == FILTER:rules.mer", "FILTER: there are no sets of rules"),
+            ("a == FILTER:", "FILTER: needs the path"),
             ("a == DAEMON:x.dll", "DAEMON:"),
             ("a == FILE:", "needs the path"),
             ("a == PUBLIC:../x", "name of a folder"),

@@ -15,7 +15,7 @@ from typing_extensions import override
 from hermes.core.jobs import perform_each
 from hermes.directory.redirects import MAX_LOOPS_TOLD, RedirectTable
 from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError
-from hermes.directory.sources.alias_files import LOOK_SECONDS, AliasFiles, Files
+from hermes.directory.sources.alias_files import LOOK_SECONDS, MAX_RULE_SETS, AliasFiles, Files
 from tests.support.maildirs import calling_worker, clock_at
 
 
@@ -178,6 +178,66 @@ class KindsTests(FilesTestCase):
         self.write('g: "|three"', "groups")
         table = self.files(groups=(self.path("groups"),), programs=True).load()
         self.assertEqual(table.commands(), {"one x", "two", "three"})
+
+
+class RulesTests(FilesTestCase):
+    """Sets of rules that aliases stand for."""
+
+    def test_mistake_at_the_start(self) -> None:
+        """A server does not start with rules that cannot be carried out; both places are named."""
+        self.write("a == b\nsales == FILTER:sales.rul\n")
+        self.assertIn("sales.rul: cannot be read", str(self.assertRaises(AliasFileError, self.files().load)))
+        self.write("\nAlways Print", "sales.rul")
+        error = self.assertRaises(AliasFileError, self.files().load)
+        places = f"{self.path('aliases')}:2: FILTER: {self.path('sales.rul')}:2: Print is no action"
+        self.assertTrue(str(error).startswith(places), error)
+        self.write("Always Exit", "sales.rul")
+        self.assertEqual(self.files().load().count, 2)
+
+    def test_in_a_group(self) -> None:
+        """Groups may stand for one as well; a synonym stands for a user."""
+        self.write("all: joe, FILTER:all.rul", "groups")
+        source = self.files(groups=(self.path("groups"),))
+        self.assertRaises(AliasFileError, source.load)
+        self.write("Always Exit", "all.rul")
+        self.assertEqual(source.load().count, 1)
+        self.write("all == FILTER:all.rul", "synonyms")
+        self.assertRaises(AliasFileError, self.files(synonyms=(self.path("synonyms"),)).load)
+
+    def test_mended(self) -> None:
+        """While the rules of a new alias are wrong, everything stays as it was; it is enough to mend the rules."""
+        self.write("a == b")
+        source = self.files()
+        source.load()
+        self.write("Always Print", "sales.rul")
+        self.write("a == b\nsales == FILTER:sales.rul")
+        for _ in range(3):
+            self.clock.advance(LOOK_SECONDS)
+            self.assertEqual(list(self.now(source).aliases), ["a"])
+        self.write("Always Exit", "sales.rul")
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(list(self.now(source).aliases), ["a", "sales"])
+
+    def test_turned_bad(self) -> None:
+        """Rules that turn bad later are seen when they are used: the other aliases are in force and can be edited."""
+        self.write("Always Exit", "sales.rul")
+        self.write("sales == FILTER:sales.rul")
+        source = self.files()
+        source.load()
+        self.write("Always Print", "sales.rul")
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(list(self.now(source).aliases), ["sales"])
+
+    def test_many(self) -> None:
+        """So many sets, however many addresses share one, and not one more."""
+        for number in range(MAX_RULE_SETS + 1):
+            (self.directory / str(number)).write_text("Always Exit")
+        for count, fits in ((MAX_RULE_SETS - 1, True), (MAX_RULE_SETS, True), (MAX_RULE_SETS + 1, False)):
+            self.write("".join(f"a{n} == FILTER:{n}\nb{n} == FILTER:{n}\n" for n in range(count)))
+            if fits:
+                self.assertEqual(self.files().load().count, 2 * count)
+            else:
+                self.assertIn("sets of rules", str(self.assertRaises(AliasFileError, self.files().load)))
 
 
 class LoopTests(FilesTestCase):

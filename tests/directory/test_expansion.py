@@ -149,6 +149,15 @@ class AliasTests(ExpansionTestCase):
             expansion = self.expand(directory, address)
             self.assertNotIn(expansion.targets[0].kind, {Kind.PROGRAM, Kind.FILE, Kind.PUBLIC}, address)
 
+    def test_rules(self) -> None:
+        """A set of rules is an end, of an alias or a group, with the place where it is written."""
+        directory = self.directory("sales: boss, FILTER:/x/sales.rul", groups="all == FILTER:/x/all.rul")
+        for address, path in (("sales@example.org", "/x/sales.rul"), ("all@example.org", "/x/all.rul")):
+            *_, end = self.expand(directory, address).targets
+            self.assertEqual((end.kind, end.value), (Kind.RULES, path))
+            self.assertEqual(self.resolve(directory, address), Redirected(address))
+            self.assertIn(path, self.expand(directory, address).lines()[-1])
+
     def test_depth(self) -> None:
         """So many steps and no more."""
         chain = "".join(f"a{number} == a{number + 1}\n" for number in range(5)) + "a5 == ann"

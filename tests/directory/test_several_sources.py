@@ -101,7 +101,10 @@ class SeveralSourcesTests(SynchronousTestCase):
 
     def test_group_of_what_members_write(self) -> None:
         """What has a meaning in files of aliases is an address like others in a group of the service: people write their own."""
-        odd = tuple(f"{text}@example.org" for text in ("|id", "FILE:/etc/passwd", "TFILE:/etc/passwd", "PUBLIC:news"))
+        odd = tuple(
+            f"{text}@example.org"
+            for text in ("|id", "FILE:/etc/passwd", "TFILE:/etc/passwd", "FILTER:/x", "PUBLIC:news")
+        )
         self.service.groups["odd@example.org"] = Group("ldap:acme cn=odd", odd)
         whole = self.successResultOf(Deferred.fromCoroutine(self.directory.expand("odd@example.org")))
         self.assertEqual([(each.kind, each.address) for each in whole.targets], [(Kind.NOBODY, text) for text in odd])

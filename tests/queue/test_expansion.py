@@ -38,6 +38,7 @@ from hermes.queue.expansion import (
 from hermes.queue.relay import RelayManager
 from hermes.queue.reporting import DOMAIN_FACTOR
 from hermes.queue.router import Router
+from hermes.queue.rule_sets import RuleSets
 from tests.directory.test_expansion import MemoryRedirects
 from tests.support.accounts import MemorySource, passwords_with
 from tests.support.maildirs import calling_worker
@@ -109,6 +110,7 @@ class ExpandingSite(Site):
                 own_domains=("example.org",),
                 srs=lambda: self.srs,
                 answered=self.answered,
+                rules=RuleSets(calling_worker(), directory.account),
             ),
         )
 

@@ -13,7 +13,8 @@ line that begins with white space continues the one above it. In Mercury's form 
 a colon a second one is a mistake.
 
 What an address may stand for: addresses, names of accounts and of other aliases, with commas between them; or ``FILE:path``,
-``TFILE:path``, ``PUBLIC:name`` and ``|command``, which take the whole line, or stand in double quotes between commas.
+``TFILE:path``, ``FILTER:path``, ``PUBLIC:name`` and ``|command``, which take the whole line, or stand in double quotes between
+commas.
 """
 
 from __future__ import annotations
@@ -230,8 +231,7 @@ _SPECIALS: dict[str, Callable[[str, str, bool], str]] = {
     "TFILE": _file("TFILE"),
     "PUBLIC": _public,
     "|": _program,
-    # A set of rules takes the place of the delivery (mercury.md 3.5). As long as nothing goes through sets, to take the line
-    # would be to lose the mail, and to deliver as if it were not there would be to do what was not asked for.
-    "FILTER": _missing("FILTER", "there are no sets of rules in Hermes yet"),
+    # A set of rules takes the place of the delivery (mercury.md 3.5); whoever reads the files reads it, too.
+    "FILTER": _file("FILTER"),
     "DAEMON": _missing("DAEMON", "libraries of Mercury cannot be loaded by Hermes"),
 }

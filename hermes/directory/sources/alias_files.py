@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import attrs
 from twisted.logger import Logger
 
+from hermes.config.errors import ConfigError
+from hermes.config.rule_file import read_rules
 from hermes.core.address import domain_key
 from hermes.directory.redirects import RedirectTable, loops
 from hermes.directory.shared_work import SharedWork
@@ -26,6 +28,11 @@ LOOK_SECONDS = 1.0
 
 #: Remarks that are logged; `hermes check` tells all.
 MAX_REMARKS = 20
+
+#: Sets of rules that are named. Mercury's users have a handful; each file is read whenever the aliases are.
+MAX_RULE_SETS = 1000
+
+_RULES = "FILTER:"
 
 _Stamp = tuple[int, int, int] | None
 
@@ -63,6 +70,18 @@ class _Refused:
     problem: str
     stamps: tuple[_Stamp, ...]
     files: Files
+    #: The file of rules that is at fault, if it is one, and how it was.
+    rules: str = ""
+    rules_stamp: _Stamp = None
+
+
+class _RulesError(AliasFileError):
+    """An alias names rules that cannot be carried out: the file with these, and how it was."""
+
+    def __init__(self, entry: Entry, problem: str, rules: str, stamp: _Stamp) -> None:
+        super().__init__(entry.path, entry.line, f"FILTER: {problem}")
+        self.rules = rules
+        self.stamp = stamp
 
 
 class AliasFiles:
@@ -84,6 +103,8 @@ class AliasFiles:
         self._table = RedirectTable()
         self._stamps: tuple[_Stamp, ...] | None = None
         self._stamps_of = files
+        self._rules = ""
+        self._rules_stamp: _Stamp = None
         self._look_at = 0.0
         self._loading = SharedWork()
 
@@ -107,10 +128,15 @@ class AliasFiles:
                 await self._loading.ended()
         elif self._now() >= self._look_at:
             self._look_at = self._now() + LOOK_SECONDS
-            if self._stamps_of != self._files or _stamps(self._files) != self._stamps:
+            if self._has_changed():
                 self._loading.begin(self._reload(partial(_attempt, self._files)))
                 await self._loading.ended()
         return self._table
+
+    def _has_changed(self) -> bool:
+        if self._stamps_of != self._files or _stamps(self._files) != self._stamps:
+            return True
+        return self._rules != "" and _stamp(self._rules) != self._rules_stamp
 
     async def _reload(self, attempt: Callable[[], _Loaded | _Refused]) -> None:
         result: _Loaded | _Refused
@@ -127,10 +153,12 @@ class AliasFiles:
         else:
             # Complained about once, and read again when one of them has changed again.
             self._stamps, self._stamps_of = result.stamps, result.files
+            self._rules, self._rules_stamp = result.rules, result.rules_stamp
             self._log.error("aliases, synonyms and groups stay as they were: {problem}", problem=result.problem)
 
     def _take(self, loaded: _Loaded) -> None:
         self._table, self._stamps, self._stamps_of = loaded.table, loaded.stamps, loaded.files
+        self._rules = ""
 
 
 def _attempt(files: Files) -> _Loaded | _Refused:
@@ -138,6 +166,8 @@ def _attempt(files: Files) -> _Loaded | _Refused:
     stamps = _stamps(files)
     try:
         return _Loaded(_read(files), stamps, files)
+    except _RulesError as error:
+        return _Refused(str(error), stamps, files, error.rules, error.stamp)
     except AliasFileError as error:
         return _Refused(str(error), stamps, files)
 
@@ -155,6 +185,7 @@ def _read(files: Files) -> RedirectTable:
             raise AliasFileError(entry.path, entry.line, "a synonym stands for one user: what is more is an alias")
     groups: dict[str, Entry] = {}
     _add(groups, remarks, files.groups, files.programs)
+    _read_rule_sets((*aliases.values(), *groups.values()))
     remarks += loops(aliases, frozenset(domain_key(domain) for domain in files.domains))
     return RedirectTable(aliases, synonyms, groups, tuple(remarks))
 
@@ -185,6 +216,29 @@ def _entries_of(path: str, programs: bool, domain: str) -> tuple[Mapping[str, En
     if len(octets) > MAX_OCTETS:
         raise AliasFileError(path, 0, f"it is larger than {MAX_OCTETS // 1024**2} MiB")
     return parse(path, decoded(path, octets), programs=programs, domain=domain)
+
+
+def _read_rule_sets(entries: Iterable[Entry]) -> None:
+    """
+    Raise AliasFileError for a set of rules that cannot be carried out.
+
+    What becomes of it afterwards is seen when it is used: then the mail waits, and the aliases are in force.
+    """
+    seen: set[str] = set()
+    for entry in entries:
+        for target in entry.targets:
+            if not target.startswith(_RULES) or target in seen:
+                continue
+            seen.add(target)
+            if len(seen) > MAX_RULE_SETS:
+                text = f"this is more than {MAX_RULE_SETS} sets of rules: let several addresses share one"
+                raise AliasFileError(entry.path, entry.line, text)
+            path = target.removeprefix(_RULES)
+            stamp = _stamp(path)
+            try:
+                read_rules(path)
+            except ConfigError as error:
+                raise _RulesError(entry, error.problems[0].describe(path), path, stamp) from None
 
 
 def _stamps(files: Files) -> tuple[_Stamp, ...]:
