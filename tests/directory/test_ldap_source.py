@@ -16,7 +16,7 @@ from hermes.directory.ldap.book import LDAPBook
 from hermes.directory.ldap.entries import Place, Terms
 from hermes.directory.ldap.profiles import PROFILES, Values
 from hermes.directory.ldap.questions import NOTHING, Answer, Asking, Kind, Question
-from hermes.directory.ldap.servers import AVOID_SECONDS, Access, Line, Servers
+from hermes.directory.ldap.servers import AVOID_SECONDS, Access, Line, Said, Servers
 from hermes.directory.ldap.source import MAX_REMEMBERED, MAX_WAITING, LDAPSource
 from hermes.directory.ldap.threads import Threads
 from hermes.interfaces import TooBusyError, UnavailableError
@@ -196,9 +196,9 @@ class LDAPSourceTests(SynchronousTestCase):
         """A password that was meant for somebody elsewhere is not shown to the directory, however long the pretence takes."""
         shown: list[tuple[str, bytes]] = []
 
-        def proves(line: Line, dn: str, password: bytes) -> bool:
+        def proves(line: Line, dn: str, password: bytes) -> Said:
             shown.append((dn, password))
-            return False
+            return Said(done=False)
 
         self.patch(Line, "proves", proves)
         self.successResultOf(Deferred.fromCoroutine(self.source.pretend("correct horse")))

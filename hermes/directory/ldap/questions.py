@@ -55,6 +55,8 @@ class Answer:
     group: Group | None = None
     people: tuple[Record, ...] = ()
     problem: str = ""
+    #: Whether it was clear without asking, so that it says nothing about the servers.
+    unasked: bool = attrs.field(default=False, eq=False)
 
     @property
     def found(self) -> bool:
@@ -63,6 +65,9 @@ class Answer:
 
 
 NOTHING = Answer()
+
+#: What no directory can know.
+_UNKNOWABLE = Answer(unasked=True)
 
 
 class Asking:
@@ -79,7 +84,7 @@ class Asking:
     def answer(self, line: Line, question: Question) -> Answer:
         """The answer; UnavailableError when there is none now."""
         if not is_askable(question.key):
-            return NOTHING
+            return _UNKNOWABLE
         try:
             match question.kind:
                 case Kind.NAME:
@@ -98,7 +103,7 @@ class Asking:
         logins = [profile.login, *profile.also_login]
         if "@" in name and not any("principal" in each.lower() for each in logins):
             # Nobody is called so; it is an address.
-            return NOTHING
+            return _UNKNOWABLE
         if profile.dotted and ("." in name or "=" in name):
             found = self._dotted(line, name)
             if found:
@@ -141,7 +146,7 @@ class Asking:
         """Whose name may be written so: the surname must be that of the entry, so that its index leads to few others."""
         pieces = form_pieces(form)
         if pieces is None:
-            return NOTHING
+            return _UNKNOWABLE
         first, last = map(filter_value, pieces)
         begins = "".join(f"({name}={first}*)" for name in ("givenName", *self._terms.profile.full_name))
         found, complete = self._entries.search_people(line, f"(&(sn={last})(|{begins}))", ("givenName", "sn"))

@@ -6,6 +6,7 @@ Everything here waits, and is called in threads of its own. A :class:`Line` belo
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,11 @@ MAX_ENTRIES = 20
 
 _SUCCESS, _SIZE_LIMIT, _NO_SUCH_OBJECT, _INVALID_CREDENTIALS = 0, 4, 32, 49
 
+#: Of a text that another program wrote, so much fits a line of the log.
+MAX_TEXT = 200
+
+_WRAPPING = re.compile(r"""^(?:\(["'])+|(?:["'],\))+$""")
+
 #: A search with these results (RFC 4511 A.1) was too much work: timeLimitExceeded, adminLimitExceeded.
 _TOO_MUCH = frozenset({3, 11})
 
@@ -46,6 +52,18 @@ class Found:
 
     dn: str
     values: Values
+
+
+@attrs.frozen
+class Said:
+    """What came of something that the directory may refuse; ``text`` is what it says of it, cut off."""
+
+    done: bool
+    text: str = ""
+
+
+#: The result of a search, the server's text about it, and the entries.
+_Answered = tuple[int, str, list[Found]]
 
 
 @attrs.frozen
@@ -136,33 +154,34 @@ class Line:
         TooMuchError when it has given up.
         """
 
-        def ask(connection: Any) -> tuple[int, list[Found]]:
+        def ask(connection: Any) -> _Answered:
             connection.search(
                 base, filter_, scope, attributes=list(attributes), size_limit=most, time_limit=self._search_seconds
             )
-            return _code(connection), [_found(each) for each in connection.response or () if "raw_attributes" in each]
+            found = [_found(each) for each in connection.response or () if "raw_attributes" in each]
+            return _code(connection), _text(connection), found
 
-        code, found = self._asked(ask)
+        code, text, found = self._asked(ask)
         if code == _NO_SUCH_OBJECT:
             raise LookupError(f"there is no {base!r} in the directory")
         if code in _TOO_MUCH:
             raise TooMuchError(f"the directory gives up a search (result {code} of RFC 4511): an index may be missing")
         if code not in {_SUCCESS, _SIZE_LIMIT}:
-            raise UnavailableError(f"the directory cannot answer a question: result {code} of RFC 4511")
+            raise UnavailableError(f"the directory cannot answer a question: {_result(code, text)}")
         return found, code == _SUCCESS
 
-    def proves(self, dn: str, password: bytes) -> bool:
+    def proves(self, dn: str, password: bytes) -> Said:
         """Whether the password opens that entry. An empty one would prove nothing (RFC 4513 5.1.2) and is not tried."""
         if not dn or not password:
-            return False
-        code, _ = self._bound(dn, password)
-        return code == _SUCCESS
+            return Said(done=False)
+        code, connection = self._bound(dn, password)
+        return Said(done=code == _SUCCESS, text=_text(connection))
 
-    def change(self, dn: str, old: bytes, new: bytes, *, unicode_password: bool) -> bool:
-        """Have the owner of an entry change its password; False when the directory does not take the new one."""
+    def change(self, dn: str, old: bytes, new: bytes, *, unicode_password: bool) -> Said:
+        """Have the owner of an entry change its password; not done when the directory does not take the new one."""
         code, connection = self._bound(dn, old)
         if code != _SUCCESS:
-            return False
+            return Said(done=False, text=_text(connection))
         try:
             if unicode_password:
                 # MS-ADTS 3.1.1.3.1.5: in quotes, UTF-16; to take away the old value and add the new one is to change it.
@@ -172,7 +191,7 @@ class Line:
             else:
                 # RFC 3062 2: as oneself, with the old password.
                 connection.extend.standard.modify_password(None, old, new)
-            code = _code(connection)
+            code, text = _code(connection), _text(connection)
         except (LDAPException, OSError) as error:
             # It may have been done or not: another server would only say that the old password is wrong.
             raise UnavailableError(
@@ -181,8 +200,8 @@ class Line:
         finally:
             self._close_proving()
         if code == _SUCCESS or code in _NOT_CHANGED:
-            return code == _SUCCESS
-        raise UnavailableError(f"the directory cannot change a password: result {code} of RFC 4511")
+            return Said(done=code == _SUCCESS, text=text)
+        raise UnavailableError(f"the directory cannot change a password: {_result(code, text)}")
 
     def close(self) -> None:
         """Take leave."""
@@ -200,13 +219,13 @@ class Line:
         """A server that is asked too much shall say so, and not be taken for one that is down."""
         return max(1, self._seconds - 1)
 
-    def _asked(self, ask: Callable[[Any], tuple[int, list[Found]]]) -> tuple[int, list[Found]]:
+    def _asked(self, ask: Callable[[Any], _Answered]) -> _Answered:
         """Ask on the connection that is open, or on a new one, to the first server that answers."""
         if self._asking is not None:
             try:
-                code, found = ask(self._asking)
+                code, text, found = ask(self._asking)
                 if code not in {51, 52}:
-                    return code, found
+                    return code, text, found
             except (LDAPException, OSError):
                 # A connection that was idle for long, most likely: the same question is asked on a new one.
                 pass
@@ -216,15 +235,15 @@ class Line:
             try:
                 self._asking = self._opened(server)
                 self._server = server
-                code, found = ask(self._asking)
+                code, text, found = ask(self._asking)
             except (LDAPException, OSError) as error:
                 trouble = f"{server}: {_words(error)}"
             else:
                 # busy and unavailable (RFC 4511 A.2) are for the next server.
                 if code not in {51, 52}:
                     self._servers.answered(server)
-                    return code, found
-                trouble = f"{server} is busy: result {code} of RFC 4511"
+                    return code, text, found
+                trouble = f"{server} is busy: {_result(code, text)}"
             self._servers.failed(server, trouble)
             self.close()
         raise UnavailableError(f"no directory server answers; the last was {trouble}")
@@ -247,7 +266,7 @@ class Line:
             else:
                 if code == _SUCCESS or code in _REFUSED:
                     return code, connection
-                trouble = f"{server} cannot say: result {code} of RFC 4511"
+                trouble = f"{server} cannot say: {_result(code, _text(connection))}"
             self._close_proving()
             if fresh:
                 self._servers.failed(server, trouble)
@@ -264,7 +283,8 @@ class Line:
             raise
         if (code := _code(connection)) != _SUCCESS:
             _close(connection)
-            raise OSError(f"it refuses the service account: result {code} of RFC 4511; see bind_dn and bind_password")
+            said = _result(code, _text(connection))
+            raise OSError(f"it refuses the service account: {said}; see bind_dn and bind_password")
         return connection
 
     def _connected(self, server: str, dn: str, password: bytes) -> Any:
@@ -286,6 +306,10 @@ class Line:
             authentication=ldap3.SIMPLE if dn else ldap3.ANONYMOUS,
             # What a server would have us ask elsewhere must not get anybody's password.
             auto_referrals=False,
+            # The first 1500 members of a group are enough to see that there are too many.
+            auto_range=False,
+            # Nor is what it has not got made up, which would hide the name with the range.
+            return_empty_attributes=False,
             auto_escape=False,
             check_names=False,
             receive_timeout=self._seconds,
@@ -310,9 +334,19 @@ def _code(connection: Any) -> int:
     return int(result.get("result", 80))
 
 
+def _text(connection: Any) -> str:
+    """The diagnosticMessage (RFC 4511 4.1.9), which Windows ends with a NUL."""
+    text = str((connection.result or {}).get("message") or "")
+    return _cut("".join(character if character.isprintable() else " " for character in text))
+
+
+def _result(code: int, text: str) -> str:
+    return f"result {code} of RFC 4511" + (f" ({text})" if text else "")
+
+
 def _found(response: Any) -> Found:
     values = {
-        str(name).lower(): tuple(value.decode("utf-8", "replace") for value in octets)
+        str(name).lower(): tuple(value.decode("utf-8", "replace") for value in octets or ())
         for name, octets in response["raw_attributes"].items()
     }
     return Found(str(response["dn"]), values)
@@ -332,4 +366,9 @@ def _close(connection: Any) -> None:
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    # The library hands on what others have raised as tuples within tuples.
+    return _cut(_WRAPPING.sub("", str(error)).replace("\\'", "'")) or type(error).__name__
+
+
+def _cut(text: str) -> str:
+    return " ".join(text.split())[:MAX_TEXT]

@@ -20,6 +20,7 @@ from hermes.directory.ldap.book import LDAPBook
 from hermes.directory.ldap.entries import Terms
 from hermes.directory.ldap.questions import NOTHING, Answer, Asking, Kind, Question
 from hermes.directory.ldap.threads import Threads
+from hermes.directory.ldap.windows import refused_login, refused_password
 from hermes.directory.passwords import encode_password
 from hermes.interfaces import TooBusyError, UnavailableError
 
@@ -30,6 +31,9 @@ MAX_REMEMBERED = 10_000
 #: Questions that may wait: with four connections and a few milliseconds each the last is answered within a second, and
 #: when the servers hang, those who wait are told to come back before they are too many.
 MAX_WAITING = 512
+
+#: What the log was told last of refused people, at some 300 octets each: those of a bad morning in a large house.
+MAX_TOLD = 1000
 
 #: An entry that is nobody's, for passwords of names that do not exist.
 _NOBODY = "cn=nobody"
@@ -73,6 +77,7 @@ class LDAPSource:
         # What is being asked, and who waits for it: they are told whether there was an end to it.
         self._asked: dict[Question, list[Deferred[bool]]] = {}
         self._down = False
+        self._told: OrderedDict[str, float] = OrderedDict()
 
     async def stop(self) -> None:
         """Take leave of the servers and end the threads."""
@@ -100,7 +105,10 @@ class LDAPSource:
     async def proves(self, record: Record, password: str) -> bool:
         """Whether that password opens the account's entry."""
         octets = encode_password(password)
-        return await self._threads.do(lambda line: line.proves(record.key, octets))
+        said = await self._threads.do(lambda line: line.proves(record.key, octets))
+        if not said.done and (why := refused_login(said.text)):
+            self._tell(f"{record.key} may not log in: {why}")
+        return said.done
 
     async def pretend(self, password: str) -> None:
         """Try a password on an entry that does not exist; not that one, which may be right where it belongs."""
@@ -110,10 +118,24 @@ class LDAPSource:
         """Have somebody change the own password."""
         octets = encode_password(old), encode_password(new)
         unicode_password = self._terms.profile.unicode_password
-        changed = await self._threads.do(
-            lambda line: line.change(record.key, *octets, unicode_password=unicode_password)
-        )
-        return "" if changed else "The directory does not accept this password"
+        said = await self._threads.do(lambda line: line.change(record.key, *octets, unicode_password=unicode_password))
+        if said.done:
+            return ""
+        if said.text and old not in said.text and new not in said.text:
+            # Whatever the directory writes, a password is for no log.
+            self._tell(f"a new password of {record.key} is refused: {said.text}")
+        return refused_password(said.text)
+
+    def _tell(self, what: str) -> None:
+        """Say it in the log, once for as long as an answer holds: whoever guesses passwords shall not fill the disk."""
+        at = self._told.get(what)
+        if at is not None and self._now() < at + self._remember_seconds:
+            return
+        self._told[what] = self._now()
+        self._told.move_to_end(what)
+        while len(self._told) > MAX_TOLD:
+            self._told.popitem(last=False)
+        self._log.info("[ldap:{name}] {what}", name=self._terms.name, what=what)
 
     async def answer(self, question: Question) -> Answer:
         """What the directory says, now or a moment ago; UnavailableError when it says nothing that could be used."""
@@ -156,7 +178,7 @@ class LDAPSource:
                     waiting.callback(ended)
 
     def _remember(self, question: Question, answer: Answer) -> None:
-        if self._down:
+        if self._down and not answer.unasked:
             self._down = False
             self._log.info("[ldap:{name}] answers again", name=self._terms.name)
         if answer.problem:
