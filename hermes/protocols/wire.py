@@ -8,6 +8,11 @@ send them, and a server that took CR . CR LF for the end of a message would exec
 
 from __future__ import annotations
 
+import re
+
+#: A line that begins with a dot. A pattern finds it faster than ``in`` does.
+_DOT = re.compile(rb"\n\.")
+
 
 class WireEncoder:
     """
@@ -37,7 +42,7 @@ class WireEncoder:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         wire = chunk.replace(b"\n", b"\r\n")
         if self._stuffing:
-            if b"\n." in chunk:
+            if _DOT.search(chunk):
                 wire = wire.replace(b"\n.", b"\n..")
             if self._at_line_start and chunk.startswith(b"."):
                 wire = b"." + wire

@@ -18,6 +18,10 @@ from hermes.spool.errors import translated
 CONGESTED_OCTETS = 1024 * 1024
 DRAINED_OCTETS = 256 * 1024
 
+#: What is written by one step, unless somebody waits for the end: as much as a message that is no file has in memory. A turn
+#: of the thread for each piece that comes from the network costs more than the writing.
+STEP_OCTETS = 128 * 1024
+
 #: Hands a step to the thread of the body files.
 Submit = Callable[[Step], Deferred[Any]]
 
@@ -26,8 +30,8 @@ class BodyStream:
     """
     Writes one body file.
 
-    One step is in the thread at a time; what comes meanwhile is joined for the next. After a fault the rest of the octets
-    is thrown away, the file removed, and :meth:`drained` and :meth:`finish` raise it.
+    One step is in the thread at a time; what comes meanwhile is joined for the next, which begins when there is enough. After
+    a fault the rest of the octets is thrown away, the file removed, and :meth:`drained` and :meth:`finish` raise it.
     """
 
     _log = Logger()
@@ -56,7 +60,7 @@ class BodyStream:
         self._pending.append(octets)
         self._outstanding += len(octets)
         if not self._busy:
-            self._next_step()
+            self._go_on()
 
     async def drained(self) -> None:
         """Return when writing has nearly caught up."""
@@ -100,9 +104,16 @@ class BodyStream:
         if self._fault is None and self._outstanding > octets:
             waiter: Deferred[None] = Deferred()
             self._waiting.append((octets, waiter))
+            if not self._busy:
+                self._go_on()
             await waiter
         if self._fault is not None:
             raise self._fault
+
+    def _go_on(self) -> None:
+        """Write what there is, if that is enough or somebody waits for it."""
+        if self._pending and (self._waiting or self._outstanding >= STEP_OCTETS):
+            self._next_step()
 
     def _next_step(self) -> None:
         octets = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
@@ -121,8 +132,7 @@ class BodyStream:
         self._busy = False
         if not self._discarded:
             self._outstanding -= octets
-            if self._pending:
-                self._next_step()
+            self._go_on()
         self._idle()
 
     def _failed(self, failure: Failure) -> None:

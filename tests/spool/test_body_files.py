@@ -15,7 +15,7 @@ from hermes.core.event import Kind
 from hermes.core.message import Finished, QueuedMessage
 from hermes.interfaces import ISpoolWriter, SpoolFullError
 from hermes.spool.bodies import MOVED_OCTETS, SYNC_OCTETS, Disk
-from hermes.spool.body_stream import CONGESTED_OCTETS, DRAINED_OCTETS
+from hermes.spool.body_stream import CONGESTED_OCTETS, DRAINED_OCTETS, STEP_OCTETS
 from hermes.spool.writer import MAX_ROW_OCTETS
 from tests.support.real_spool import SpoolTestCase, begun, envelope, fact
 
@@ -227,10 +227,50 @@ class BodyFileTests(SpoolTestCase):
         steps: list[str] = []
         self.disk.__dict__["sync"] = self.noted(steps, "sync")
         writer = self.spool.create()
-        for _ in range(2 * SYNC_OCTETS // 65536):
+        for _ in range((2 * SYNC_OCTETS + 2 * STEP_OCTETS) // 65536):
             writer.write(bytes(65536))
+        self.done(writer.content())
         self.assertEqual(len(steps), 2)
         writer.abort()
+
+    def test_written_in_steps(self) -> None:
+        """What comes from the network bit by bit is written when it is enough, or when its end is asked for."""
+        writer = self.spool.create()
+        writer.write(bytes(LARGE))
+        path = next(Path(self.directory, "bodies").rglob(writer.queue_id))
+        self.assertEqual(path.stat().st_size, LARGE)
+        for octets, written in (
+            (STEP_OCTETS - 1, LARGE),
+            (1, LARGE + STEP_OCTETS),
+            (STEP_OCTETS + 1, LARGE + 2 * STEP_OCTETS + 1),
+            (1, LARGE + 2 * STEP_OCTETS + 1),
+        ):
+            writer.write(bytes(octets))
+            self.assertEqual(path.stat().st_size, written)
+        self.assertEqual(self.done(writer.content()).size_octets, path.stat().st_size)
+        writer.write(b"end")
+        committed = self.successResultOf(self.commit(writer))
+        self.assertEqual(path.read_bytes(), bytes(LARGE + 2 * STEP_OCTETS + 2) + b"end")
+        self.assertEqual(committed.content.path, str(path))
+
+    def test_nothing_waits_behind_a_step(self) -> None:
+        """What comes while a step is at work is written with the next, at once when there is enough of it."""
+        writer, groups = self.spool.create(), self.body_worker.groups
+        groups.clear()
+        self.body_worker.paused = True
+        writer.write(bytes(LARGE))
+        writer.write(bytes(STEP_OCTETS))
+        writer.write(b"more")
+        self.body_worker.step()
+        self.assertEqual(groups, [1])
+        self.body_worker.step()
+        writer.write(b"little")
+        self.body_worker.step()
+        self.assertEqual(groups, [1, 1])
+        committing = self.commit(writer)
+        self.body_worker.resume()
+        expected = bytes(LARGE + STEP_OCTETS) + b"morelittle"
+        self.assertEqual(Path(self.successResultOf(committing).content.path or "").read_bytes(), expected)
 
     def test_cancelled_before_the_body_is_durable(self) -> None:
         """A session that ends before the message exists leaves nothing behind."""

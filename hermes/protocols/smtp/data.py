@@ -26,8 +26,6 @@ _BEGINNINGS = tuple(_TERMINATOR[:length] for length in range(4, 0, -1))
 #: A line that begins with a dot, among them the terminator's. A pattern finds it faster than ``bytes.find`` does.
 _DOT = re.compile(rb"\r\n\.")
 
-_LONE_CR = re.compile(rb"\r(?!\n)")
-
 _BARE_NEWLINE = Reply.of(
     550, "5.6.0", "The message has a bare CR or LF in it: every line must end in CR LF, and nothing else may be one"
 )
@@ -64,10 +62,11 @@ class StoredForm:
         return raw
 
     def _text(self, raw: bytes) -> bytes:
-        # Twice as fast as replacing; with as many CRs as LFs and no CR without its LF, every one is half of a CR LF.
-        stored = raw.translate(None, b"\r")
-        line_ends = stored.count(b"\n")
-        if len(raw) - len(stored) != line_ends or _LONE_CR.search(raw):
+        # The way there and back takes a third of the time that one search for each of the faults takes: octets that come back as
+        # they were have no CR and no LF but in CR LF.
+        stored = raw.replace(b"\r", b"")
+        line_ends = len(raw) - len(stored)
+        if stored.replace(b"\n", b"\r\n") != raw:
             if not self._normalize:
                 self.fault = MessageFailed("message.bare_newline", _BARE_NEWLINE)
                 return b""
