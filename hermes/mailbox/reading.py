@@ -74,6 +74,8 @@ class POP3Mailbox:
         self._lock = MailboxLock(path)
         self._holds = False
         self._listing = Listing((), array("Q"))
+        #: Of the listing; every command asks for it, some several times.
+        self._count = 0
         self._deleted: set[int] = set()
         self._retrieved: set[int] = set()
         self._remaining_octets = 0
@@ -94,6 +96,7 @@ class POP3Mailbox:
         if listing is None:
             return False
         self._listing = listing
+        self._count = len(listing)
         self._remaining_octets = sum(listing.wire_sizes)
         return True
 
@@ -111,6 +114,7 @@ class POP3Mailbox:
         self._holds = False
         # A session that is over may wait for the garbage collector for long: megabytes must not wait with it.
         self._listing = Listing((), array("Q"))
+        self._count = 0
         self._deleted.clear()
         self._remaining_octets = 0
         try:
@@ -124,7 +128,7 @@ class POP3Mailbox:
 
     def count(self) -> int:
         """How many messages there are, deleted ones included."""
-        return len(self._listing)
+        return self._count
 
     def size(self, number: int) -> int:
         """The size of a message; 0 when it is marked deleted."""
@@ -245,7 +249,7 @@ class POP3Mailbox:
         return failed
 
     def _check(self, number: int) -> None:
-        if not 0 <= number < len(self._listing):
+        if not 0 <= number < self._count:
             raise ValueError(f"there is no message {number + 1}")
 
     # What follows is twisted.mail.pop3.IMailbox.

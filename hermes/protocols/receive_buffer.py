@@ -89,6 +89,9 @@ class ReceiveBuffer:
         ``limit`` counts the line end. A longer line is thrown away as it comes, so it never takes more memory than the limit,
         and is reported once, when its end has come.
         """
+        if not self._data:
+            # Asked after each line, and nearly always so: who waits for an answer sends one line at a time.
+            return Line.INCOMPLETE
         end = self._data.find(b"\n", self._searched)
         if end < 0:
             # The line end is still to come, so a line that fills the limit without it is too long already.

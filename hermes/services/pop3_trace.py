@@ -45,7 +45,7 @@ class SessionTrace:
     def retrieved(self, maildrop: Maildrop, number: int) -> None:
         """A message was fetched whole; its number counts from 0."""
         mailbox = maildrop.mailbox
-        with self._log.failuresHandled("recording what {peer} fetched", peer=self._peer):
+        try:
             self.record(
                 Kind.RETRIEVED,
                 queue_id=mailbox.queue_id(number),
@@ -53,6 +53,8 @@ class SessionTrace:
                 octets=mailbox.size(number),
                 uid=mailbox.uid(number),
             )
+        except Exception:
+            self._log.failure("recording what {peer} fetched", peer=self._peer)
 
     async def deleted(self, maildrop: Maildrop, numbers: Collection[int]) -> None:
         """Messages were deleted."""

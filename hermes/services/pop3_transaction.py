@@ -160,7 +160,7 @@ class Transaction:
         octets = self._mailbox.octets_at_once(index)
         if octets is not None:
             self._reply(response)
-            turns.write_body(outgoing.take(status + octets) + outgoing.finish())
+            turns.write_body(outgoing.whole(status + octets if status else octets))
             if len(octets) > ANSWERS_TOGETHER_OCTETS:
                 await turns.written()
             return True

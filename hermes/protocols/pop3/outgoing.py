@@ -29,6 +29,13 @@ class OutgoingMessage:
         """True when no more of the message is wanted."""
         return self._top is not None and self._top.done
 
+    def whole(self, text: bytes) -> bytes:
+        """All that goes out, of a message that is there as a whole."""
+        if text.isascii():
+            # Nothing in it needs a surrogate: most messages are done without a look at where their header ends.
+            self._header = None
+        return self.take(text) + self.finish()
+
     def take(self, piece: bytes) -> bytes:
         """What the next piece adds; nothing while the header is not whole."""
         if self._header is not None:

@@ -178,6 +178,13 @@ class OutgoingMessageTests(SynchronousTestCase):
         self.assertEqual(self.sent(message), "Subject: a\r\n\r\n\u00e9\r\n.\r\n".encode())
         self.assertEqual(self.sent("\n\u00e9\n".encode()), "\r\n\u00e9\r\n.\r\n".encode())
 
+    def test_whole(self) -> None:
+        """A message that is there as a whole goes out as it does in pieces, its header in ASCII or not, and so does its top."""
+        for message in (b"", b"A: b", b"A: b\n\n.\n..c\n", b"a\rb\r\n.", self.MESSAGE, "\n\u00e9\n".encode()):
+            for utf8, lines in ((False, None), (True, None), (False, 0), (False, 1), (True, 2)):
+                outgoing = OutgoingMessage(utf8=utf8, lines=lines)
+                self.assertEqual(outgoing.whole(message), self.sent(message, utf8=utf8, lines=lines, cut=1))
+
     def test_header_alone(self) -> None:
         """A message without a body is converted as well, with or without the end of its last line."""
         for message in (b"Subject: \xc3\xa9\n", b"Subject: \xc3\xa9"):
