@@ -5,6 +5,7 @@ Mercury's files of general rules: one rule a line.
     Label <name>
     [Disabled ]If [not ]header "TFCSRE" contains|is "text" <Action> "parameter"
     [Disabled ]If [not ]expression headers|body|both matches "expression" <Action> "parameter"
+    [Disabled ]If [not ]attachment FullName|NamePart|ExtnPart matches|contains "text" <Action> "parameter"
     [Disabled ]If [not ]size <|> octets <Action> "parameter"
     [Disabled ]Always <Action> "parameter"
 
@@ -25,8 +26,20 @@ from hermes.config.errors import ConfigError, Problem
 from hermes.core.address import split
 from hermes.core.answer import MAX_LINE_OCTETS
 from hermes.core.expansion import Kind, Target
-from hermes.core.mercury_expression import ExpressionError, compiled
-from hermes.core.rule_set import Always, Condition, InHeader, InLines, Part, Rule, RuleSet, Size, Verb
+from hermes.core.mercury_expression import Expression, ExpressionError, compiled
+from hermes.core.rule_set import (
+    Always,
+    Attached,
+    Condition,
+    InHeader,
+    InLines,
+    Name,
+    Part,
+    Rule,
+    RuleSet,
+    Size,
+    Verb,
+)
 
 #: Those that people have written have some dozens of rules; Mercury shows them in one list.
 MAX_RULES = 1000
@@ -58,6 +71,9 @@ _LINE = re.compile(
 )
 _HEADER = re.compile(r'"(?P<letters>[^"]*)"\s+(?P<how>contains|is)\s+"(?P<text>[^"]*)"\Z', re.IGNORECASE)
 _EXPRESSION = re.compile(r'(?P<part>headers|body|both)\s+matches\s+"(?P<expression>[^"]*)"\Z', re.IGNORECASE)
+_ATTACHED = re.compile(
+    r'(?P<part>FullName|NamePart|ExtnPart)\s+(?P<how>matches|contains)\s+"(?P<text>[^"]*)"\Z', re.IGNORECASE
+)
 _SIZE = re.compile(r"(?P<how>[<>])\s*(?P<octets>[0-9]{1,15})\Z")
 _LABEL = re.compile(r'Label\s+(?:"(?P<quoted>[^"]*)"|(?P<plain>[^"]*))\Z', re.IGNORECASE)
 
@@ -106,7 +122,6 @@ _INSTEAD = {
     "age": "use header, expression or size",
     "date": "use header, expression or size",
     "listscan": "use header with one of the addresses",
-    "attachment": 'use expression body matches "*name=*"',
 }
 
 # Below one directory, whatever it is called, as the PUBLIC: of aliases.
@@ -199,10 +214,9 @@ def _condition(subject: str, test: str) -> Condition:
             found = _EXPRESSION.match(test)
             if found is None:
                 raise ValueError('write If expression headers matches "expression", or body, or both')
-            try:
-                return InLines(Part(found["part"].lower()), compiled(found["expression"]))
-            except ExpressionError as error:
-                raise ValueError(f"the expression cannot be understood, {error}") from None
+            return InLines(Part(found["part"].lower()), _expression(found["expression"]))
+        case "attachment":
+            return _attached(test)
         case "size":
             found = _SIZE.match(test)
             if found is None:
@@ -210,6 +224,25 @@ def _condition(subject: str, test: str) -> Condition:
             return Size(int(found["octets"]), found["how"] == ">")
         case _:
             raise ValueError(f"{subject} is no condition of Hermes: {_remedy(subject)}")
+
+
+def _expression(text: str) -> Expression:
+    try:
+        return compiled(text)
+    except ExpressionError as error:
+        raise ValueError(f"the expression cannot be understood, {error}") from None
+
+
+def _attached(test: str) -> Attached:
+    found = _ATTACHED.match(test)
+    if found is None:
+        raise ValueError('write If attachment FullName contains "text", or NamePart, or ExtnPart, or matches')
+    part = next(name for name in Name if name.value.lower() == found["part"].lower())
+    if found["how"].lower() == "matches":
+        return Attached(part, expression=_expression(found["text"]))
+    if not found["text"]:
+        raise ValueError('every name contains nothing: write the text, or matches "*" for any file')
+    return Attached(part, found["text"].lower())
 
 
 def _header(test: str) -> InHeader:
@@ -303,7 +336,7 @@ def _together(rules: list[Rule]) -> Iterable[Problem]:
             yield Problem(f"there is no Label {rule.argument}: write it before the rule that is to be next", rule.line)
         if rule.verb is Verb.LOGICAL_AND and (behind is None or behind.verb is Verb.LABEL):
             yield Problem("no rule follows that both conditions could decide on: write it below", rule.line)
-    expressions = [rule for rule in rules if isinstance(rule.condition, InLines)]
+    expressions = [rule for rule in rules if isinstance(rule.condition, InLines | Attached)]
     sending = [rule for rule in rules if rule.verb in _SENDING]
     adding = [rule for rule in rules if rule.verb is Verb.ADD_HEADER]
     for counted, most, what in (

@@ -29,10 +29,15 @@ def decoded(text: str) -> str:
     return _WORD.sub(_word, _BETWEEN.sub("?=", text))
 
 
+def is_known(charset: str) -> bool:
+    """Whether Python may be asked for a character set of that name."""
+    # The names of RFC 2047 are ASCII; in whatever case, and with hyphens where Python has underscores.
+    return charset.isascii() and normalize_encoding(charset).lower() in _CHARSETS
+
+
 def _word(found: re.Match[str]) -> str:
     charset, encoding, coded = found.groups()
-    # The names of RFC 2047 are ASCII; in whatever case, and with hyphens where Python has underscores.
-    if not charset.isascii() or normalize_encoding(charset).lower() not in _CHARSETS:
+    if not is_known(charset):
         return found[0]
     try:
         if encoding in "bB":

@@ -10,7 +10,7 @@ them (:mod:`hermes.config.rule_file`).
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import attrs
@@ -61,13 +61,35 @@ class Part(enum.Enum):
     BOTH = "both"
 
 
-class Examined:
-    """A message as rules see it: its beginning, without our Return-Path, and its whole size with CRLF line ends."""
+class Name(enum.Enum):
+    """What of an attachment's name is looked at; the values are Mercury's words."""
 
-    def __init__(self, beginning: bytes, size_octets: int) -> None:
+    FULL = "FullName"
+    STEM = "NamePart"  #: without the extension
+    EXTENSION = "ExtnPart"  #: behind the last dot
+
+    def of(self, name: str) -> str:
+        """That part of a name."""
+        if self is Name.FULL:
+            return name
+        stem, dot, extension = name.rpartition(".")
+        if self is Name.EXTENSION:
+            return extension if dot else ""
+        return stem if dot else name
+
+
+class Examined:
+    """
+    A message as rules see it: its beginning, without our Return-Path, and its whole size with CRLF line ends.
+
+    ``attachments`` are the names of its files, for sets that look at these.
+    """
+
+    def __init__(self, beginning: bytes, size_octets: int, attachments: Sequence[str] = ()) -> None:
         beginning = beginning[:MAX_LOOKED_AT]
         end = header_end(beginning[:MAX_HEADER_OCTETS])
         self.size_octets = size_octets
+        self.attachments = attachments
         self._octets = beginning if end >= 0 else beginning[:MAX_HEADER_OCTETS]
         self._end = end if end >= 0 else len(self._octets)
         self.header = Header(self._octets[: self._end])
@@ -75,6 +97,11 @@ class Examined:
     def values(self, name: str) -> list[str]:
         """The fields of that name as people read them."""
         return [encoded_words.decoded(value) for value in self.header.all(name)]
+
+    @property
+    def body_at(self) -> int:
+        """Where the text begins, in octets, with the empty line before it."""
+        return self._end
 
     @cached_property
     def header_lines(self) -> list[str]:
@@ -166,7 +193,23 @@ class Size:
         return message.size_octets > self.octets if self.more else message.size_octets < self.octets
 
 
-Condition = Always | InHeader | InLines | Size
+@attrs.frozen
+class Attached:
+    """A file's name, or that part of it, matches the expression, or has ``text`` in it, which is in small letters."""
+
+    part: Name
+    text: str = ""
+    expression: Expression | None = None
+
+    def holds(self, message: Examined) -> bool:
+        """Whether it is so."""
+        names = [self.part.of(name) for name in message.attachments]
+        if self.expression is None:
+            return any(self.text in name.lower() for name in names)
+        return any(map(self.expression.matches, names))
+
+
+Condition = Always | InHeader | InLines | Size | Attached
 
 
 @attrs.frozen
@@ -221,6 +264,11 @@ class RuleSet:
     path: str
     rules: tuple[Rule, ...]
     labels: Mapping[str, int]
+
+    @property
+    def wants_attachments(self) -> bool:
+        """Whether it looks at the names of files, which stand anywhere in a message."""
+        return any(isinstance(rule.condition, Attached) for rule in self.rules)
 
     def run(self, message: Examined) -> Ran:
         """Go through the rules."""

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from hermes.config.errors import ConfigError
 from hermes.config.rule_file import read_rules
 from hermes.core.account import Account
+from hermes.core.attachments import AttachmentNames
 from hermes.core.expansion import Kind
 from hermes.core.message import Content
 from hermes.core.rule_set import MAX_LOOKED_AT, Examined, Ran, RuleSet
@@ -24,6 +25,9 @@ from hermes.interfaces import IGroupWorker, IRuleSets
 
 #: Sets that are kept as they were understood: more than most sites have, and one of a thousand rules takes a megabyte.
 MAX_KEPT_SETS = 50
+
+#: A large message is looked through in pieces of so many octets.
+PIECE_OCTETS = 1024 * 1024
 
 _Stamp = tuple[int, int, int]
 
@@ -52,7 +56,10 @@ class RuleSets:
             rules = self._read(path)
         except ConfigError as error:
             return Ran(problem=error.problems[0].describe(error.path))
-        return rules.run(Examined(_beginning(content), content.wire_octets))
+        message = Examined(_beginning(content), content.wire_octets)
+        if rules.wants_attachments:
+            message.attachments = _attachments(message, content)
+        return rules.run(message)
 
     def _read(self, path: str) -> RuleSet:
         """The set, read again when the file is another; raises ConfigError, also when it is gone."""
@@ -79,6 +86,20 @@ def _beginning(content: Content) -> bytes:
     with open(content.path, "rb") as file:
         file.seek(start)
         return file.read(MAX_LOOKED_AT)
+
+
+def _attachments(message: Examined, content: Content) -> list[str]:
+    """The names of its files, wherever these stand."""
+    found = AttachmentNames(message.header.octets)
+    start = content.prefix_octets + message.body_at
+    if content.path is None:
+        found.look((content.data or b"")[start:])
+        return found.names
+    with open(content.path, "rb") as file:
+        file.seek(start)
+        while not found.over and (piece := file.read(PIECE_OCTETS)):
+            found.look(piece)
+    return found.names
 
 
 def _stamp(path: str) -> _Stamp | None:

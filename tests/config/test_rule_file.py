@@ -73,7 +73,10 @@ class LineTests(SynchronousTestCase):
             ('If age older than 3 Copy "x"', "age is no condition of Hermes"),
             ('If date between a and b Copy "x"', "date is no condition"),
             ('If attribute 3 Copy "x"', "attribute is no condition"),
-            ('If attachment FullName contains "x" Copy "x"', "expression body"),
+            ('If attachment Name contains "x" Copy "x"', "FullName"),
+            ('If attachment FullName is "x" Copy "x"', "FullName"),
+            ('If attachment FullName contains "" Copy "x"', "any file"),
+            ('If attachment FullName matches "[x" Copy "x"', "cannot be understood"),
             ('If ListScan "x" Copy "x"', "ListScan is no condition"),
             ('If header "X" contains "a" Copy "x"', "'X' is no header: T is To"),
             ('If header "S" contains "" Copy "x"', "or Always"),
@@ -189,6 +192,7 @@ class SetTests(SynchronousTestCase):
         for most, line in (
             (MAX_RULES, "Always Return"),
             (MAX_EXPRESSIONS, 'If expression body matches "x" Exit'),
+            (MAX_EXPRESSIONS, 'If attachment FullName contains "x" Exit'),
             (MAX_SENDING, 'Always Copy "joe"'),
             (MAX_FIELDS, 'Always AddHeader "X: y"'),
         ):

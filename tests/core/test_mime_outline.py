@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.core.mime_outline import MAX_BOUNDARIES, MAX_BOUNDARY, MAX_LOOKED_AT, MAX_PART_HEADER, Outline
+from hermes.core.mime_outline import MAX_LOOKED_AT, Outline
+from hermes.core.mime_parts import MAX_BOUNDARIES, MAX_BOUNDARY, MAX_PART_HEADER
 
 
 def only_html(header: bytes, body: bytes = b"", cut: int = 0) -> bool:
@@ -162,7 +163,7 @@ class BoundTests(SynchronousTestCase):
         outline = Outline(MIXED)
         for piece in (b"x" * 65536, b"\n-", b"-" + b"y" * 65536, b"\n--b1\n" + b"X: " + b"z" * 65536):
             outline.look(piece)
-            self.assertLess(len(outline._held), MAX_PART_HEADER + 100)
+            self.assertLess(len(outline._parts._held), MAX_PART_HEADER + 100)
 
     def test_time(self) -> None:
         """A common message takes microseconds, and the worst of a megabyte no time to speak of."""

@@ -104,6 +104,28 @@ class ConditionTests(SynchronousTestCase):
             self.assertIs(self.fires("If size > 1000", size_octets=octets), more)
             self.assertIs(self.fires("If size <1000", size_octets=octets), fewer)
 
+    def test_attachments(self) -> None:
+        """The name of any file, or the part before its last dot, or behind it."""
+        names = ("Report 2026.tar.GZ", "readme")
+        for test, fires in (
+            ('FullName contains "2026.TAR"', True),
+            ('FullName matches "report*gz"', True),
+            ('FullName matches "report"', False),
+            ('NamePart matches "*.tar"', True),
+            ('NamePart matches "readme"', True),
+            ('NamePart contains "gz"', False),
+            ('ExtnPart matches "gz"', True),
+            ('ExtnPart matches ""', True),
+            ('ExtnPart contains "tar"', False),
+            ('ExtnPart contains "exe"', False),
+        ):
+            for text, expected in (("", fires), ("not ", not fires)):
+                rules = parse_rules("sales.rul", f'If {text}attachment {test} Copy "joe"')
+                self.assertTrue(rules.wants_attachments)
+                self.assertIs(bool(rules.run(Examined(MESSAGE, 1, names)).acts), expected, test)
+        self.assertFalse(self.fires('If attachment FullName matches "*"'))
+        self.assertFalse(parse_rules("x", "Always Exit").wants_attachments)
+
     def test_how_much_is_looked_at(self) -> None:
         """So much of the text, and of a header that has no end, and not an octet more."""
         for filling, found in ((MAX_BODY_OCTETS - 6, True), (MAX_BODY_OCTETS - 5, True), (MAX_BODY_OCTETS - 4, False)):

@@ -17,7 +17,7 @@ from hermes.core.event import Kind
 from hermes.core.message import Content
 from hermes.core.rule_set import MAX_LOOKED_AT, Ran
 from hermes.queue import rule_sets
-from hermes.queue.rule_sets import MAX_KEPT_SETS, RuleSets
+from hermes.queue.rule_sets import MAX_KEPT_SETS, PIECE_OCTETS, RuleSets
 from tests.queue.test_expansion import ExpandingSite, ExpansionTestCase
 from tests.support.maildirs import calling_worker
 
@@ -273,6 +273,18 @@ class SetsTests(SynchronousTestCase):
             self.assertEqual([act.target.value for act in self.run_set(path, content).acts], ["ann"])
         failing = Deferred.fromCoroutine(self.sets.run(str(path), Content(1, 1, 0)))
         self.failureResultOf(failing, ValueError)
+
+    def test_attachments(self) -> None:
+        """The names of files, wherever they stand in a large message, in memory or in a file."""
+        path, stored = self.directory / "a.rul", self.directory / "message"
+        path.write_text('If attachment ExtnPart matches "exe" Move "ann"\nAlways Move "bob"')
+        header = b"Return-Path: <>\nContent-Type: multipart/mixed; boundary=b\n\n"
+        part = b"--b\nContent-Disposition: attachment; filename=%s\n\n" + b"y" * (PIECE_OCTETS - 10) + b"\n"
+        for names, expected in (((b"a.txt", b"b.txt", b"c.exe"), "ann"), ((b"a.txt", b"exe"), "bob")):
+            octets = header + b"".join(part % name for name in names) + b"--b--\n"
+            stored.write_bytes(octets)
+            for content in (Content(50, 9, 16, data=octets), Content(50, 9, 16, path=str(stored))):
+                self.assertEqual([act.target.value for act in self.run_set(path, content).acts], [expected])
 
 
 def sets_with(*names: str) -> RuleSets:
