@@ -176,14 +176,14 @@ class DKIMSigner:
         self, message: QueuedMessage, chunks: Callable[[], AsyncGenerator[bytes, None]], author: str = ""
     ) -> Signature | None:
         """The signatures of a message; see :class:`hermes.interfaces.ISigner`."""
-        if not self._may_be_signed(message.origin):
-            return None
         key = message.queue_id, author
         known = self._memory.get(key)
+        if known is None and self._is_keyless(message):
+            return None
+        if not self._may_be_signed(message.origin):
+            return None
         if known is not None:
             return known.signature
-        if self._is_keyless(message):
-            return None
         waiting = self._memory.running.get(key)
         if waiting is None:
             mine: Deferred[Signature | None] = Deferred()

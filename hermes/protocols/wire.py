@@ -42,7 +42,8 @@ class WireEncoder:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         wire = chunk.replace(b"\n", b"\r\n")
         if self._stuffing:
-            if _DOT.search(chunk):
+            # Base64 has no dots at all, and that is seen at once.
+            if b"." in chunk and _DOT.search(chunk):
                 wire = wire.replace(b"\n.", b"\n..")
             if self._at_line_start and chunk.startswith(b"."):
                 wire = b"." + wire

@@ -83,12 +83,16 @@ class SenderRewrite:
                     return None
         return octets if octets.endswith(b"\n") or not octets else octets + b"\n"
 
-    async def chunks(self, content: Content, offset: int = 0) -> AsyncGenerator[bytes, None]:
+    def chunks(self, content: Content, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """The octets of a message, the new header first where there is one."""
         if isinstance(content, EditedContent):
-            yield content.head
-            offset = content.skip
-        async with aclosing(self._reader.chunks(content, offset)) as chunks:
+            return self._with_head(content)
+        chunks: AsyncGenerator[bytes, None] = self._reader.chunks(content, offset)
+        return chunks
+
+    async def _with_head(self, content: EditedContent) -> AsyncGenerator[bytes, None]:
+        yield content.head
+        async with aclosing(self._reader.chunks(content, content.skip)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

@@ -181,11 +181,13 @@ class Transfer:
         chunks: AsyncGenerator[bytes, None] = self._reader.chunks(message.content, message.content.prefix_octets)
         return chunks
 
-    async def _chunks(self, consignment: Consignment) -> AsyncGenerator[bytes, None]:
-        """The same with the signature in front."""
-        if consignment.signature is not None:
-            binary = consignment.message.content.binary
-            yield _wire_lines(consignment.signature) if binary else consignment.signature.lines
+    def _chunks(self, consignment: Consignment) -> AsyncGenerator[bytes, None]:
+        """The same with the signature in front, where there is one."""
+        signature = consignment.signature
+        return self._octets(consignment.message) if signature is None else self._signed(consignment, signature)
+
+    async def _signed(self, consignment: Consignment, signature: Signature) -> AsyncGenerator[bytes, None]:
+        yield _wire_lines(signature) if consignment.message.content.binary else signature.lines
         async with aclosing(self._octets(consignment.message)) as pieces:
             async for piece in pieces:
                 yield piece

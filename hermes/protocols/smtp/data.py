@@ -97,8 +97,8 @@ class DataReader:
     def read(self) -> bytes:
         """The next octets in stored form, or none when there is nothing to give; then look at ``ended``."""
         buffer = self._buffer
-        dot = buffer.search(_DOT)
-        # Most buffers have no line with a dot in front, and so no end: one search is all they need.
+        # Base64 has no dots, and most other buffers no line with a dot in front, and so no end: one search is all they need.
+        dot = buffer.search(_DOT) if buffer.find(b".") >= 0 else -1
         end = buffer.find(_TERMINATOR, dot) if dot >= 0 else -1
         if end >= 0:
             raw = buffer.take(end + 2)

@@ -7,6 +7,7 @@ A reply is bounded in line length, lines and octets: a hostile server ends its o
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import attrs
 
@@ -30,6 +31,12 @@ _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\r\n]*))?\r?\n\Z")
 
 # What a text may not carry into logs and reports: C0 and C1 control characters and DEL; tabs become spaces.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+#: Replies of one line that are remembered as they are understood, with the length that such a line has at most: those that a busy
+#: server says to each message. They take some 50 KiB.
+_USUAL = 64
+_USUAL_OCTETS = 128
 
 
 @attrs.frozen
@@ -74,6 +81,8 @@ class ReplyReader:
                 return result
 
     def _take(self, line: bytes) -> Reply | ReplyFault | None:
+        if not self._lines and len(line) <= _USUAL_OCTETS and (usual := _one_line(line)) is not None:
+            return usual
         found = _LINE.match(line)
         if found is None:
             return ReplyFault(f"it sent what is not an SMTP reply: {printable(line[:80]).strip()!r}")
@@ -94,6 +103,15 @@ class ReplyReader:
     def _reset(self) -> None:
         self._lines = []
         self._octets = 0
+
+
+@lru_cache(_USUAL)
+def _one_line(line: bytes) -> Reply | None:
+    """A reply that is one line; None when it is something else."""
+    found = _LINE.match(line)
+    if found is None or found[2] == b"-":
+        return None
+    return Reply.parsed(int(found[1]), (printable(found[3] or b"").rstrip(),))
 
 
 def printable(octets: bytes) -> str:

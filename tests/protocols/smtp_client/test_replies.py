@@ -45,6 +45,23 @@ class ReplyReaderTests(SynchronousTestCase):
         self.assertEqual(read(b"250-one\r\n250-\r\n250 three\r\n", cut), [Reply(250, None, ("one", "", "three"))])
 
     @every_cut
+    def test_said_before(self, cut: Cut) -> None:
+        """A line that was a whole reply before is a part of one behind a hyphen, and no reply with something left out."""
+        one = Reply(250, "2.0.0", ("one",))
+        self.assertEqual(
+            read(b"250 2.0.0 one\r\n250 2.0.0 one\r\n250-two\r\n250 2.0.0 one\r\n250 2.0.0 one\r\n", cut),
+            [one, one, Reply(250, None, ("two", "2.0.0 one")), one],
+        )
+        self.assertIsInstance(read(b"250 2.0.0 one\r\n251-two\r\n250 2.0.0 one\r\n", cut)[-1], ReplyFault)
+
+    @every_cut
+    def test_long_lines(self, cut: Cut) -> None:
+        """A line is the same reply however long it is, below and above what is remembered, and however often it is said."""
+        for octets in (100, 122, 123, 124, 500):
+            line = b"250 " + b"x" * octets + b"\r\n"
+            self.assertEqual(read(line * 2, cut), [Reply(250, None, ("x" * octets,))] * 2)
+
+    @every_cut
     def test_enhanced_code_on_every_line(self, cut: Cut) -> None:
         """The enhanced status code is taken off each line (RFC 2034 4)."""
         self.assertEqual(
