@@ -327,6 +327,9 @@ def _field(parameter: str) -> str:
 
 def _together(rules: list[Rule]) -> Iterable[Problem]:
     """What is wrong with rules that are right, each for itself."""
+    if all(rule.verb is Verb.LABEL for rule in rules):
+        # It may also be that somebody is just writing the file.
+        yield Problem("has no rule, and nobody would get the mail: write one, or Always Delete if that is meant")
     labels: dict[str, int] = {}
     for rule in rules:
         if rule.verb is Verb.LABEL and (first := labels.setdefault(rule.argument, rule.line)) != rule.line:

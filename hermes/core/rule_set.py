@@ -10,6 +10,7 @@ them (:mod:`hermes.config.rule_file`).
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
@@ -32,6 +33,8 @@ MAX_STEPS = 10_000
 
 #: Calls within calls. Somebody who divides a set into parts has two or three; what is deeper calls itself.
 MAX_CALLS = 32
+
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
 
 
 class Verb(enum.Enum):
@@ -107,9 +110,10 @@ class Examined:
     def header_lines(self) -> list[str]:
         """One for each field, as it is written and, where that is another text, as it reads."""
         lines: list[str] = []
-        for name in self.header.names():
-            for value in self.header.all(name):
-                lines += dict.fromkeys((f"{name}: {value}", f"{name}: {encoded_words.decoded(value)}"))
+        # RFC 5322 2.2.3: unfolding takes away the line ends, and nothing else.
+        for line in _FOLD.sub(b"", self.header.octets).decode("utf-8", "replace").split("\n"):
+            text = line.rstrip("\r")
+            lines += dict.fromkeys((text, encoded_words.decoded(text)) if text else ())
         return lines
 
     @cached_property

@@ -178,6 +178,13 @@ class SetTests(SynchronousTestCase):
             (problem,) = self.problems(f'Always Exit\nAlways {verb} "x"\nDisabled Label x')
             self.assertEqual((problem[0], "no Label x" in problem[1]), (2, True))
 
+    def test_empty(self) -> None:
+        """A file without rules is none: it may be half written, and all mail would be lost."""
+        for text in ("", "# nothing\n", "Disabled Always Exit", "Label a"):
+            ((line, problem),) = self.problems(text)
+            self.assertEqual((line, "Always Delete" in problem), (0, True), text)
+        self.assertEqual(self.problems("Always Delete"), [])
+
     def test_and_without_a_rule(self) -> None:
         """LogicalAnd needs a rule behind it."""
         for text in (
@@ -246,9 +253,9 @@ class ReadTests(SynchronousTestCase):
         self.assertIn("cannot be read", str(self.assertRaises(ConfigError, read_rules, self.directory)))
         self.assertIn("no text", str(self.assertRaises(ConfigError, self.read, b"Always\0")))
         for count, fits in ((MAX_OCTETS - 1, True), (MAX_OCTETS, True), (MAX_OCTETS + 1, False)):
-            octets = b"\n" * count
+            octets = b"Always Exit".ljust(count, b"\n")
             if fits:
-                self.assertEqual(self.read(octets).rules, ())
+                self.assertEqual(len(self.read(octets).rules), 1)
             else:
                 self.assertIn("too much", str(self.assertRaises(ConfigError, self.read, octets)))
 

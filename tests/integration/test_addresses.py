@@ -103,12 +103,47 @@ class AddressTests(SynchronousTestCase):
         self.site.wait_for_messages(1, "ann")
         self.assertRaises(smtplib.SMTPSenderRefused, self.send, "ann@example.org", "team@example.org", login=True)
 
-    def test_crash(self) -> None:
-        """The server is killed while mail goes through the list: each member gets each message, and the mailboxes once."""
+    def test_rules(self) -> None:
+        """Mail goes where rules say; an edit counts with the next message, and a mistake puts it off until it is mended."""
+        rules = self.site.data / "orders.rul"
+        rules.write_text('If header "S" contains "order" AddHeader "X-Kind: order"\nAlways Copy "ann"\n')
+        self.aliases.write_text("orders == FILTER:orders.rul\n")
+        wait_until("the edit", lambda: self.is_taken("orders@example.org"))
+        self.send("orders@example.org")
+        (message,) = self.site.wait_for_messages(1, "ann")
+        self.assertNotIn(b"X-Kind: order", message)
+        rules.write_text('Always AddHeader "X-Kind: all"\nAlways Copy "ann"\nAlways Print "lpt1"\n')
+        self.send("orders@example.org")
+        wait_until("the complaint", lambda: "orders.rul:3: Print" in self.site.log())
+        self.assertEqual(len(self.site.messages("ann")), 1)
+        rules.write_text('Always AddHeader "X-Kind: all"\nAlways Copy "ann"\nAlways Copy "PUBLIC:orders"\n')
+        messages = self.site.wait_for_messages(2, "ann")
+        self.assertEqual(len([each for each in messages if b"\nX-Kind: all\n" in each]), 1)
+        folder = self.site.data / "public" / "orders" / "new"
+        wait_until("the folder", lambda: folder.is_dir() and len(os.listdir(folder)) == 1)
+        self.assertNotIn("Traceback", self.site.log())
+
+    def test_crash_within_rules(self) -> None:
+        """The server is killed while mail goes through rules: each copy of each message is there, and once."""
+        rules = self.site.data / "orders.rul"
+        rules.write_text(
+            'Always Copy "ann"\nAlways AddHeader "X-Kind: all"\nAlways Copy "joe"\nAlways Copy "PUBLIC:orders"\n'
+        )
+        self.aliases.write_text("orders == FILTER:orders.rul\n")
+        wait_until("the edit", lambda: self.is_taken("orders@example.org"))
+        self.crash("orders@example.org")
+        accepted = self.accepted()
+        self.assertGreater(accepted, MESSAGES // 10)
+        for user in ("joe", "ann"):
+            self.assertEqual(len(self.site.messages(user)), accepted, user)
+        self.assertEqual(len(os.listdir(self.site.data / "public" / "orders" / "new")), accepted)
+
+    def crash(self, to: str) -> None:
+        """Kill the server while many messages come in, and start it again."""
         source = subprocess.Popen(
             [
                 *("/usr/sbin/smtp-source", "-m", str(MESSAGES), "-s", "4", "-l", "2048", "-f", "s@example.com"),
-                *("-t", "team@example.org", f"127.0.0.1:{self.site.ports['smtp']}"),
+                *("-t", to, f"127.0.0.1:{self.site.ports['smtp']}"),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -118,6 +153,10 @@ class AddressTests(SynchronousTestCase):
         source.wait()
         self.site.start()
         wait_until("an empty queue", lambda: self.site.ask("queue", "list") == [])
+
+    def test_crash(self) -> None:
+        """The server is killed while mail goes through the list: each member gets each message, and the mailboxes once."""
+        self.crash("team@example.org")
         accepted = self.accepted()
         self.assertGreater(accepted, MESSAGES // 10)
         for user in ("joe", "ann"):
