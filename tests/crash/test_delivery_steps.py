@@ -79,6 +79,25 @@ class DeliveryStepsTests(SynchronousTestCase):
         """A large message: linked from the spool, and the directory fsynced."""
         self.check(self.source, True, ["link", "fsync new"])
 
+    def test_message_for_several(self) -> None:
+        """Written once and linked: whatever step it dies at, nobody has half of it, and each has it once after the repetition."""
+        names = ("ann", "joe", "sue")
+        for die_at in range(1, 10):
+            paths = [os.path.join(self.root, f"{name}-{die_at}") for name in names]
+            for path in paths:
+                maildir.make(path)
+            steps = self.deliver(",".join(paths), "-", die_at)
+            self.assertEqual(die_at, len(steps))
+            for path in paths:
+                for name in files_in(path, "new"):
+                    self.assertEqual(BODY, read(path, "new", name))
+            again = [Deposit(path, [NAME], BODY, None, True) for path in paths]
+            self.assertEqual([None] * 3, Depositor().perform(again))
+            for path in paths:
+                self.assertEqual([NAME], files_in(path, "new"))
+                self.assertEqual(BODY, read(path, "new", NAME))
+        self.assertEqual(["create", "write", "fsync", "link", "link", "rename", *["fsync new"] * 3], steps)
+
     def test_first_message_of_a_mailbox(self) -> None:
         """A mailbox that does not exist yet is made on the way."""
         self.check("-", False, ["create", "make", "create", "write", "fsync", "rename", "fsync new"])

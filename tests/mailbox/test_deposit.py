@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import stat
+from functools import partial
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
@@ -13,6 +16,16 @@ from hermes.mailbox.deposit import FILES_AT_ONCE, Deposit, Depositor
 from tests.support.maildirs import Failing, files_in, put, read
 
 BODY = b"Return-Path: <ann@example.com>\nSubject: x\n\nbody\n"
+
+
+def another_body() -> bytes:
+    """The body of another message, which has the same octets."""
+    return bytes(bytearray(BODY))
+
+
+def no_link(number: int, *_: object, **__: object) -> None:
+    """In the place of a call that makes links, where there can be none."""
+    raise OSError(number, os.strerror(number))
 
 
 class DepositTests(SynchronousTestCase):
@@ -26,8 +39,8 @@ class DepositTests(SynchronousTestCase):
         self.depositor = Depositor(self.steps.append)
 
     def deposit(self, *names: str, repeated: bool = False, source: str | None = None, box: str = "joe") -> Deposit:
-        """A deposit of the body, or of a file."""
-        data = BODY if source is None else None
+        """A deposit of a body, which is that of no other deposit, or of a file."""
+        data = another_body() if source is None else None
         return Deposit(os.path.join(self.root, box), names, data, source, repeated)
 
     def source(self, octets: bytes = BODY) -> str:
@@ -50,8 +63,8 @@ class DepositTests(SynchronousTestCase):
         """Every file is fsynced before any is renamed, and each directory fsynced once, after all renames into it."""
         put(self.joe, "cur", "0.x.h")
         put(os.path.join(self.root, "ann"), "cur", "0.x.h")
-        group = [self.deposit("1.a.h", "2.a.h"), self.deposit("3.a.h", box="ann")]
-        self.assertEqual([None, None], self.depositor.perform(group))
+        group = [self.deposit("1.a.h"), self.deposit("2.a.h"), self.deposit("3.a.h", box="ann")]
+        self.assertEqual([None] * 3, self.depositor.perform(group))
         writes = ["create", "write"] * 3
         self.assertEqual([*writes, *["fsync"] * 3, *["rename"] * 3, "fsync new", "fsync new"], self.steps)
 
@@ -61,6 +74,7 @@ class DepositTests(SynchronousTestCase):
         count = 4 * FILES_AT_ONCE + 1
         many = [f"{number}.b.h" for number in range(2 * FILES_AT_ONCE)]
         single = [self.deposit(f"{number}.a.h") for number in range(2 * FILES_AT_ONCE + 1)]
+        self.patch(os, "link", partial(no_link, errno.EMLINK))
         self.depositor.perform([*single, self.deposit(*many)])
         self.assertEqual(count, len(files_in(self.joe, "new")))
         since, most = 0, 0
@@ -138,6 +152,99 @@ class DepositTests(SynchronousTestCase):
         self.assertEqual(["2.a.h"], files_in(self.joe, "new"))
 
 
+class ManyRecipientsTests(SynchronousTestCase):
+    """One message for many: it is written once, and linked."""
+
+    @override
+    def setUp(self) -> None:
+        self.root = self.mktemp()
+        self.names = ["ann", "joe", "sue"]
+        self.paths = [os.path.join(self.root, name) for name in self.names]
+        for path in self.paths[:2]:
+            put(path, "cur", "0.x.h")
+        self.steps: list[str] = []
+        # What comes to the process is one object again.
+        self.group: list[Deposit] = pickle.loads(
+            pickle.dumps([Deposit(path, ["1.a.h"], BODY, None, False) for path in self.paths])
+        )
+
+    def perform(self) -> list[int | None]:
+        """Deposit the group; the number of the error of each."""
+        return [error and error.errno for error in Depositor(self.steps.append).perform(self.group)]
+
+    def inodes(self) -> list[int]:
+        """Of the message in each mailbox, which is whole."""
+        for path in self.paths:
+            self.assertEqual(["1.a.h"], files_in(path, "new"))
+            self.assertEqual([], files_in(path, "tmp"))
+            self.assertEqual(BODY, read(path, "new", "1.a.h"))
+        return [os.stat(os.path.join(path, "new", "1.a.h")).st_ino for path in self.paths]
+
+    def test_linked(self) -> None:
+        """It is durable before the first link, and gets its own name last; a mailbox that is missing is made on the way."""
+        self.assertEqual([None] * 3, self.perform())
+        self.assertEqual(1, len(set(self.inodes())))
+        links = ["link", "link", "make", "link"]
+        self.assertEqual(["create", "write", "fsync", *links, "rename", *["fsync new"] * 3], self.steps)
+
+    def test_delivered_again(self) -> None:
+        """Done again by a server that does not know of it, it stays as it is; one that is missing is written anew."""
+        self.perform()
+        os.unlink(os.path.join(self.paths[0], "new", "1.a.h"))
+        self.group = [attrs.evolve(deposit, repeated=True) for deposit in self.group]
+        self.assertEqual([None] * 3, self.perform())
+        first, *others = self.inodes()
+        self.assertNotIn(first, others)
+
+    def test_cannot_be_linked(self) -> None:
+        """On another file system, or when there are too many links, each has a file of its own."""
+        for number in (errno.EXDEV, errno.EMLINK):
+            self.patch(os, "link", partial(no_link, number))
+            self.assertEqual([None] * 3, self.perform())
+            self.assertEqual(3, len(set(self.inodes())))
+
+    def test_time_of_its_own(self) -> None:
+        """What is given a time is not linked: a file has one, whatever names it has."""
+        self.group = [attrs.evolve(deposit, modified_at=float(number)) for number, deposit in enumerate(self.group)]
+        self.assertEqual([None] * 3, self.perform())
+        self.assertEqual(3, len(set(self.inodes())))
+
+    def test_one_mailbox_fails(self) -> None:
+        """The others have it."""
+        for at, results in ((1, [None, errno.ENOSPC, None]), (2, [None, None, errno.ENOSPC])):
+            self.patch(os, "link", Failing(os.link, OSError(errno.ENOSPC, "full"), at))
+            self.paths = [os.path.join(self.root, f"{name}{at}") for name in self.names]
+            for path in self.paths:
+                put(path, "cur", "0.x.h")
+            self.group = [attrs.evolve(one, path=path) for one, path in zip(self.group, self.paths, strict=True)]
+            self.assertEqual(results, self.perform())
+            for path, result in zip(self.paths, results, strict=True):
+                self.assertEqual([] if result else ["1.a.h"], files_in(path, "new"))
+
+    def test_cannot_be_written(self) -> None:
+        """When the first one's file cannot be written the next one's is; when it cannot be made durable nobody has it."""
+        self.patch(os, "write", Failing(os.write, OSError(errno.EDQUOT, "quota"), 1))
+        self.assertEqual([errno.EDQUOT, None, None], self.perform())
+        self.patch(os, "fsync", Failing(os.fsync, OSError(errno.EIO, "ill"), 1))
+        self.group = [attrs.evolve(deposit, names=["2.a.h"]) for deposit in self.group]
+        self.assertEqual([errno.EIO] * 3, self.perform())
+        for path in self.paths:
+            self.assertNotIn("2.a.h", files_in(path, "new"))
+            self.assertEqual([], files_in(path, "tmp"))
+
+    def test_directories_at_once(self) -> None:
+        """Names that could not be made durable are not reported; those beside them are."""
+        original = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            if os.readlink(f"/proc/self/fd/{descriptor}").endswith("joe/new"):
+                raise OSError(errno.EIO, "ill")
+            original(descriptor)
+
+        self.patch(os, "fsync", fsync)
+        self.assertEqual([None, errno.EIO, None], self.perform())
+
+
 class FaultTests(SynchronousTestCase):
     """A disk that fails harms the message that it failed for, and leaves nothing half done."""
 
@@ -145,7 +252,7 @@ class FaultTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.joe = os.path.join(self.mktemp(), "joe")
         put(self.joe, "cur", "0.x.h")
-        self.group = [Deposit(self.joe, [f"{number}.a.h"], BODY, None, False) for number in (1, 2, 3)]
+        self.group = [Deposit(self.joe, [f"{number}.a.h"], another_body(), None, False) for number in (1, 2, 3)]
 
     def perform(self, function: str, number: int, at: int) -> list[OSError | None]:
         """Deposit the group while call ``at`` of a function fails."""
@@ -178,7 +285,7 @@ class FaultTests(SynchronousTestCase):
     def test_one_of_two_recipients_fails(self) -> None:
         """When one name of a message fails, the message has failed; the other name is found at the next attempt."""
         self.group = [Deposit(self.joe, ["1.a.h", "2.a.h"], BODY, None, False)]
-        results = self.perform("fsync", errno.ENOSPC, 2)
+        results = self.perform("link", errno.ENOSPC, 1)
         self.assertEqual([errno.ENOSPC], [error and error.errno for error in results])
         again = Depositor().perform([Deposit(self.joe, ["1.a.h", "2.a.h"], BODY, None, True)])
         self.assertEqual([None], again)
