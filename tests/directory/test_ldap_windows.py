@@ -182,6 +182,17 @@ class DomainControllerTests(SynchronousTestCase):
         self.here = self.here[1:]
         self.assertEqual(self.done(self.source.answer(Question(Kind.ADDRESS, "ann@example.org"))), NOTHING)
 
+    def test_address_to_write_from(self) -> None:
+        """The primary one of proxyAddresses has its prefix in capitals, wherever it stands; that of mail comes before it."""
+        proxies = ["smtp:j.doe@example.org", "sip:joe@example.org", "SMTP:joe@example.org", "smtp:boss@example.org"]
+        values = {"objectClass": ["user"], "sAMAccountName": ["joe"], "proxyAddresses": proxies}
+        ours = ("joe@example.org", "j.doe@example.org", "boss@example.org")
+        for number, (mail, expected) in enumerate((([], ours), (["j.doe@example.org"], (ours[1], ours[0], ours[2])))):
+            self.clock.advance(REMEMBER)
+            self.here = [entry(f"CN=Joe{number},{BASE}", {**values, "mail": mail})]
+            record = self.done(self.source.answer(Question(Kind.NAME, "joe"))).record
+            self.assertEqual(record.account.addresses, expected)
+
     def test_words_of_the_server(self) -> None:
         """What cannot be answered is told with the server's text, on one line and not longer than it may be."""
         for number, (said, shown) in enumerate((

@@ -138,8 +138,7 @@ class Entries:
         listed = [
             value[len(prefix) :]
             for name, prefix in self._terms.profile.addresses
-            for value in entry.values.get(name.lower(), ())
-            if value.lower().startswith(prefix)
+            for value in _with_prefix(entry.values.get(name.lower(), ()), prefix)
         ]
         place = self.place_of(entry.dn)
         if place is not None and place.domain:
@@ -154,6 +153,12 @@ class Entries:
         for name in self._terms.profile.synonyms:
             for value in entry.values.get(name.lower(), ()):
                 yield value.strip()
+
+
+def _with_prefix(values: Sequence[str], prefix: str) -> list[str]:
+    """Those that begin with it, first what Exchange writes in capitals: the address to write from, ``SMTP:joe@example.org``."""
+    fitting = (value for value in values if value.lower().startswith(prefix))
+    return sorted(fitting, key=lambda value: not value.startswith(prefix.upper()))
 
 
 def address_of(text: str) -> str:
