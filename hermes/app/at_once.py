@@ -23,7 +23,7 @@ class AtOnce:
         done: Deferred[Any] = execute(item)
         return done
 
-    def submit_patiently(self, item: Any) -> Deferred[Any]:
+    def submit_patiently(self, item: Any, seconds: float) -> Deferred[Any]:
         """Call it."""
         return self.submit(item)
 

@@ -21,8 +21,8 @@ class IGroupWorker(Interface):
     def submit(item: Any) -> Deferred[Any]:
         """Hand over an item from the reactor thread; the result is delivered in the reactor thread."""
 
-    def submit_patiently(item: Any) -> Deferred[Any]:
-        """The same for an item on which nobody waits: it may be kept back for some milliseconds, to go with others."""
+    def submit_patiently(item: Any, seconds: float) -> Deferred[Any]:
+        """The same for an item on which nobody waits: it may be kept back for so long at most, to go with others."""
 
     async def stop() -> None:
         """Finish what waits, then end it. Nothing may be submitted afterwards."""

@@ -67,7 +67,7 @@ class ProcessWorker:
         self._go_on()
         return done
 
-    def submit_patiently(self, item: Any) -> Deferred[Any]:
+    def submit_patiently(self, item: Any, seconds: float) -> Deferred[Any]:
         """The same: what comes while the process is at work goes together anyhow."""
         return self.submit(item)
 

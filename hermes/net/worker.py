@@ -21,9 +21,6 @@ from hermes.interfaces import IGroupWorker
 #: Items taken at once: enough for one fsync to serve every session, few enough that the first does not wait for long.
 MAX_GROUP = 256
 
-#: How long a patient item waits at most. Nobody's answer hangs on it, and in this time a busy server has others to go with it.
-PATIENCE_SECONDS = 0.005
-
 
 @implementer(IGroupWorker)
 class GroupWorker:
@@ -52,12 +49,14 @@ class GroupWorker:
         self._waiting.put((item, done))
         return done
 
-    def submit_patiently(self, item: Any) -> Deferred[Any]:
-        """Hand over an item that may wait a moment for others."""
+    def submit_patiently(self, item: Any, seconds: float) -> Deferred[Any]:
+        """Hand over an item that may wait a moment for others; all that wait go with the least patient one."""
         done = self._new_item()
         self._patient.append((item, done))
         if self._hurry_call is None:
-            self._hurry_call = self._reactor.callLater(PATIENCE_SECONDS, self._hurry)
+            self._hurry_call = self._reactor.callLater(seconds, self._hurry)
+        elif self._hurry_call.getTime() - self._reactor.seconds() > seconds:
+            self._hurry_call.reset(seconds)
         return done
 
     def _new_item(self) -> Deferred[Any]:

@@ -16,6 +16,10 @@ from hermes.interfaces import IJournal
 #: above this number are counted instead of kept.
 MAX_WAITING = 10_000
 
+#: How long facts wait at most for others, or for whatever is committed sooner: a commit costs a hundred times what a fact in it
+#: costs, and the mail log keeps its lines back for longer.
+COLLECTING_SECONDS = 0.05
+
 
 @implementer(IJournal)
 class Journal:

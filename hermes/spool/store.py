@@ -34,8 +34,12 @@ from hermes.spool.committer import Committer, Found, Operation
 from hermes.spool.database import DirectoryLock
 from hermes.spool.errors import SpoolError
 from hermes.spool.figures import DiskFigures
-from hermes.spool.journal import Journal
+from hermes.spool.journal import COLLECTING_SECONDS, Journal
 from hermes.spool.writer import SpoolWriter, wire_octets_of
+
+#: How long the record of what has been done waits. Nobody's answer hangs on it, and in this time a busy server has others to go
+#: with it.
+PATIENCE_SECONDS = 0.005
 
 
 @implementer(ISpool, ISignatures)
@@ -73,7 +77,7 @@ class Spool:
         self._ids = QueueIds(now, shard=shard)
         self._lock: DirectoryLock | None = None
         self._closed = True
-        self._journal = Journal(partial(self._store_events, patient=True))
+        self._journal = Journal(partial(self._store_events, patience=COLLECTING_SECONDS))
 
     @property
     def journal(self) -> IJournal:
@@ -184,7 +188,7 @@ class Spool:
         operation = operations.Settle(queue_id, settlements, events, accepting, queue_id in self._in_files)
         facts = [*(each.received for each in accepting), *events]
         # The delivery is done and would be found done again: only its record waits, for the next message to be accepted.
-        await self._durable(operation, facts, settled, undo, patient=True)
+        await self._durable(operation, facts, settled, undo, patience=PATIENCE_SECONDS)
         return [each.message for each in accepting]
 
     async def replace(
@@ -297,7 +301,7 @@ class Spool:
 
     async def keep_signature(self, queue_id: str, variant: str, signature: Signature) -> None:
         """Keep the signature of a message that waits."""
-        await self._durable(operations.KeepSignature(queue_id, variant, signature), (), patient=True)
+        await self._durable(operations.KeepSignature(queue_id, variant, signature), (), patience=PATIENCE_SECONDS)
 
     async def signature(self, queue_id: str, variant: str) -> Signature | None:
         """The signature that was kept."""
@@ -341,11 +345,13 @@ class Spool:
 
     async def flush(self) -> None:
         """Return when all that was handed over is durable."""
+        # What is patient goes with what is not.
+        await self._submit(operations.Nothing())
         await self._journal.flush()
         await self._submit(operations.Nothing())
 
-    def _store_events(self, events: Sequence[Event], *, patient: bool = False) -> Deferred[None]:
-        return self._durable(operations.Record(events), events, patient=patient)
+    def _store_events(self, events: Sequence[Event], *, patience: float | None = None) -> Deferred[None]:
+        return self._durable(operations.Record(events), events, patience=patience)
 
     async def _durable_if(self, operation: operations.Write, event: Event) -> Any:
         """The operation's result; the event is there when it is true."""
@@ -363,10 +369,10 @@ class Spool:
         done: Callable[[Any], None] | None = None,
         undo: Callable[[], None] | None = None,
         *,
-        patient: bool = False,
+        patience: float | None = None,
     ) -> Deferred[Any]:
         """
-        Have something written; a ``patient`` write may wait a moment for others.
+        Have something written; with ``patience`` it may wait for others, so many seconds.
 
         Afterwards ``done`` is called with the result, and the events are shown to the observer; after a fault ``undo`` is
         called. Both happen even when nobody awaits the result any more: a session that has ended cannot take back what is
@@ -387,8 +393,11 @@ class Spool:
             if not waiter.called:
                 waiter.errback(failure)
 
-        submit = self._worker.submit_patiently if patient and not self._closed else self._submit
-        _ = submit(operation).addCallbacks(succeeded, failed)
+        if patience is None or self._closed:
+            submitted = self._submit(operation)
+        else:
+            submitted = self._worker.submit_patiently(operation, patience)
+        _ = submitted.addCallbacks(succeeded, failed)
         return waiter
 
     def _observe(self, events: Sequence[Event]) -> None:

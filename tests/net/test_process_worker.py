@@ -85,7 +85,7 @@ class ProcessWorkerTests(TestCase):
         """Each gets its own, from a process that is not this one and does all of them."""
         worker = self.started(double)
         self.assertTrue(verifyObject(IGroupWorker, worker))
-        results = [await worker.submit(number) for number in (1, 2)] + [await worker.submit_patiently("a")]
+        results = [await worker.submit(number) for number in (1, 2)] + [await worker.submit_patiently("a", 60)]
         self.assertEqual([result for result, _, _ in results], [2, 4, "aa"])
         (pid,) = {pid for _, pid, _ in results}
         self.assertNotEqual(pid, os.getpid())

@@ -9,6 +9,7 @@ from typing import Any, cast
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
@@ -55,16 +56,28 @@ class GroupWorkerTests(TestCase):
 
     async def test_patience(self) -> None:
         """A patient item goes with the next one, before it; or alone, when none comes."""
-        patient = [self.worker.submit_patiently(number) for number in (1, 2)]
+        patient = [self.worker.submit_patiently(number, 0.005) for number in (1, 2)]
         self.assertEqual(self.recorder.groups, [])
         self.assertEqual(await self.worker.submit(3), 6)
         self.assertEqual([item for group in self.recorder.groups for item in group], [1, 2, 3])
         self.assertEqual([await item for item in patient], [2, 4])
-        self.assertEqual(await self.worker.submit_patiently(4), 8)
+        self.assertEqual(await self.worker.submit_patiently(4, 0.005), 8)
+
+    def test_least_patient(self) -> None:
+        """What waits goes when the least patient item has to, whichever came first."""
+        for patiences in ((0.05, 0.005), (0.005, 0.05)):
+            clock = Clock()
+            worker = GroupWorker(clock, "test")
+            for seconds in patiences:
+                _ = worker.submit_patiently(seconds, seconds)
+            (hurry,) = clock.getDelayedCalls()
+            self.assertEqual(hurry.getTime(), 0.005)
+            clock.advance(0.005)
+            self.assertEqual(clock.getDelayedCalls(), [])
 
     async def test_patient_items_are_finished(self) -> None:
         """Stopping does not lose what was patient."""
-        patient = self.worker.submit_patiently(1)
+        patient = self.worker.submit_patiently(1, 60)
         await self.worker.stop()
         self.assertEqual(await patient, 2)
 

@@ -84,7 +84,7 @@ class PatientWorker(ImmediateWorker):
         self.patient: list[tuple[Any, Deferred[Any]]] = []
 
     @override
-    def submit_patiently(self, item: Any) -> Deferred[Any]:
+    def submit_patiently(self, item: Any, seconds: float) -> Deferred[Any]:
         """Keep it."""
         self.patient.append((item, Deferred()))
         return self.patient[-1][1]
@@ -112,4 +112,7 @@ class PatienceTests(SynchronousTestCase):
         self.assertEqual(observed, [])
         self.successResultOf(begun(spool.record([deleted])))
         self.assertEqual(observed, [login, deleted])
+        # Nor does the end wait until the patience is over.
+        spool.journal.record(login)
         self.successResultOf(begun(spool.close()))
+        self.assertEqual(observed, [login, deleted, login])

@@ -42,7 +42,7 @@ class ImmediateWorker:
             self._work()
         return done
 
-    def submit_patiently(self, item: Any) -> Deferred[Any]:
+    def submit_patiently(self, item: Any, seconds: float) -> Deferred[Any]:
         """The same: there is nothing to wait for."""
         return self.submit(item)
 
