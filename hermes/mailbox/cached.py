@@ -1,9 +1,7 @@
 """
-Small messages that the system has in memory, read without waiting for a disk.
+Small messages that the system has in memory (:mod:`hermes.disk.in_memory`), read without waiting for a disk.
 
-To have a thread read a message costs ten times what the reading costs, because the two threads hand Python's lock to one another
-at every call of the system. Linux reads with ``RWF_NOWAIT`` (preadv2(2)) only what it has in memory, and says so when it has to
-wait; then, and on other systems and file systems that cannot say it, the thread reads as it reads large messages.
+Where that cannot be, the thread reads them as it reads large messages.
 """
 
 from __future__ import annotations
@@ -11,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+
+from hermes.disk.in_memory import READ_IN_MEMORY, ReadInMemory
 
 #: What is copied at once on the reactor's thread, in some microseconds: as much as one piece of a message that is streamed.
 MAX_OCTETS = 64 * 1024
@@ -20,25 +19,10 @@ MAX_OCTETS = 64 * 1024
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def _read_cached(descriptor: int, room: memoryview) -> int:
-    return os.preadv(descriptor, (room,), 0, os.RWF_NOWAIT)
-
-
-_Read = Callable[[int, memoryview], int]
-
-#: Linux only.
-_READ: _Read | None = _read_cached if hasattr(os, "RWF_NOWAIT") else None
-
-
 class CachedFiles:
-    """
-    Reads small files, on the reactor's thread alone.
+    """Reads small files, on the reactor's thread alone."""
 
-    ``read`` fills the room from a descriptor and says with how many octets; it raises BlockingIOError where that would take a
-    wait, and EOPNOTSUPP where that is not known.
-    """
-
-    def __init__(self, read: _Read | None = _READ) -> None:
+    def __init__(self, read: ReadInMemory | None = READ_IN_MEMORY) -> None:
         self._read = read
         self._room = memoryview(bytearray(MAX_OCTETS))
 
@@ -58,7 +42,7 @@ class CachedFiles:
             status = os.fstat(descriptor)
             if status.st_size > MAX_OCTETS or not stat.S_ISREG(status.st_mode):
                 return None
-            count = self._read(descriptor, self._room)
+            count = self._read(descriptor, self._room, 0)
         except OSError as fault:
             if fault.errno == errno.EOPNOTSUPP:
                 # A file system that cannot say whether it would wait is not asked for each message.

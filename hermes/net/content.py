@@ -2,20 +2,20 @@
 Reading the octets of a message, small ones at once and large ones piece by piece.
 
 A file is opened in a thread. Pieces that the system has in memory, as it has those of a message that has just come in, are
-then read where they are wanted: a turn of the thread costs more than a piece does. On Linux ``RWF_NOWAIT`` (preadv2(2)) reads
-no others; these, and all on other systems, are read in the thread.
+then read where they are wanted (:mod:`hermes.disk.in_memory`); the others are read in the thread.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from functools import partial
 
 import attrs
 from zope.interface import implementer
 
 from hermes.core.message import Content
+from hermes.disk.in_memory import READ_IN_MEMORY, ReadInMemory
 from hermes.interfaces import IContentReader, IGroupWorker
 
 #: One piece: what a transport buffers before it asks for a pause.
@@ -25,27 +25,16 @@ PIECE_OCTETS = 64 * 1024
 PIECES_AT_ONCE = 8
 
 
-def _read_cached(descriptor: int, room: bytearray, position: int) -> int:
-    return os.preadv(descriptor, (room,), position, os.RWF_NOWAIT)
-
-
-#: Fills the room, or less of it, and says with how much; OSError where that would take a wait.
-ReadCached = Callable[[int, bytearray, int], int]
-
-#: Linux only.
-_READ: ReadCached | None = _read_cached if hasattr(os, "RWF_NOWAIT") else None
-
-
 @implementer(IContentReader)
 class ContentReader:
     """
     Reads content; files are opened in ``worker``, whose ``perform`` is :func:`hermes.core.jobs.perform_each`, and read there
-    unless ``read_cached`` can.
+    unless ``read_in_memory`` can.
     """
 
-    def __init__(self, worker: IGroupWorker, read_cached: ReadCached | None = _READ) -> None:
+    def __init__(self, worker: IGroupWorker, read_in_memory: ReadInMemory | None = READ_IN_MEMORY) -> None:
         self._worker = worker
-        self._read_cached = read_cached
+        self._read_in_memory = read_in_memory
 
     async def chunks(self, content: Content, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """The stored octets from ``offset`` on, in pieces of at most 64 KiB."""
@@ -75,11 +64,11 @@ class ContentReader:
 
     def _cached(self, file: _File, position: int) -> bytes:
         """The next piece when it is in memory, or what of it is; none when that is nothing, or cannot be known."""
-        if self._read_cached is None:
+        if self._read_in_memory is None:
             return b""
         room = bytearray(min(PIECE_OCTETS, file.size - position))
         try:
-            count = self._read_cached(file.descriptor, room, position)
+            count = self._read_in_memory(file.descriptor, room, position)
         except OSError:
             # It would have to wait, or the file system cannot say: the thread finds out whether there is more to it.
             return b""

@@ -25,12 +25,12 @@ class CachedFilesTests(SynchronousTestCase):
         descriptors = os.listdir("/dev/fd")
         self.addCleanup(lambda: self.assertEqual(len(os.listdir("/dev/fd")), len(descriptors)))
 
-    def read(self, descriptor: int, room: memoryview) -> int:
+    def read(self, descriptor: int, room: bytearray | memoryview, position: int) -> int:
         """What the system does with a file that it has in memory, as far as the test says so."""
         self.asked += 1
         if self.fault is not None:
             raise self.fault
-        return max(0, os.readv(descriptor, (room,)) - self.missing)
+        return max(0, os.preadv(descriptor, (room,), position) - self.missing)
 
     def put(self, octets: bytes) -> None:
         """Write the file."""

@@ -111,7 +111,7 @@ class ReadingTests(MailboxTestCase):
     def test_at_once(self) -> None:
         """A small message that is where it was is had without the thread; one that has moved or gone is looked for in it."""
         # The file system of the tests need not be one that knows what it has in memory.
-        cached = CachedFiles(lambda descriptor, room: os.readv(descriptor, (room,)))
+        cached = CachedFiles(lambda descriptor, room, position: os.preadv(descriptor, (room,), position))
         self.mailboxes = mailboxes_in(self.root, self.worker, clock_at(), cached=cached)
         mailbox = self.opened()
         self.assertEqual([ONE, TWO, THREE], [mailbox.octets_at_once(number) for number in range(3)])
