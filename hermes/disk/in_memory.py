@@ -2,7 +2,8 @@
 Reading from a file what the system has in memory.
 
 To have a thread read costs ten times what a small reading costs, because the two threads hand Python's lock to one another at
-every call of the system. Linux reads with ``RWF_NOWAIT`` (preadv2(2)) only what it has in memory, and says so when it has to wait.
+every call of the system. Linux reads with ``RWF_NOWAIT`` (preadv2(2)) only what it has in memory, and says so when it has to
+wait.
 """
 
 from __future__ import annotations
