@@ -6,7 +6,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.core.account import Account
 from hermes.directory.accounts import table_of
 from hermes.directory.password_change import PasswordChange, PasswordRule
-from hermes.directory.passwords import MAX_PASSWORD_OCTETS
 from tests.support.accounts import QUICK, MemorySource, passwords_with, record
 
 RULE = PasswordRule(min_length=10, min_different=5)
@@ -29,9 +28,33 @@ class RuleTests(SynchronousTestCase):
             ("i am Joe, hear me", "name of the account"),
             (OLD, "is the old one"),
             ("abcdefghij\x07", "control characters"),
-            ("abcde" * (MAX_PASSWORD_OCTETS // 5 + 1), f"more than {MAX_PASSWORD_OCTETS} octets"),
         ):
             self.assertIn(words, RULE.problem("joe", OLD, new))
+
+    def test_length_on_the_wire(self) -> None:
+        """What does not fit into PASS of POP3 would lock its owner out: 255 octets with the keyword and CRLF (RFC 2449 4)."""
+        for new, fits in (
+            ("abcdefgh" * 30 + "1234567", True),
+            ("abcdefgh" * 30 + "12345678", True),
+            ("abcdefgh" * 30 + "123456789", False),
+            ("äbcdéf" * 30 + "abcdefgh", True),
+            ("äbcdéf" * 30 + "abcdefghi", False),
+        ):
+            self.assertEqual(len(f"PASS {new}\r\n".encode()) <= 255, fits, new)
+            self.assertEqual(RULE.problem("joe", OLD, new) == "", fits, new)
+        self.assertIn("more than 248 octets", RULE.problem("joe", OLD, "äbcdéf" * 30 + "abcdefghi"))
+
+    def test_not_a_password(self) -> None:
+        """What SASLprep forbids (RFC 4013 2.3 and 2.4) or leaves nothing of (2.1) is refused with the reason."""
+        for new, words in (
+            ("\u0627abcdefghij", "cannot be mixed"),
+            ("abcdefghij\ue000", "cannot be typed or seen"),
+            ("\u00ad\u034f\u1806\u180b\u180c" * 2, "is empty"),
+            # One letter that stands for eighteen (RFC 4013 2.2).
+            ("\u0627\u0628\u062a\u062b" + "\ufdfa" * 70, "is longer than"),
+        ):
+            self.assertIn(words, RULE.problem("joe", OLD, new))
+            self.assertTrue(RULE.problem("joe", OLD, new).startswith("The new password cannot be taken: "))
 
     def test_short_names(self) -> None:
         """A name of two letters is in too many words to be looked for."""
