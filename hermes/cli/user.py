@@ -13,9 +13,11 @@ from hermes.app.accounts import local_accounts
 from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.app_password import app_password, app_passwords
+from hermes.cli.elsewhere import refuse_elsewhere
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.cli.profile import profile
-from hermes.cli.user_change import addresses_of, disable, enable, rename, set_, text_of
+from hermes.cli.sources import addresses_of
+from hermes.cli.user_change import disable, enable, rename, set_, text_of
 from hermes.cli.user_data import erase, export
 from hermes.cli.user_import import import_
 from hermes.config.loader import load
@@ -146,6 +148,7 @@ def password_(config: str, password_file: str | None, generate: bool, name: str)
     name = name.lower()
     try:
         # Before anybody types a password for nothing.
+        refuse_elsewhere(settings, name, "set its password there")
         if name not in (account.name for account in source.list()):
             raise LookupError(f"there is no account {name!r}")
         secret = _password(name, password_file, generate)

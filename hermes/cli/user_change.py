@@ -8,12 +8,12 @@ import click
 
 from hermes.app.accounts import local_accounts
 from hermes.cli.app_password import app_passwords
+from hermes.cli.elsewhere import refuse_elsewhere
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json
 from hermes.cli.queue import reader
 from hermes.config.durable import sync_directory
 from hermes.config.loader import load
 from hermes.config.schema import Settings
-from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
 from hermes.directory.accounts import check_address, check_name
 from hermes.mailbox.departed import arriving, departing
@@ -111,6 +111,9 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
     source, name, new_name = local_accounts(settings), name.lower(), new_name.lower()
     try:
         check_name(new_name)
+        mailbox = os.path.join(settings.mailbox.directory, name)
+        also = f"; 'hermes import {new_name} {mailbox}' takes its mail along" if os.path.isdir(mailbox) else ""
+        refuse_elsewhere(settings, name, f"give it another name there{also}")
         record = source.record(name)
         # Before anything is moved.
         table = source.table()
@@ -181,11 +184,6 @@ def _move_profile(settings: Settings, name: str, new_name: str) -> None:
         return
     except OSError as error:
         raise ValueError(f"{old} cannot be renamed: {error.strerror}") from None
-
-
-def addresses_of(settings: Settings, account: Account) -> list[str]:
-    """The addresses of an account; one that lists none has its name at each domain."""
-    return list(account.addresses) or [f"{account.name}@{domain}" for domain in settings.hermes.domains]
 
 
 def text_of(error: Exception) -> str:

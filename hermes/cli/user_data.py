@@ -17,9 +17,10 @@ import click
 
 from hermes.app.accounts import local_accounts
 from hermes.cli.app_password import app_passwords, described
+from hermes.cli.elsewhere import described_record, kept_elsewhere
 from hermes.cli.output import Refused, config_option, remark, say
 from hermes.cli.queue import reader
-from hermes.cli.user_change import addresses_of, text_of
+from hermes.cli.user_change import text_of
 from hermes.config.durable import sync_directory
 from hermes.config.loader import load
 from hermes.config.places import recipients_file
@@ -27,6 +28,7 @@ from hermes.config.schema import Settings
 from hermes.core import event_text
 from hermes.core.account import Account
 from hermes.core.units import format_time
+from hermes.directory.accounts import Record
 from hermes.mailbox.departed import departing
 from hermes.mailbox.lock import MailboxLock, alone_in
 from hermes.policy.recipient_store import clear
@@ -41,11 +43,11 @@ def export(config: str, name: str, archive: Path) -> None:
     Write all that is kept of NAME into ARCHIVE.
 
     It is a .tar.gz with the mail (a maildir), the settings, without what proves a password, and the trace, one JSON object a
-    line. Works also when the server is down. An archive that exists is not overwritten.
+    line. Works also when the server is down, and for accounts of a directory service. An archive that exists is not overwritten.
     """
     settings = load(config)
     try:
-        account = local_accounts(settings).record(name.lower()).account
+        record = described_record(settings, name.lower())
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     if archive.exists():
@@ -55,7 +57,7 @@ def export(config: str, name: str, archive: Path) -> None:
         with open(partly, "xb", opener=_private) as file:
             try:
                 with tarfile.open(fileobj=file, mode="w:gz") as tar:
-                    counted = _fill(tar, archive.absolute().parent, settings, account)
+                    counted = _fill(tar, archive.absolute().parent, settings, record)
                 partly.rename(archive)
             finally:
                 partly.unlink(missing_ok=True)
@@ -63,16 +65,17 @@ def export(config: str, name: str, archive: Path) -> None:
         raise Refused(f"{partly} is being written by another export, or one that was killed has left it") from None
     except OSError as error:
         raise Refused(f"{archive} cannot be written: {error.strerror or error}") from None
-    say(f"{archive} has everything about {account.name}: {counted} files of mail and the trace")
+    say(f"{archive} has everything about {record.account.name}: {counted} files of mail and the trace")
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _fill(tar: tarfile.TarFile, room: Path, settings: Settings, account: Account) -> int:
+def _fill(tar: tarfile.TarFile, room: Path, settings: Settings, record: Record) -> int:
+    account = record.account
     top = account.name
-    _add(tar, f"{top}/account.json", json.dumps(_described(settings, account), indent=2).encode() + b"\n")
+    _add(tar, f"{top}/account.json", json.dumps(_described(settings, record), indent=2).encode() + b"\n")
     _add_trace(tar, f"{top}/trace.jsonl", room, settings, account)
     profile = Path(settings.finger.profiles) / f"{account.name}.txt"
     if profile.is_file():
@@ -92,10 +95,12 @@ def _add(tar: tarfile.TarFile, name: str, octets: bytes) -> None:
     tar.addfile(_member(name, len(octets)), io.BytesIO(octets))
 
 
-def _described(settings: Settings, account: Account) -> dict[str, object]:
+def _described(settings: Settings, record: Record) -> dict[str, object]:
+    account = record.account
     return {
         **attrs.asdict(account),
-        "addresses": addresses_of(settings, account),
+        # Where else it is kept: what stands here is what Hermes reads of that entry.
+        **({"kept_in": record.place} if record.keeper is not None else {}),
         "app_passwords": [described(each) for each in app_passwords(settings).list(account.name)],
     }
 
@@ -104,7 +109,7 @@ def _add_trace(tar: tarfile.TarFile, name: str, room: Path, settings: Settings, 
     """Years of a busy account: on the disk first, because an archive wants to know how long a file is."""
     with tempfile.TemporaryFile(dir=room) as file:
         with reader(settings) as spool:
-            for event in spool.history((account.name, *addresses_of(settings, account))):
+            for event in spool.history((account.name, *account.addresses)):
                 file.write(event_text.as_json(event).encode() + b"\n")
         member = _member(name, file.tell())
         file.seek(0)
@@ -125,7 +130,8 @@ def erase(config: str, yes: bool, name: str) -> None:
     """
     Remove NAME, its mail and all that is only its own.
 
-    It is for good. Nobody may be reading the mailbox. Facts in the trace and the mail log, which are about others too, go when
+    It is for good. Nobody may be reading the mailbox. The entry of an account in a directory service is disabled or removed there
+    first. Facts in the trace and the mail log, which are about others too, go when
     their time comes.
     """
     settings = load(config)
@@ -133,6 +139,7 @@ def erase(config: str, yes: bool, name: str) -> None:
     try:
         known = any(account.name == name for account in source.list())
         mailbox = os.path.join(settings.mailbox.directory, name)
+        entry = "" if known else _entry_elsewhere(settings, name)
         if not known and not os.path.isdir(mailbox):
             raise LookupError(f"there is no account {name!r}, and no mail of one")
         if not yes and not click.confirm(f"Remove {name} and all its mail for good?"):
@@ -158,7 +165,21 @@ def erase(config: str, yes: bool, name: str) -> None:
     clear(recipients_file(settings), name, forget=True)
     (Path(settings.finger.profiles) / f"{name}.txt").unlink(missing_ok=True)
     say(f"{name} is gone, and its mail")
+    if entry:
+        remark(f"Its entry is still in the directory service ({entry}), disabled.")
     remark(f"The trace keeps what happened to messages for {format_time(settings.trace.keep)}.")
+
+
+def _entry_elsewhere(settings: Settings, name: str) -> str:
+    """Where a directory service has a disabled account; Refused when others can write to it still: mail would come again."""
+    record = kept_elsewhere(settings, name) if settings.ldap else None
+    if record is None:
+        return ""
+    if not record.account.disabled:
+        raise Refused(
+            f"{name} is kept in a directory service ({record.place}): disable it there, or remove it, and say this again"
+        )
+    return record.place
 
 
 def _take_away(settings: Settings, mailbox: str, name: str) -> str:

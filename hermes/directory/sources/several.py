@@ -6,12 +6,15 @@ A later source can take nothing from an earlier one, neither a name, which is al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import is_not
+from typing import TypeVar
 
 from hermes.directory.accounts import Accounts, AccountTable, Group, PasswordKeeper, Record
 from hermes.directory.directory import MAX_ROUNDS, AccountSource
 from hermes.interfaces import UnavailableError
+
+_T = TypeVar("_T")
 
 
 class SeveralSources:
@@ -132,9 +135,14 @@ class InOrder:
 
 async def named(source: AccountSource, name: str) -> Record | None:
     """What a source says about an account; raises UnavailableError."""
+    return await asked(source, name, lambda accounts: accounts.named(name))
+
+
+async def asked(source: AccountSource, name: str, question: Callable[[Accounts], _T]) -> _T:
+    """The answer of a source to a question about an account; raises UnavailableError."""
     accounts = await source.current()
     for _ in range(MAX_ROUNDS):
-        record = accounts.named(name)
+        answer = question(accounts)
         if not await accounts.learn():
-            return record
+            return answer
     raise UnavailableError(f"{MAX_ROUNDS} questions about {name} did not lead to an end")

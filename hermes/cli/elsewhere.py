@@ -1,0 +1,79 @@
+"""Accounts that a directory service keeps, for commands that tell of them, or would change what is kept here."""
+
+from __future__ import annotations
+
+import attrs
+
+from hermes.app.accounts import local_accounts
+from hermes.cli.output import Refused
+from hermes.cli.sources import addresses_of, at_once, directory_services
+from hermes.config.schema import Settings
+from hermes.core.account import Account
+from hermes.core.address import split
+from hermes.directory.accounts import Accounts, Record, address_key
+from hermes.directory.sources.several import SeveralSources, asked
+from hermes.interfaces import UnavailableError
+
+
+def described_record(settings: Settings, name: str) -> Record:
+    """
+    What is known of an account, kept here or by a directory service, with all its addresses.
+
+    Raises LookupError when there is none, Refused when it may be in a directory service that cannot be asked.
+    """
+    table = local_accounts(settings).table()
+    record = table.named(name)
+    if record is not None:
+        return _with_addresses(settings, record, table)
+    if (record := kept_elsewhere(settings, name)) is not None:
+        return record
+    raise LookupError(f"there is no account {name!r}")
+
+
+def kept_elsewhere(settings: Settings, name: str) -> Record | None:
+    """The account of that name, which is not kept here, in a directory service; Refused when that cannot be asked."""
+    local = local_accounts(settings).sources
+    for source in local:
+        source.load()
+
+    def found(accounts: Accounts) -> Record | None:
+        record = accounts.named(name)
+        # It may be found by another name that somebody logs in by.
+        if record is None or record.account.name != name:
+            return None
+        return _with_addresses(settings, record, accounts)
+
+    try:
+        services = directory_services(settings)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    try:
+        return at_once(asked(SeveralSources([*local, *services]), name, found))
+    except UnavailableError as error:
+        raise Refused(
+            f"{name!r} is not kept here, and the directory cannot be asked for it: {error}\n"
+            "Say it again when that is mended; 'hermes check' tells which servers answer."
+        ) from None
+    finally:
+        for service in services:
+            at_once(service.stop())
+
+
+def refuse_elsewhere(settings: Settings, name: str, remedy: str) -> None:
+    """Refuse to change an account that a directory service keeps; whoever is nowhere is left to the caller."""
+    if not settings.ldap or local_accounts(settings).table().named(name) is not None:
+        return
+    if (record := kept_elsewhere(settings, name)) is not None:
+        raise Refused(f"{name} is kept in a directory service ({record.place}): {remedy}")
+
+
+def _with_addresses(settings: Settings, record: Record, accounts: Accounts) -> Record:
+    """With those that its name implies, and without those that an account before it has: that one's mail comes there."""
+    account = record.account
+    own = tuple(each for each in addresses_of(settings, account) if not _is_anothers(accounts, account, each))
+    return attrs.evolve(record, account=attrs.evolve(account, addresses=own))
+
+
+def _is_anothers(accounts: Accounts, account: Account, address: str) -> bool:
+    owner = accounts.listed(*split(address_key(address)))
+    return owner is not None and owner.account.name != account.name
