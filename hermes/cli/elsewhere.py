@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator
+
 import attrs
 
 from hermes.app.accounts import local_accounts
+from hermes.app.at_once import AtOnce
 from hermes.cli.output import Refused
 from hermes.cli.sources import addresses_of, at_once, directory_services
 from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.address import split
 from hermes.directory.accounts import Accounts, Record, address_key
-from hermes.directory.sources.several import SeveralSources, asked
+from hermes.directory.password_change import PasswordChange, PasswordRule
+from hermes.directory.passwords import Passwords
+from hermes.directory.sources.several import SeveralSources, asked, named
 from hermes.interfaces import UnavailableError
 
 
@@ -32,9 +39,6 @@ def described_record(settings: Settings, name: str) -> Record:
 
 def kept_elsewhere(settings: Settings, name: str) -> Record | None:
     """The account of that name, which is not kept here, in a directory service; Refused when that cannot be asked."""
-    local = local_accounts(settings).sources
-    for source in local:
-        source.load()
 
     def found(accounts: Accounts) -> Record | None:
         record = accounts.named(name)
@@ -43,12 +47,42 @@ def kept_elsewhere(settings: Settings, name: str) -> Record | None:
             return None
         return _with_addresses(settings, record, accounts)
 
+    with _every_source(settings, name) as sources:
+        return at_once(asked(sources, name, found))
+
+
+def change_elsewhere(settings: Settings, name: str, old: str, new: str) -> None:
+    """
+    Change the password of an account that a directory service keeps, for somebody who knows the old one.
+
+    It goes the way of the password server, with its rule; Refused, with the reason, when it is not changed.
+    """
+    rule = PasswordRule(settings.poppass.min_length, settings.poppass.min_different)
+
+    async def changed(sources: SeveralSources) -> str:
+        record = await named(sources, name)
+        if record is None or record.keeper is None or not await record.keeper.proves(record, old):
+            return "The directory does not take the old password"
+        passwords = Passwords([AtOnce()], time.monotonic)
+        return await PasswordChange(sources, passwords, rule).change(record.account, old, new)
+
+    with _every_source(settings, name) as sources:
+        if problem := at_once(changed(sources)):
+            raise Refused(f"The password of {name} stays what it was. {problem}.")
+
+
+@contextlib.contextmanager
+def _every_source(settings: Settings, name: str) -> Iterator[SeveralSources]:
+    """All sources, asked for an account; Refused when a directory service cannot be asked."""
+    local = local_accounts(settings).sources
+    for source in local:
+        source.load()
     try:
         services = directory_services(settings)
     except ValueError as error:
         raise Refused(str(error)) from None
     try:
-        return at_once(asked(SeveralSources([*local, *services]), name, found))
+        yield SeveralSources([*local, *services])
     except UnavailableError as error:
         raise Refused(
             f"{name!r} is not kept here, and the directory cannot be asked for it: {error}\n"

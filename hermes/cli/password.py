@@ -27,6 +27,15 @@ def generate() -> str:
 
 def obtain(name: str, file: str | None) -> str:
     """The password for an account: from a file, from standard input (``-``), or asked for twice on a terminal."""
+    return _obtain(f"Password for {name}", file, "--password-file", twice=True)
+
+
+def obtain_old(name: str, file: str | None) -> str:
+    """The password that an account has: from a file, from standard input (``-``), or asked for once on a terminal."""
+    return _obtain(f"Old password of {name}", file, "--old-password-file", twice=False)
+
+
+def _obtain(what: str, file: str | None, option: str, *, twice: bool) -> str:
     if file == "-":
         return _checked(sys.stdin.buffer.read(_MAX_READ), "standard input")
     if file is not None:
@@ -36,8 +45,8 @@ def obtain(name: str, file: str | None) -> str:
         except OSError as error:
             raise Refused(f"{file}: the password cannot be read: {error.strerror or error}") from None
     if not sys.stdin.isatty():
-        raise click.UsageError("There is no terminal to ask for the password: use --password-file FILE (- is stdin).")
-    typed: str = click.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True)
+        raise click.UsageError(f"There is no terminal to ask for the password: use {option} FILE (- is stdin).")
+    typed: str = click.prompt(what, hide_input=True, confirmation_prompt=twice)
     return _checked(typed.encode("utf-8", "surrogateescape"), "the terminal")
 
 

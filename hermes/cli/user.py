@@ -13,7 +13,7 @@ from hermes.app.accounts import local_accounts
 from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.app_password import app_password, app_passwords
-from hermes.cli.elsewhere import refuse_elsewhere
+from hermes.cli.elsewhere import change_elsewhere, kept_elsewhere
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.cli.profile import profile
 from hermes.cli.sources import addresses_of
@@ -139,20 +139,36 @@ def remove(config: str, name: str) -> None:
 @user.command("password")
 @config_option
 @_PASSWORD_FILE
+@click.option(
+    "--old-password-file",
+    metavar="F",
+    help="The old password, which a directory service asks for; - is standard input. Not needed for accounts kept here.",
+)
 @_GENERATE
 @_NAME
-def password_(config: str, password_file: str | None, generate: bool, name: str) -> None:
-    """Set the password of an account."""
+def password_(config: str, password_file: str | None, old_password_file: str | None, generate: bool, name: str) -> None:
+    """
+    Set the password of an account.
+
+    Where a directory service keeps it, it is changed there, with the old password, as the password server does it; whoever
+    does not know that one sets another in the directory.
+    """
     settings = load(config)
     source = _source(settings)
     name = name.lower()
     try:
         # Before anybody types a password for nothing.
-        refuse_elsewhere(settings, name, "set its password there")
-        if name not in (account.name for account in source.list()):
+        if name in (account.name for account in source.list()):
+            secret = _password(name, password_file, generate)
+            source.set_password(name, hash_password(secret), scram=_scram(settings, secret))
+        elif settings.ldap and kept_elsewhere(settings, name) is not None:
+            if {password_file, old_password_file} == {"-"}:
+                raise click.UsageError("Both passwords cannot come from standard input.")
+            old = password.obtain_old(name, old_password_file)
+            secret = _password(name, password_file, generate)
+            change_elsewhere(settings, name, old, secret)
+        else:
             raise LookupError(f"there is no account {name!r}")
-        secret = _password(name, password_file, generate)
-        source.set_password(name, hash_password(secret), scram=_scram(settings, secret))
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     say(f"{name} has a new password")

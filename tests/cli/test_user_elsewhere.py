@@ -10,7 +10,7 @@ from typing import Any
 
 from hermes.core.event import Event, Kind
 from tests.support.command import CommandTestCase, record
-from tests.support.scripted_ldap import SEARCH, ScriptedLDAP, entry, result
+from tests.support.scripted_ldap import BIND, EXTENDED, SEARCH, ScriptedLDAP, entry, result
 
 SECRET = "correct horse 7 battery"
 
@@ -36,6 +36,7 @@ class ElsewhereTests(CommandTestCase):
         self.people: dict[str, dict[str, list[str]]] = {"uid=joe,o=acme": dict(JOE), "uid=sam,o=acme": dict(SAM)}
         # The group of those without mail, as the server is asked for it.
         self.no_mail: list[bytes] = []
+        self.old, self.changes = SECRET, list[bytes]()
         self.server = ScriptedLDAP(self.answer)
         self.stopped = False
         self.addCleanup(self.stop)
@@ -47,6 +48,12 @@ class ElsewhereTests(CommandTestCase):
 
     def answer(self, request: int, body: bytes) -> Sequence[bytes]:
         """The server's: it hands out everybody, whoever is asked for, which no client may rely on."""
+        if request == BIND:
+            # Joe's own password, or nobody's (RFC 4511 4.1.9: 49 is invalidCredentials).
+            return [result(BIND, 49 if b"uid=joe" in body and self.old.encode() not in body else 0)]
+        if request == EXTENDED:
+            self.changes.append(body)
+            return [result(EXTENDED, 0)]
         if request != SEARCH:
             return [result(request, 0)]
         if b"cn=nomail" in body:
@@ -170,15 +177,40 @@ class ElsewhereTests(CommandTestCase):
         self.assertIn("everything about ann", self.hermes("export", "ann", str(self.archive)))
 
     def test_changed_there(self) -> None:
-        """Password and name are changed in the directory, which is named, with the entry."""
-        said = self.hermes("password", "Joe", "--generate", exit_code=1)
-        self.assertIn("kept in a directory service (ldap:acme uid=joe,o=acme): set its password there", said)
+        """The name is changed in the directory, which is named, with the entry."""
         said = self.hermes("rename", "joe", "joseph", exit_code=1)
         self.assertIn("(ldap:acme uid=joe,o=acme): give it another name there", said)
         self.assertNotIn("hermes import", said)
         mailbox = self.mailbox("joe")
         self.assertIn(f"hermes import joseph {mailbox}", self.hermes("rename", "joe", "joseph", exit_code=1))
         self.assertTrue(mailbox.exists())
+
+    def change_password(self, old: str, new: str, exit_code: int = 0) -> str:
+        """Change that of Joe."""
+        file = Path(self.mktemp())
+        file.write_text(f"{new}\n")
+        words = ("password", "Joe", "--old-password-file", "-", "--password-file", str(file))
+        return self.hermes(*words, exit_code=exit_code, typed=f"{old}\n")
+
+    def test_password(self) -> None:
+        """It is changed in the directory by RFC 3062, with the old one, and by the rule of the password server."""
+        self.assertIn("joe has a new password", self.change_password(SECRET, "staple 8 battery"))
+        (body,) = self.changes
+        # passwdModifyOID; oldPasswd [1] and newPasswd [2] of RFC 3062 2.
+        self.assertIn(b"1.3.6.1.4.1.4203.1.11.1", body)
+        for tag, secret in ((0x81, SECRET), (0x82, "staple 8 battery")):
+            self.assertIn(bytes((tag, len(secret))) + secret.encode(), body)
+        said = self.change_password("wrong", "staple 9 battery", exit_code=1)
+        self.assertIn("stays what it was. The directory does not take the old password", said)
+        self.assertIn("at least 10 characters", self.change_password(SECRET, "short", exit_code=1))
+        self.assertEqual(len(self.changes), 1)
+
+    def test_password_without_the_old_one(self) -> None:
+        """It is asked for, before anything is generated; both cannot come the same way."""
+        self.assertIn("--old-password-file", self.hermes("password", "joe", "--generate", exit_code=2))
+        words = ("--old-password-file", "-", "--password-file", "-")
+        self.assertIn("Both", self.hermes("password", "joe", *words, exit_code=2, typed="x\n"))
+        self.assertEqual(self.changes, [])
 
     def test_erased(self) -> None:
         """Mail goes when the account is disabled in the directory, or is there no more; not before."""

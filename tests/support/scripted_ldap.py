@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
-#: Requests and responses, by their tags (RFC 4511 4.2 to 4.6).
-BIND, UNBIND, SEARCH, MODIFY = 0x60, 0x42, 0x63, 0x66
+#: Requests and responses, by their tags (RFC 4511 4.2 to 4.12).
+BIND, UNBIND, SEARCH, MODIFY, EXTENDED = 0x60, 0x42, 0x63, 0x66, 0x77
 _ENTRY, _REFERENCE = 0x64, 0x73
 
 #: What the server says to a request: whole responses, without the message around them.
@@ -31,7 +31,7 @@ def text(value: str | bytes) -> bytes:
 
 def result(request: int, code: int, said: str = "") -> bytes:
     """The LDAPResult (RFC 4511 4.1.9) that ends the answer to a request."""
-    tag = {BIND: 0x61, SEARCH: 0x65, MODIFY: 0x67}[request]
+    tag = {BIND: 0x61, SEARCH: 0x65, MODIFY: 0x67, EXTENDED: 0x78}[request]
     return encoded(tag, encoded(0x0A, bytes((code,))), text(""), text(said))
 
 
