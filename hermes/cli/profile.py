@@ -9,6 +9,7 @@ import attrs
 import click
 
 from hermes.app.accounts import local_accounts
+from hermes.cli.elsewhere import refuse_elsewhere
 from hermes.cli.output import Refused, config_option, json_option, say_json, say_table
 from hermes.config.loader import load
 from hermes.core.reading_profile import ReadingProfile
@@ -55,13 +56,15 @@ def profile(
     """
     if logins and no_logins:
         raise click.UsageError("Say --login or --no-logins, not both.")
-    source, name = local_accounts(load(config)), name.lower()
+    settings = load(config)
+    source, name = local_accounts(settings), name.lower()
     changes: dict[str, Any] = {
         key: None if text == "default" else text == "yes" for key, text in switches.items() if text is not None
     }
     try:
         if expire is not None:
             changes["expire_seconds"] = None if expire == "default" else parse_expiry(expire)
+        refuse_elsewhere(settings, name, "its mailbox is read as [pop3] says")
         account = source.record(name).account
         if changes or logins or no_logins:
             kept = () if no_logins else logins or account.logins

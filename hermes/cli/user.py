@@ -13,7 +13,7 @@ from hermes.app.accounts import local_accounts
 from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.app_password import app_password, app_passwords
-from hermes.cli.elsewhere import change_elsewhere, kept_elsewhere
+from hermes.cli.elsewhere import change_elsewhere, kept_elsewhere, refuse_elsewhere
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.cli.profile import profile
 from hermes.cli.sources import addresses_of
@@ -126,6 +126,7 @@ def remove(config: str, name: str) -> None:
     """Remove an account. Its mail stays where it is, and is named so that you can delete it."""
     settings = load(config)
     try:
+        refuse_elsewhere(settings, name.lower(), "remove it there, and 'hermes user erase' takes its mail away")
         _source(settings).remove(name.lower())
         app_passwords(settings).forget(name.lower())
     except (LookupError, ValueError) as error:
@@ -193,6 +194,7 @@ def cram(config: str, password_file: str | None, name: str, switch: str | None) 
     if password_file is not None and switch != "on":
         raise click.UsageError("A secret is set with on.")
     try:
+        refuse_elsewhere(settings, name, "who logs in by a password that can be read again needs an account kept here")
         record = source.record(name)
         if switch is None:
             say(f"{name} has {'a' if record.cram else 'no'} secret for CRAM-MD5 and APOP")
@@ -237,9 +239,10 @@ def forward(
     """Send the mail of NAME to ADDRESSES, or say where it goes."""
     if sum(map(bool, (from_file, stays, addresses))) > 1:
         raise click.UsageError("Say ADDRESSES, --from-file or --none: one of them.")
-    source = _source(load(config))
-    name = name.lower()
+    settings = load(config)
+    source, name = _source(settings), name.lower()
     try:
+        refuse_elsewhere(settings, name, "its forwards are an attribute there")
         if from_file is not None:
             addresses, deliver_also = parse_forward(from_file.read())
         if deliver_also and not addresses:

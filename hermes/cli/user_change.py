@@ -42,9 +42,11 @@ def set_(
     """Change name, quota and addresses of NAME, or show them."""
     if addresses and no_addresses:
         raise click.UsageError("Say --address or --no-addresses, not both.")
-    source, name = local_accounts(load(config)), name.lower()
+    settings = load(config)
+    source, name = local_accounts(settings), name.lower()
     keys: dict[str, str] = {}
     try:
+        refuse_elsewhere(settings, name, "its name and addresses are attributes there, and [mailbox] has its quota")
         if full_name is not None:
             keys["name"] = " ".join(full_name.split())
         if quota is not None:
@@ -89,8 +91,10 @@ def enable(config: str, name: str) -> None:
 
 
 def _switch(config: str, name: str, disabled: str) -> None:
+    settings = load(config)
     try:
-        local_accounts(load(config)).change(name.lower(), {"disabled": disabled})
+        refuse_elsewhere(settings, name.lower(), "disable and enable it there")
+        local_accounts(settings).change(name.lower(), {"disabled": disabled})
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
 

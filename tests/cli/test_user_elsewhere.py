@@ -185,6 +185,21 @@ class ElsewhereTests(CommandTestCase):
         self.assertIn(f"hermes import joseph {mailbox}", self.hermes("rename", "joe", "joseph", exit_code=1))
         self.assertTrue(mailbox.exists())
 
+    def test_settings(self) -> None:
+        """What is set in the directory, or for all of its accounts, is said to be; nobody hears that there is no such account."""
+        for command, *words in (
+            ("set", "joe", "--full-name", "Joe"),
+            ("disable", "joe"),
+            ("enable", "Joe"),
+            ("forward", "joe", "ann@example.org"),
+            ("remove", "joe"),
+            ("profile", "joe"),
+            ("cram", "joe", "on"),
+        ):
+            said = self.hermes(command, *words, exit_code=1)
+            self.assertIn("joe is kept in a directory service (ldap:acme uid=joe,o=acme): ", said)
+            self.assertIn("there is no account 'eve'", self.hermes(command, "eve", *words[1:], exit_code=1))
+
     def change_password(self, old: str, new: str, exit_code: int = 0) -> str:
         """Change that of Joe."""
         file = Path(self.mktemp())
