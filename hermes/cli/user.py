@@ -17,7 +17,7 @@ from hermes.cli.elsewhere import change_elsewhere, kept_elsewhere, refuse_elsewh
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.cli.profile import profile
 from hermes.cli.sources import addresses_of
-from hermes.cli.user_change import disable, enable, rename, set_, text_of
+from hermes.cli.user_change import disable, enable, former_names, rename, set_, text_of
 from hermes.cli.user_data import erase, export
 from hermes.cli.user_import import import_
 from hermes.config.loader import load
@@ -129,6 +129,7 @@ def remove(config: str, name: str) -> None:
         refuse_elsewhere(settings, name.lower(), "remove it there, and 'hermes user erase' takes its mail away")
         _source(settings).remove(name.lower())
         app_passwords(settings).forget(name.lower())
+        former_names(settings).forget(name.lower())
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     say(f"{name.lower()} is no account any more")
@@ -321,6 +322,7 @@ def add_account(settings: Settings, account: Account, secret: str) -> None:
         _source(settings).add(account, hash_password(secret), _scram(settings, secret))
         # Those of somebody who was called so before, in a directory service for one.
         app_passwords(settings).forget(account.name)
+        former_names(settings).forget(account.name)
         arriving(settings.mailbox.directory, account.name)
     except ValueError as error:
         raise Refused(text_of(error)) from None

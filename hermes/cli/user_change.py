@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import click
 
@@ -13,9 +14,11 @@ from hermes.cli.output import Refused, config_option, json_option, remark, say, 
 from hermes.cli.queue import reader
 from hermes.config.durable import sync_directory
 from hermes.config.loader import load
+from hermes.config.places import former_names_file
 from hermes.config.schema import Settings
 from hermes.core.units import format_size, parse_size
 from hermes.directory.accounts import check_address, check_name
+from hermes.directory.former_names import FormerNames
 from hermes.mailbox.departed import arriving, departing
 from hermes.mailbox.lock import MailboxLock, alone_in
 
@@ -136,6 +139,7 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
             if keys:
                 source.change(name, keys)
             app_passwords(settings).rename(name, new_name)
+            former_names(settings).rename(name, new_name, time.time())
             _move_profile(settings, name, new_name)
             source.rename(name, new_name)
     except (LookupError, ValueError) as error:
@@ -145,6 +149,11 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
         remark(
             "Its secret for CRAM-MD5 and APOP is gone, because it belongs to the name: hermes user cram makes another."
         )
+
+
+def former_names(settings: Settings) -> FormerNames:
+    """What accounts of a site were called before, for as long as the trace knows of it."""
+    return FormerNames(former_names_file(settings), time.time() - settings.trace.keep)
 
 
 def _refuse_waiting(settings: Settings, name: str) -> None:

@@ -20,7 +20,7 @@ from hermes.cli.app_password import app_passwords, described
 from hermes.cli.elsewhere import described_record, kept_elsewhere
 from hermes.cli.output import Refused, config_option, remark, say
 from hermes.cli.queue import reader
-from hermes.cli.user_change import text_of
+from hermes.cli.user_change import former_names, text_of
 from hermes.config.durable import sync_directory
 from hermes.config.loader import load
 from hermes.config.places import recipients_file
@@ -107,9 +107,14 @@ def _described(settings: Settings, record: Record) -> dict[str, object]:
 
 def _add_trace(tar: tarfile.TarFile, name: str, room: Path, settings: Settings, account: Account) -> None:
     """Years of a busy account: on the disk first, because an archive wants to know how long a file is."""
+    former = [
+        (each, until)
+        for name_before, until in former_names(settings).of(account.name)
+        for each in (name_before, *(f"{name_before}@{domain}" for domain in settings.hermes.domains))
+    ]
     with tempfile.TemporaryFile(dir=room) as file:
         with reader(settings) as spool:
-            for event in spool.history((account.name, *account.addresses)):
+            for event in spool.history((account.name, *account.addresses), former):
                 file.write(event_text.as_json(event).encode() + b"\n")
         member = _member(name, file.tell())
         file.seek(0)
@@ -153,6 +158,7 @@ def erase(config: str, yes: bool, name: str) -> None:
                     # First of all, so that nothing new arrives.
                     source.remove(name)
                 app_passwords(settings).forget(name)
+                former_names(settings).forget(name)
                 doomed = _take_away(settings, mailbox, name)
             if doomed:
                 shutil.rmtree(doomed)

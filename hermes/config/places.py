@@ -66,6 +66,11 @@ def recipients_file(settings: Settings) -> str:
     return os.path.join(settings.hermes.data, "recipients.sqlite")
 
 
+def former_names_file(settings: Settings) -> str:
+    """What accounts were called before."""
+    return os.path.join(settings.hermes.data, "former-names.json")
+
+
 def app_passwords_file(settings: Settings) -> str:
     """The app passwords of accounts of every source, as digests."""
     return os.path.join(settings.hermes.data, "app-passwords.sqlite")

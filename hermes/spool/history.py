@@ -25,6 +25,7 @@ _PREPARE = (
 _LAST_HOUR = "SELECT max(hour) FROM trace_keys"
 _HOUR_BEFORE = "SELECT max(hour) FROM trace_keys WHERE hour < ?"
 _WANT_KEY = "INSERT OR IGNORE INTO wanted_events SELECT event_id FROM trace_keys WHERE hour = ? AND key = ?"
+_WANT_KEY_UNTIL = f"{_WANT_KEY} AND (SELECT at FROM events WHERE id = event_id) <= ?"  # noqa: S608 - constants only
 _WANT_MESSAGES = """
     INSERT OR IGNORE INTO wanted_messages
     SELECT queue_id FROM events WHERE id IN (SELECT id FROM wanted_events) AND queue_id <> ''
@@ -38,15 +39,22 @@ _EVENTS = (
 )
 
 
-def want(connection: sqlite3.Connection, queries: Iterable[str]) -> None:
-    """Mark all events that tell about these addresses or names, and all messages that have one of them."""
+def want(connection: sqlite3.Connection, queries: Iterable[str], former: Iterable[tuple[str, float]] = ()) -> None:
+    """
+    Mark all events that tell about these addresses or names, and all messages that have one of them.
+
+    What was ``former``, an address or name and until when, finds nothing that came later.
+    """
     for statement in _PREPARE:
         connection.execute(statement)
     keys = {trace_key(query) for query in queries} - {""}
+    bounded = {(key, until) for query, until in former if (key := trace_key(query))}
     (hour,) = connection.execute(_LAST_HOUR).fetchone()
     while hour is not None:
         for key in keys:
             connection.execute(_WANT_KEY, (hour, key))
+        for key, until in bounded:
+            connection.execute(_WANT_KEY_UNTIL, (hour, key, until))
         (hour,) = connection.execute(_HOUR_BEFORE, (hour,)).fetchone()
     connection.execute(_WANT_MESSAGES)
     for queue_id in messages(connection):

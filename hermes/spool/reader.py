@@ -125,11 +125,11 @@ class SpoolReader:
         with self._readable() as connection:
             return [] if connection is None else track(connection, query, limit)
 
-    def want_history(self, queries: Sequence[str]) -> None:
-        """Look for all that is known about addresses and names, for :meth:`wanted_events`."""
+    def want_history(self, queries: Sequence[str], former: Sequence[tuple[str, float]] = ()) -> None:
+        """Look for all that is known about addresses and names, ``former`` ones up to a time, for :meth:`wanted_events`."""
         with self._readable() as connection:
             if connection is not None:
-                history.want(connection, queries)
+                history.want(connection, queries, former)
 
     def wanted_messages(self) -> Iterator[str]:
         """The queue ids that were found."""

@@ -79,10 +79,10 @@ class ShardsReader:
                     events.extend(reader.track(queue_id, limit))
         return merged_events(found)[-limit:]
 
-    def history(self, queries: Sequence[str]) -> Iterator[Event]:
-        """All that is known about addresses and names, newest last, however much it is."""
+    def history(self, queries: Sequence[str], former: Sequence[tuple[str, float]] = ()) -> Iterator[Event]:
+        """All that is known about addresses and names, ``former`` ones up to a time, newest last, however much it is."""
         for reader in self._readers:
-            reader.want_history(queries)
+            reader.want_history(queries, former)
         for reader, other in permutations(self._readers, 2):
             # As for track().
             for queue_id in reader.wanted_messages():

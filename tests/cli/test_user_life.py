@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import tarfile
+import time
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -203,6 +204,33 @@ class DataTests(AccountTestCase):
             trace = (tar.extractfile("bob/trace.jsonl") or self.fail()).read().decode().splitlines()
         self.assertEqual([json.loads(line)["event"] for line in trace], ["refused", "refused", "login"])
         self.assertEqual(sorted(os.listdir(archive.parent)), ["bob.tar.gz", "config.ini", "data"])
+
+    def exported(self, name: str) -> list[str]:
+        """The addresses in the trace of an account, as its archive has it."""
+        archive = self.data.parent / "export.tar.gz"
+        self.hermes("export", name, str(archive))
+        with tarfile.open(archive) as tar:
+            trace = (tar.extractfile(f"{name}/trace.jsonl") or self.fail()).read().decode().splitlines()
+        archive.unlink()
+        return [json.loads(line)["to"].strip("<>") for line in trace]
+
+    def test_exported_under_another_name(self) -> None:
+        """What an account was called before is looked for, up to its renaming; afterwards, and of a new account, it is not."""
+        long_ago, to_come = time.time() - 60, time.time() + 3600
+        about = ("bob", "bob@example.org", "robert")
+        record(self, self.config, *(Event(long_ago, Kind.REFUSED, address=each) for each in about))
+        self.hermes("rename", "bob", "robert")
+        record(self, self.config, *(Event(to_come, Kind.REFUSED, address=each) for each in ("bob", "robert")))
+        self.assertEqual(self.exported("robert"), [*about, "robert"])
+        # Somebody else gets the name, and then a third person that of the account that was renamed.
+        self.hermes("add", "bob", "--generate")
+        self.assertEqual(self.exported("robert"), [*about, "robert"])
+        for end in (("remove",), ("erase", "--yes")):
+            self.hermes(end[0], "robert", *end[1:])
+            self.hermes("add", "robert", "--generate")
+            self.assertEqual(self.exported("robert"), ["robert", "robert"])
+            self.hermes("rename", "robert", "rob")
+            self.hermes("rename", "rob", "robert")
 
     def test_export_refused(self) -> None:
         """Nothing is overwritten, and nothing is left of an archive that could not be written."""

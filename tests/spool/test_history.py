@@ -65,6 +65,23 @@ class HistoryTests(SynchronousTestCase):
         expected = [(5 * HOUR, "bob"), (7 * HOUR, "Bob@example.org"), (9 * HOUR, "bob")]
         self.assertEqual(self.found("bob", "bob@example.org", "BOB", ""), expected)
 
+    def test_former(self) -> None:
+        """What a former name or address finds ends when it was given up, at that very moment; its messages come whole."""
+        queue_id = "00001ABCDEFGH"
+        self.record(
+            0,
+            Event(HOUR, Kind.RECEIVED, queue_id, "bob@example.org", "ann@example.com"),
+            Event(HOUR + 1, Kind.LOGIN, address="bob"),
+            Event(HOUR + 2, Kind.LOGIN, address="bob"),
+            Event(3 * HOUR, Kind.LOGIN, address="bob"),
+            Event(3 * HOUR + 1, Kind.LOGIN, address="rob"),
+            Event(3 * HOUR + 2, Kind.RETRIEVED, queue_id, "rob"),
+        )
+        with ShardsReader(self.directories) as reader:
+            former = [("bob", HOUR + 1.0), ("bob@example.org", HOUR + 1.0), ("", 9e9)]
+            found = [event.at for event in reader.history(["rob"], former)]
+        self.assertEqual(found, [HOUR, HOUR + 1, 3 * HOUR + 1, 3 * HOUR + 2])
+
     def test_messages(self) -> None:
         """With a message comes all that happened to it, also at a worker that knows it by its id alone."""
         queue_id = "00001ABCDEFGH"
