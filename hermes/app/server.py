@@ -38,6 +38,7 @@ from hermes.app.metrics import Figures, Parts
 from hermes.app.modules import Admission, Delivery, Signals
 from hermes.app.open_files import allow_open_files
 from hermes.app.passages import passages
+from hermes.app.passwords_told import password_commands
 from hermes.app.process import halt, make_data_directory
 from hermes.app.redirects import files_of
 from hermes.app.scheduling import Scheduling
@@ -394,16 +395,17 @@ class Server:
 
     def commands(self) -> Commands:
         """What can be asked."""
-        transcripts = TranscriptOrders(self._stores.transcripts).commands()
+        here = self._station.number == 0
         return Commands(
             self,
             {
-                **transcripts,
+                **TranscriptOrders(self._stores.transcripts).commands(),
                 **greylist_commands(self.greylist),
                 **self._collecting.commands(),
                 **self._drop.commands(),
                 **self._figures.commands(),
-                **importing_commands(self._stores.spool, lambda: self._circle, here=self._station.number == 0),
+                **importing_commands(self._stores.spool, lambda: self._circle, here=here),
+                **password_commands(self._stores.spool, lambda: self._circle, self.now, self._end_sessions, here=here),
             },
         )
 

@@ -17,6 +17,7 @@ from hermes.cli.elsewhere import change_elsewhere, kept_elsewhere, refuse_elsewh
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.cli.profile import profile
 from hermes.cli.sources import addresses_of
+from hermes.cli.telling import tell_password
 from hermes.cli.user_change import disable, enable, former_names, rename, set_, text_of
 from hermes.cli.user_data import erase, export
 from hermes.cli.user_import import import_
@@ -174,6 +175,7 @@ def password_(config: str, password_file: str | None, old_password_file: str | N
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     say(f"{name} has a new password")
+    tell_password(settings, name)
     _tell_generated(generate, secret)
 
 
