@@ -131,7 +131,9 @@ class _Process(ProcessProtocol):
     def send(self, octets: bytes) -> None:
         """Hand over a group."""
         pipes: dict[int, Any] = self.transport.pipes  # type: ignore[union-attr]
-        write_now(pipes[0], octets)
+        # A process that has just died has no pipe any more; its end, which is about to be told, makes the group fail.
+        if 0 in pipes:
+            write_now(pipes[0], octets)
 
     async def end(self) -> None:
         """Let it come to its end, and see that."""

@@ -14,8 +14,10 @@ from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
@@ -147,6 +149,30 @@ class ProcessWorkerTests(TestCase):
         self.assertIn("signal 9", str(error))
         self.assertEqual(await rest, "more life")
         self.assertEqual(self.reactor.started, 2)
+
+    async def test_death_between_two_groups(self) -> None:
+        """Whenever something is handed over after it, at worst it fails as what was at work does, and soon it is done again."""
+        worker = self.started(double)
+        for turns in range(5):
+            _, pid, _ = await worker.submit(1)
+            os.kill(pid, signal.SIGKILL)
+            for _ in range(turns):
+                await deferLater(cast(IReactorTime, reactor), 0)
+            results: Any = await DeferredList([worker.submit(2), worker.submit(3)], consumeErrors=True)
+            for done, result in results:
+                if not done:
+                    self.assertEqual(result.check(OSError), OSError)
+
+    async def test_death_seen_in_part(self) -> None:
+        """The pipe is gone already, and the end is not told yet: the group waits for that, and the caller hears of nothing."""
+        worker = self.started(double)
+        await worker.submit(1)
+        assert worker._process is not None
+        pipes: dict[int, Any] = worker._process.transport.pipes  # type: ignore[union-attr]
+        pipes[0].connectionLost(Failure(ConnectionDone()))
+        self.assertNotIn(0, pipes)
+        await self.assertFailure(worker.submit(2), OSError)
+        self.assertEqual((await worker.submit(3))[0], 6)
 
     async def test_cannot_be_started(self) -> None:
         """The items fail and say why; as soon as it can be started again it is."""
