@@ -22,6 +22,7 @@ from itertools import zip_longest
 
 import attrs
 
+from hermes.config.edited_text import read_text
 from hermes.config.errors import ConfigError, Problem
 from hermes.core.address import split
 from hermes.core.answer import MAX_LINE_OCTETS
@@ -131,22 +132,11 @@ _ACCOUNT = re.compile(r"[a-z0-9_+][a-z0-9._+-]{0,63}\Z", re.IGNORECASE)
 
 def read_rules(path: str) -> RuleSet:
     """The set in a file as it is now; raise ConfigError. Waits for the disk."""
-    try:
-        with open(path, "rb") as file:
-            octets = file.read(MAX_OCTETS + 1)
-    except OSError as error:
-        raise ConfigError(path, [Problem(f"cannot be read: {error.strerror or error}")]) from None
-    if len(octets) > MAX_OCTETS:
-        raise ConfigError(path, [Problem(f"is larger than {MAX_OCTETS} octets, which is too much for rules")])
-    if b"\0" in octets:
+    text = read_text(path, MAX_OCTETS, "rules")
+    if "\0" in text:
         raise ConfigError(path, [Problem("is no text: write the rules with an editor of texts")])
     # DOS ends a text with control-Z.
-    octets = octets.partition(b"\x1a")[0]
-    try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Mercury and the editors of its time wrote the code page of Windows.
-        text = octets.decode("cp1252", "replace")
+    text = text.partition("\x1a")[0]
     return parse_rules(path, text)
 
 

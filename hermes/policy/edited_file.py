@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hermes.config.edited_text import read_text
 from hermes.config.errors import ConfigError, Problem
 from hermes.interfaces import IGroupWorker
 
@@ -62,26 +63,11 @@ class Lines:
 
 def read_lines(path: str, parse: Parse[_Value]) -> _Value:
     """What is in a file now; raise ConfigError."""
-    try:
-        with open(path, "rb") as file:
-            octets = file.read(MAX_OCTETS + 1)
-    except OSError as error:
-        raise ConfigError(path, [Problem(f"cannot be read: {error.strerror or error}")]) from None
-    if len(octets) > MAX_OCTETS:
-        raise ConfigError(path, [Problem(f"is larger than {MAX_OCTETS} octets, which is too much for a list")])
-    lines = Lines(path, _decoded(octets))
+    lines = Lines(path, read_text(path, MAX_OCTETS, "a list"))
     value = parse(lines)
     if lines.problems:
         raise ConfigError(path, lines.problems)
     return value
-
-
-def _decoded(octets: bytes) -> str:
-    try:
-        return octets.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        # Mercury and the editors of its time wrote the code page of Windows.
-        return octets.decode("cp1252", "replace")
 
 
 class EditedFile(Generic[_Value]):
