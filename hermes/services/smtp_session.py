@@ -32,9 +32,6 @@ _SEND_IT = Reply.of(354, None, "Send the message, and end it with a dot on a lin
 _LOGGED_IN = Reply.of(235, "2.7.0", "Logged in")
 _GO_AHEAD = Reply.of(220, "2.0.0", "Go ahead with TLS")
 _GOODBYE = Reply.of(221, "2.0.0", "Goodbye")
-_COMMANDS = "STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT"
-_HELP = Reply.of(214, "2.0.0", f"Commands: EHLO HELO {_COMMANDS}\nSee RFC 5321")
-_HELP_WITH_LMTP = Reply.of(214, "2.0.0", f"Commands: LHLO {_COMMANDS}\nSee RFC 2033 and RFC 5321")
 # RFC 5321 7.3: a server that does not tell whether an address exists answers 252, to VRFY and to EXPN alike. The enhanced
 # code is not 2.1.5, which would say that the address is valid (RFC 3463 3.2).
 _NOT_TOLD = Reply.of(252, "2.0.0", "That is not told here: send the mail and see")
@@ -210,7 +207,8 @@ class SMTPSession(SMTPConnection):
         return reply if reply.is_positive else self._refuse(Verdict(reply, "etrn"), "ETRN")
 
     async def _help(self, event: events.Help) -> Reply | None:
-        return _HELP_WITH_LMTP if self._context.flavor is events.Flavor.LMTP else _HELP
+        standards = "RFC 2033 and RFC 5321" if self._context.flavor is events.Flavor.LMTP else "RFC 5321"
+        return Reply.of(214, "2.0.0", f"Commands: {' '.join(event.commands)}\nSee {standards}")
 
     async def _quit(self, event: events.Quit) -> Reply | None:
         self._close(_GOODBYE)

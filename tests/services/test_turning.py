@@ -123,6 +123,7 @@ class SessionTests(SynchronousTestCase):
         """Those who are named are offered it, outside of a transaction (RFC 1985 5)."""
         client = self.session("192.0.2.0/28")
         self.assertEqual(self.hello[-1], "250 ETRN")
+        self.assertIn(" ETRN ", client.say("HELP")[0])
         self.assertEqual(client.say("ETRN example.net"), ["253 2.0.0 5 for example.net"])
         self.assertEqual(client.say("ETRN later"), ["458 4.7.0 Later"])
         for argument in ("", " a b", " é"):
@@ -135,4 +136,5 @@ class SessionTests(SynchronousTestCase):
         for networks, flavor in (((), Flavor.SMTP), (("192.0.2.8/32",), Flavor.SMTP), (("0.0.0.0/0",), Flavor.LMTP)):
             client = self.session(*networks, flavor=flavor)
             self.assertNotIn("ETRN", str(self.hello))
+            self.assertNotIn("ETRN", str(client.say("HELP")))
             self.assertTrue(client.say("ETRN example.net")[0].startswith("502 5.5.1"))

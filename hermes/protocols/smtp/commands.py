@@ -290,9 +290,10 @@ def _no_argument(verb: str, argument: str) -> None:
 
 HELLO_VERBS = frozenset({"EHLO", "HELO", "LHLO"})
 
+#: All that there are, in the order in which HELP names them.
 PARSERS: Mapping[str, Callable[[str], Command]] = {
-    "HELO": partial(_hello, "HELO"),
     "EHLO": partial(_hello, "EHLO"),
+    "HELO": partial(_hello, "HELO"),
     "LHLO": partial(_hello, "LHLO"),
     "STARTTLS": _starttls,
     "AUTH": _auth,

@@ -162,9 +162,10 @@ class TurnAround:
 
 @attrs.define
 class Help:
-    """HELP."""
+    """HELP; ``commands`` are those that this client may say in this session, as things stand now."""
 
     topic: str
+    commands: tuple[str, ...] = ()
 
 
 @attrs.define

@@ -36,9 +36,8 @@ def extensions(session: Session, parameters: ServerParameters) -> list[str]:
     if session.tls_active:
         # RFC 8689 2
         lines.append("REQUIRETLS")
-    mechanisms = session.mechanisms(parameters)
-    if mechanisms and not session.authenticated:
-        lines.append(f"AUTH {' '.join(mechanisms)}")
+    if session.login_offered(parameters):
+        lines.append(f"AUTH {' '.join(session.mechanisms(parameters))}")
     if parameters.etrn:
         # RFC 1985 4
         lines.append("ETRN")

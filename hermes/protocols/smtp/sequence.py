@@ -12,8 +12,8 @@ import attrs
 
 from hermes.core.envelope import BodyType
 from hermes.protocols.sasl_mechanisms import usable
-from hermes.protocols.smtp.commands import refused
-from hermes.protocols.smtp.events import Flavor, MailFrom, Refused
+from hermes.protocols.smtp.commands import PARSERS, refused
+from hermes.protocols.smtp.events import Flavor, MailFrom, Refused, XClient
 from hermes.protocols.smtp.parameters import ServerParameters
 
 
@@ -55,10 +55,22 @@ class Session:
         self.smtputf8 = False
         self.chunking = False
 
+    def as_client(self, client: XClient) -> Session:
+        """What follows XCLIENT: nothing stays of what was said but by XCLIENT itself."""
+        return Session(
+            tls_active=self.tls_active,
+            told_hello=self.told_hello if client.hello is None else client.hello,
+            told_protocol=client.protocol or self.told_protocol,
+        )
+
     def mechanisms(self, parameters: ServerParameters) -> list[str]:
         """What AUTH offers now."""
         names = parameters.mechanisms if self.tls_active else parameters.mechanisms_in_clear
         return usable(names, tls=self.tls_active)
+
+    def login_offered(self, parameters: ServerParameters) -> bool:
+        """True when AUTH may be said."""
+        return bool(self.mechanisms(parameters)) and not self.authenticated
 
     def starttls_offered(self, parameters: ServerParameters) -> bool:
         """True when STARTTLS may be said."""
@@ -70,11 +82,26 @@ Check = Callable[[Session, ServerParameters], Refused | None]
 
 def check(verb: str, session: Session, parameters: ServerParameters) -> Refused | None:
     """The refusal of a verb that may not be said now, or None."""
-    for rule in _RULES.get(verb, ()):
+    for rule in (_PRESENCE.get(verb, _always), *_RULES.get(verb, ())):
         refusal = rule(session, parameters)
         if refusal is not None:
             return refusal
     return None
+
+
+def offered(session: Session, parameters: ServerParameters) -> tuple[str, ...]:
+    """The commands that are there for this client as things stand now, whether or not it is their turn (RFC 5321 4.1.1.8)."""
+    return tuple(
+        verb
+        for verb in PARSERS
+        if _PRESENCE.get(verb, _always)(session, parameters) is None
+        # As in the answer to EHLO: not where it wants TLS first.
+        and (verb != "AUTH" or session.login_offered(parameters))
+    )
+
+
+def _always(_session: Session, _parameters: ServerParameters) -> None:
+    """A command that is always there."""
 
 
 def _sequence(text: str, code: int = 503) -> Refused:
@@ -177,16 +204,26 @@ def _recipients_left(session: Session, parameters: ServerParameters) -> Refused 
     return refused("limit.recipients", 452, "4.5.3", text)
 
 
-#: What each verb needs, in the order in which it is asked. Those that are not here may be said at any time (RFC 5321 4.1.4).
+#: What each verb needs to be there at all, which is asked first; of what is not there HELP does not speak. Those that are not
+#: here are always there.
+_PRESENCE: Mapping[str, Check] = {
+    "HELO": _smtp_hello,
+    "EHLO": _smtp_hello,
+    "LHLO": _lmtp_hello,
+    "XCLIENT": _front_end,
+    "ETRN": _turn_offered,
+    "STARTTLS": _tls_possible,
+    "AUTH": _auth_possible,
+}
+
+#: What each verb needs to have its turn, in the order in which it is asked. Those that are not here may be said at any time
+#: (RFC 5321 4.1.4).
 _RULES: Mapping[str, tuple[Check, ...]] = {
-    "HELO": (_smtp_hello,),
-    "EHLO": (_smtp_hello,),
-    "LHLO": (_lmtp_hello,),
-    "XCLIENT": (_front_end, _outside_transaction),
+    "XCLIENT": (_outside_transaction,),
     # RFC 1985 5: not while a transaction is open.
-    "ETRN": (_turn_offered, _after_hello, _outside_transaction),
-    "STARTTLS": (_tls_possible, _after_hello),
-    "AUTH": (_auth_possible, _after_hello, _outside_transaction),
+    "ETRN": (_after_hello, _outside_transaction),
+    "STARTTLS": (_after_hello,),
+    "AUTH": (_after_hello, _outside_transaction),
     "MAIL": (_after_hello, _outside_transaction, _logged_in, _messages_left),
     "RCPT": (_in_transaction, _before_chunks, _recipients_left),
     "DATA": (_in_transaction, _before_chunks, _not_binary, _has_recipients),

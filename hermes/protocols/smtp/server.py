@@ -33,6 +33,7 @@ from hermes.protocols.smtp.events import (
     Event,
     Flavor,
     Hello,
+    Help,
     KeysWanted,
     MailFrom,
     MessageData,
@@ -50,7 +51,7 @@ from hermes.protocols.smtp.events import (
 )
 from hermes.protocols.smtp.extensions import extensions, protocol_keyword
 from hermes.protocols.smtp.parameters import MAX_COMMAND_OCTETS, MAX_SASL_OCTETS, ServerParameters
-from hermes.protocols.smtp.sequence import Session, check
+from hermes.protocols.smtp.sequence import Session, check, offered
 from hermes.protocols.tap import Tap
 
 #: How a TLS handshake begins (RFC 8446 5.1): a client that was told to use TLS from the first octet, on a port without.
@@ -195,16 +196,10 @@ class SMTPServer:
 
         What came in behind the command is thrown away: XCLIENT ends a group of commands.
         """
-        client, before = self._pending, self._session
+        client = self._pending
         if not isinstance(client, XClient):
             raise RuntimeError("there is no client to accept")
-        self._begin_again(
-            Session(
-                tls_active=before.tls_active,
-                told_hello=before.told_hello if client.hello is None else client.hello,
-                told_protocol=client.protocol or before.told_protocol,
-            )
-        )
+        self._begin_again(self._session.as_client(client))
         return self.greeting(text)
 
     def reply(self, reply: Reply) -> bytes:
@@ -334,10 +329,12 @@ class SMTPServer:
                 refusal = unavailable(command, self._session, self.parameters)
                 if refusal is not None:
                     return refusal
-                offered = self._session.mechanisms(self.parameters)
-                mechanism = sasl_mechanisms.begin(command.mechanism, offered, self.parameters.challenge)
+                names = self._session.mechanisms(self.parameters)
+                mechanism = sasl_mechanisms.begin(command.mechanism, names, self.parameters.challenge)
                 self._exchange = Exchange(mechanism)
                 return self._proceed(self._exchange.begin(command.initial))
+            case Help():
+                return Help(command.topic, offered(self._session, self.parameters))
             case _:
                 return command
 
