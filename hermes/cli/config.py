@@ -73,7 +73,7 @@ def set_(config: str, words: Sequence[str]) -> None:
     changes = {_find(name): value for name, value in zip(words[::2], words[1::2], strict=True)}
     for setting, value in changes.items():
         if setting.kind == "secret" and value == "-":
-            changes[setting] = password.obtain(setting.name, "-")
+            changes[setting] = password.obtain_secret("-")
     # Only here: a server that runs for years would carry along what edits need.
     from hermes.config.writer import set_values  # noqa: PLC0415
 

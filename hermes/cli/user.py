@@ -205,7 +205,7 @@ def cram(config: str, password_file: str | None, name: str, switch: str | None) 
             source.set_cram(name, "")
             say(f"{name} has no secret for CRAM-MD5 and APOP any more")
         else:
-            secret = password.obtain(name, password_file) if password_file is not None else password.generate()
+            secret = password.obtain_secret(password_file) if password_file is not None else password.generate()
             if matches_hash(record.password_hash, secret):
                 raise Refused(f"That is the password of {name}: a secret that the server can read must be another one.")
             sealed = RecoverableSecrets(kept_secret(recoverable_key_file(settings))).seal(name, secret)

@@ -21,7 +21,7 @@ from hermes.config.schema import Settings
 from hermes.core.account import Account
 from hermes.core.units import parse_size
 from hermes.directory.accounts import DuplicateAddressError, address_key, check_address, check_name
-from hermes.directory.passwords import hash_password, make_scram_keys
+from hermes.directory.passwords import encode_new_password, hash_password, make_scram_keys
 from hermes.directory.sources.local import LocalAccounts
 from hermes.mailbox.departed import arriving
 
@@ -188,7 +188,10 @@ def _one(found: list[Wanted], wrong: Callable[[int, str], None], line: int, valu
         addresses = tuple(check_address(each) for each in values.get("addresses", "").split())
         quota = parse_size(values["quota"].strip()) if values.get("quota", "").strip() else 0
         full_name = " ".join(values.get("full_name", "").split())
-        found.append(Wanted(line, Account(name, addresses, full_name, quota_octets=quota), values.get("password", "")))
+        password = values.get("password", "")
+        if password:
+            encode_new_password(password)
+        found.append(Wanted(line, Account(name, addresses, full_name, quota_octets=quota), password))
     except ValueError as error:
         wrong(line, str(error))
 

@@ -32,6 +32,13 @@ from hermes.protocols.scram_keys import ITERATIONS, SALT_OCTETS, ScramKeys
 #: Longer ones are refused unread: argon2 digests the password first, and a peer must not choose how much that is.
 MAX_PASSWORD_OCTETS = 1024
 
+#: Of a new password: a longer one would lock its owner out. PASS of POP3 has 255 octets with its CRLF (RFC 2449 4), PLAIN hardly
+#: more (RFC 4616 2). One that was set before goes on opening its account wherever it can be said.
+MAX_NEW_OCTETS = 255 - len("PASS \r\n")
+
+#: What is said of it.
+TOO_LONG = f"the password has more than {MAX_NEW_OCTETS} octets, which mail programs cannot send"
+
 #: Checks that may wait: at two in 50 ms the last one waits for under two seconds, which no client gives up on.
 MAX_WAITING = 64
 
@@ -61,6 +68,16 @@ def encode_password(password: str) -> bytes:
     return octets
 
 
+def encode_new_password(password: str) -> bytes:
+    """The octets of a password that is about to be set, whoever sets it; ValueError when nobody could log in with it."""
+    # As it is sent, which SASLprep does not change.
+    if len(password.encode("utf-8", "replace")) > MAX_NEW_OCTETS:
+        raise ValueError(TOO_LONG)
+    if any(ord(character) < 0x20 or character == "\x7f" for character in password):
+        raise ValueError("the password has control characters, which nobody could type into a mail program")
+    return encode_password(password)
+
+
 def is_password(password: str) -> bool:
     """Whether it could be somebody's password at all."""
     try:
@@ -71,8 +88,8 @@ def is_password(password: str) -> bool:
 
 
 def hash_password(password: str, hasher: PasswordHasher | None = None) -> str:
-    """Hash a password for the accounts file, in the caller's thread; ValueError when it cannot be a password."""
-    return (hasher or PasswordHasher()).hash(encode_password(password))
+    """Hash a new password for the accounts file, in the caller's thread; ValueError when it cannot be one."""
+    return (hasher or PasswordHasher()).hash(encode_new_password(password))
 
 
 def matches_hash(stored_hash: str, password: str) -> bool:
@@ -87,8 +104,8 @@ def matches_hash(stored_hash: str, password: str) -> bool:
 
 
 def make_scram_keys(password: str) -> str:
-    """Keys of a password for the accounts file, in the caller's thread; ValueError when it cannot be a password."""
-    return str(scram_keys.derive(encode_password(password), secrets.token_bytes(SALT_OCTETS)))
+    """Keys of a new password for the accounts file, in the caller's thread; ValueError when it cannot be one."""
+    return str(scram_keys.derive(encode_new_password(password), secrets.token_bytes(SALT_OCTETS)))
 
 
 @attrs.frozen
@@ -257,9 +274,9 @@ class Passwords:
         """
         Hash a new password, and make keys for SCRAM of it.
 
-        Raises ValueError when it cannot be a password, and TooBusyError when too many wait already.
+        Raises ValueError when it cannot be one, and TooBusyError when too many wait already.
         """
-        made: Made = await self._in_thread(_Making(encode_password(password), scram))
+        made: Made = await self._in_thread(_Making(encode_new_password(password), scram))
         return made
 
     async def _in_thread(self, job: _Check | _Making) -> Any:

@@ -19,9 +19,11 @@ from hermes.directory.passwords import (
     MAX_WAITING,
     REMEMBER_SECONDS,
     Verified,
+    encode_new_password,
     encode_password,
     hash_password,
     make_scram_keys,
+    matches_hash,
 )
 from hermes.interfaces import TooBusyError
 from hermes.protocols.scram_keys import ITERATIONS, SALT_OCTETS, derive, parse
@@ -82,6 +84,27 @@ class EncodePasswordTests(SynchronousTestCase):
         self.assertNotEqual(first, hash_password("secret"))
         self.assertRaises(ValueError, hash_password, "")
 
+    def test_new(self) -> None:
+        """What is set anew fits into PASS of POP3, 255 octets with its CRLF (RFC 2449 4), and can be typed."""
+        for text, allowed in (
+            ("x" * 247, True),
+            ("x" * 248, True),
+            ("x" * 249, False),
+            ("é" * 124, True),
+            ("é" * 124 + "x", False),
+            # One letter that stands for eighteen (RFC 4013 2.2), three octets on the wire.
+            ("\ufdfa" * 20, True),
+            ("a\x7f", False),
+            ("a\tb", False),
+            ("\udce9", False),
+        ):
+            self.assertEqual(allowed and len(f"PASS {text}\r\n".encode()) <= 255, allowed, text)
+            for make in (hash_password, make_scram_keys, encode_new_password):
+                if allowed:
+                    self.assertTrue(make(text))
+                else:
+                    self.assertRaises(ValueError, make, text)
+
 
 class VerifyTests(SynchronousTestCase):
     """:meth:`Passwords.verify`."""
@@ -103,6 +126,16 @@ class VerifyTests(SynchronousTestCase):
         self.assertEqual(Verified(True), self.verify("secret"))
         for password in ("Secret", "secret ", "", "x" * 5000, "\udce9"):
             self.assertEqual(Verified(False), self.verify(password))
+
+    def test_set_before(self) -> None:
+        """One that was set when more octets were allowed opens its account as ever, and its hash is made anew in time."""
+        long = "x" * MAX_PASSWORD_OCTETS
+        stored = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash(long)
+        verified = self.successResultOf(self.passwords.verify("joe", stored, long, wants_scram=True))
+        self.assertTrue(verified.matches)
+        self.assertTrue(self.hasher.verify(verified.new_hash, long))
+        self.assertTrue(str(verified.scram).startswith("SCRAM-SHA-256$"))
+        self.assertTrue(matches_hash(stored, long))
 
     def test_no_such_account(self) -> None:
         """Without a stored hash a whole check is made, with the parameters of a real one, and nothing matches."""
