@@ -1,41 +1,43 @@
 """
-A delivery that dies: run by :mod:`tests.crash.test_delivery_steps` in a process of its own.
+A delivery that dies: see :mod:`tests.crash.mortal` for how it is run.
 
-Arguments: maildirs with commas between them, file of the spool or ``-`` for a body in memory, name, number of the step before
-which to die (0: never), and yes when the delivery may have been made before. Prints the steps that it came to.
+Further arguments: the file that the body comes from or ``-`` for a body in memory, yes when the maildirs are there already, and
+their names, which stand below the path.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
+from hermes.mailbox import maildir
 from hermes.mailbox.deposit import Deposit, Depositor
+from tests.crash.mortal import Death, main
 
 #: What is delivered when it does not come from a file.
 BODY = b"Return-Path: <ann@example.com>\nSubject: x\n\n" + b"body\n" * 500
 
+#: What its file is called.
+NAME = f"1700000000.01GA4GC6N2T0_0.mail.example.org,S={len(BODY)},W={len(BODY) + BODY.count(10)}"
 
-def main() -> None:
-    """Deliver, or die."""
-    paths, source, name, die_at, repeated = sys.argv[1:]
-    steps = 0
 
-    def before(step: str) -> None:
-        nonlocal steps
-        steps += 1
-        sys.stdout.write(f"{step}\n")
-        sys.stdout.flush()
-        if steps == int(die_at):
-            os.kill(os.getpid(), signal.SIGKILL)
-
+def deposit(path: str, source: str, *, repeated: bool) -> Deposit:
+    """The delivery to one maildir."""
     data, file = (BODY, None) if source == "-" else (None, source)
-    group = [Deposit(path, [name], data, file, repeated == "yes") for path in paths.split(",")]
-    for error in Depositor(before).perform(group):
+    return Deposit(path, [NAME], data, file, repeated)
+
+
+def live(death: Death, path: str) -> None:
+    """Deliver for the first time."""
+    source, made, *names = sys.argv[2:]
+    maildirs = [os.path.join(path, name) for name in names]
+    os.mkdir(path)
+    for each in maildirs if made == "yes" else ():
+        maildir.make(each)
+    for error in Depositor(death.before).perform([deposit(each, source, repeated=False) for each in maildirs]):
         if error is not None:
             raise error
 
 
 if __name__ == "__main__":
-    main()
+    main(live)

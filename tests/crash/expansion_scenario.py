@@ -1,12 +1,11 @@
 """
-A day on which addresses are replaced by those that they stand for, ended like that of :mod:`tests.crash.spool_scenario`.
+A day on which addresses are replaced by those that they stand for, ended like each of :mod:`tests.crash.day`.
 
 ``python -m tests.crash.expansion_scenario BASE`` lives it once for every step there is.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncGenerator
 
 from typing_extensions import override
@@ -14,7 +13,8 @@ from typing_extensions import override
 from hermes.core.envelope import Envelope, Recipient
 from hermes.core.event import Event, Kind
 from hermes.core.message import NewMessage, QueuedRecipient, Replaced, Rest
-from tests.crash.spool_scenario import LARGE, SMALL, START, Day, main
+from tests.crash.day import LARGE, SMALL, Day, run
+from tests.support.real_spool import START
 
 #: Of the recipients that come in the place of the list.
 MEMBERS = (100, 101)
@@ -57,4 +57,4 @@ class ListDay(Day):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], ListDay))
+    run(ListDay)

@@ -7,7 +7,7 @@ import os
 from hermes.mailbox.export_files import CnmTarget, MaildirTarget
 from hermes.mailbox.export_mbox import MboxTarget
 from hermes.mailbox.exporting import Exported, export
-from tests.crash.mortal import main
+from tests.crash.mortal import Death, main
 
 #: The kinds of target, by the beginnings of their names.
 TARGETS = {"mbox": MboxTarget, "grown": MboxTarget, "maildir": MaildirTarget, "cnm": CnmTarget}
@@ -29,8 +29,9 @@ def again(target: str) -> Exported:
     return done
 
 
-def live(target: str) -> None:
+def live(death: Death, target: str) -> None:
     """The first export."""
+    death.on_disk()
     if os.path.basename(target).startswith("grown"):
         with open(target, "wb") as file:
             file.write(_GROWN)

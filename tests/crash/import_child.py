@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes.mailbox.kept_mail import Heading
-from tests.crash.mortal import main
+from tests.crash.mortal import Death, main
 from tests.support.kept import Messages, import_into
 from tests.support.maildirs import NOW
 
@@ -23,8 +23,9 @@ def source() -> Messages:
     )
 
 
-def live(path: str) -> None:
+def live(death: Death, path: str) -> None:
     """Import into a mailbox that is not there yet."""
+    death.on_disk()
     import_into(path, source())
 
 

@@ -1,19 +1,18 @@
 """
-A day on which an administrator gives orders for the queue, ended by SIGKILL before one chosen step on the disk.
+A day on which an administrator gives orders for the queue.
 
-``python -m tests.crash.orders_scenario BASE``: see :mod:`tests.crash.spool_scenario`.
+``python -m tests.crash.orders_scenario BASE`` lives it once for every step there is: see :mod:`tests.crash.day`.
 """
 
 from __future__ import annotations
-
-import sys
 
 from typing_extensions import override
 
 from hermes.core.event import Event
 from hermes.core.order import KINDS, Action, Order
 from hermes.core.selection import Selection
-from tests.crash.spool_scenario import LARGE, SMALL, START, Day, main
+from tests.crash.day import LARGE, SMALL, Day, run
+from tests.support.real_spool import START
 
 AT_B = Selection(to="b.example")
 
@@ -45,4 +44,4 @@ class OrdersDay(Day):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], OrdersDay))
+    run(OrdersDay)

@@ -1,22 +1,22 @@
 """
-Facts stored from a command, one after the other, until somebody kills the process.
+A command that stores facts, group after group, and dies before one of its statements to the database.
 
-``python -m tests.crash.recording_child DIRECTORY FIRST`` begins with the group of that number, and writes a line to standard
-output for each that is durable.
+``python -m tests.crash.recording_child BASE`` does that once for every statement there is: see :mod:`tests.crash.mortal`.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from itertools import count
+import sqlite3
 
 from hermes.core.event import Event, Kind
 from hermes.core.identifiers import imported_id
-from hermes.spool.recording import record
+from hermes.spool import recording
+from tests.crash.day import Log
+from tests.crash.mortal import Death, main
 
-#: Facts of a group, which are stored in one transaction.
-GROUP = 20
+#: Groups, each of which is stored in one transaction, and the facts of one.
+GROUPS = 3
+GROUP = 4
 
 
 def facts(number: int) -> list[Event]:
@@ -25,12 +25,21 @@ def facts(number: int) -> list[Event]:
     return [Event(1_800_000_000.0 + number, Kind.IMPORTED, each, "anna", None, f"<{each}@example.org>") for each in ids]
 
 
-def main() -> None:
-    """Store facts for ever."""
-    for number in count(int(sys.argv[2])):
-        record(sys.argv[1], facts(number))
-        os.write(1, f"{number}\n".encode("ascii"))
+def live(death: Death, directory: str) -> None:
+    """Store all groups."""
+    log, connect = Log(directory), recording.connect
+
+    def connected(directory: str) -> sqlite3.Connection:
+        connection = connect(directory)
+        # A step is a line.
+        connection.set_trace_callback(lambda statement: death.before(" ".join(statement.split())))
+        return connection
+
+    recording.connect = connected
+    for number in range(GROUPS):
+        recording.record(directory, facts(number))
+        log.note("recorded", str(number))
 
 
 if __name__ == "__main__":
-    main()
+    main(live)

@@ -1,12 +1,11 @@
 """
-A day on which a set of rules says where messages go, ended like that of :mod:`tests.crash.spool_scenario`.
+A day on which a set of rules says where messages go, ended like each of :mod:`tests.crash.day`.
 
 ``python -m tests.crash.rules_scenario BASE`` lives it once for every step there is.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,11 +20,11 @@ from hermes.net.content import ContentReader
 from hermes.queue.expansion import ORDINAL_BITS, AnsweredLately, Expander
 from hermes.queue.router import Router
 from hermes.queue.rule_sets import RuleSets
-from hermes.spool.bodies import Disk
-from tests.crash.spool_scenario import LARGE, SMALL, START, Day, main
+from tests.crash.day import LARGE, SMALL, Day, run
 from tests.directory.test_expansion import MemoryRedirects
 from tests.support.accounts import MemorySource, passwords_with
 from tests.support.maildirs import calling_worker
+from tests.support.real_spool import START
 
 RULES = """\
 Always Copy "PUBLIC:all"
@@ -47,15 +46,12 @@ DERIVED = {
 class RulesDay(Day):
     """Messages to an address with rules, and to somebody who has none."""
 
-    def __init__(self, directory: str, log: int, disk: Disk) -> None:
-        super().__init__(directory, log, disk)
-        self._rules = Path(f"{directory}.rul")
-
     @override
     async def live(self) -> None:
         """A small message and a large one."""
-        self._rules.write_text(RULES)
-        expander = self.expander()
+        rules = Path(f"{self.directory}.rul")
+        rules.write_text(RULES)
+        expander = self.expander(rules)
         await self.spool.open()
         for octets in (SMALL, LARGE):
             queue_id = await self.accept(octets, "sales@example.org", "b@example.com")
@@ -69,14 +65,14 @@ class RulesDay(Day):
             await self.settle(queue_id, COPY)
         await self.spool.close()
 
-    def expander(self) -> Expander:
+    def expander(self, rules: Path) -> Expander:
         """As a server has it."""
         directory = Directory(
             MemorySource(Record(Account("ann", ()))),
             ("example.org",),
             "",
             passwords_with(),
-            redirects=MemoryRedirects(f"sales == FILTER:{self._rules.resolve()}"),
+            redirects=MemoryRedirects(f"sales == FILTER:{rules.resolve()}"),
         )
         return Expander(
             directory,
@@ -98,4 +94,4 @@ async def nobody_is_told(message: QueuedMessage, fates: Sequence[Fate]) -> list[
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], RulesDay))
+    run(RulesDay)

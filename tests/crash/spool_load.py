@@ -29,7 +29,7 @@ SESSIONS = 20
 ENVELOPE = Envelope("sender@example.org", (Recipient("a@example.com"),))
 
 
-def octets_of(queue_id: str) -> bytes:
+def octets_with(queue_id: str) -> bytes:
     """What a message holds; every seventh is large."""
     line = f"{queue_id}\n".encode("ascii")
     return line * (20_000 if decode(queue_id) % 7 == 0 else 200)
@@ -49,7 +49,7 @@ async def session(spool: Spool) -> None:
     deliver = False
     while True:
         writer = spool.create()
-        octets = octets_of(writer.queue_id)
+        octets = octets_with(writer.queue_id)
         writer.write(octets)
         await writer.drained()
         ways = {"a@example.com": "local:a"}

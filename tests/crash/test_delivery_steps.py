@@ -1,26 +1,17 @@
-"""
-A delivery that is killed before any of its steps on the disk, and done again, ends with exactly one whole message.
-
-The process dies by SIGKILL: nothing that Python would still do at its end is done.
-"""
+"""A delivery that is killed before any of its steps on the disk, and done again, ends with exactly one whole message."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 from typing_extensions import override
 
-from hermes.mailbox import maildir
 from hermes.mailbox.deposit import Deposit, Depositor
 from tests.crash import deliver_child
-from tests.crash.deliver_child import BODY
+from tests.crash.children import steps_of
+from tests.crash.deliver_child import BODY, NAME, deposit
 from tests.support.maildirs import files_in, read
-
-NAME = f"1700000000.01GA4GC6N2T0_0.mail.example.org,S={len(BODY)},W={len(BODY) + BODY.count(10)}"
 
 
 class DeliveryStepsTests(SynchronousTestCase):
@@ -34,42 +25,24 @@ class DeliveryStepsTests(SynchronousTestCase):
         with open(self.source, "wb") as file:
             file.write(BODY)
 
-    def deliver(self, path: str, source: str, die_at: int) -> list[str]:
-        """Deliver in another process that dies before a step; the steps it came to. With 0 it lives."""
-        done = subprocess.run(
-            [sys.executable, deliver_child.__file__, path, source, NAME, str(die_at), "no"],
-            env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ.get("PATH", "")},
-            stdout=subprocess.PIPE,
-            check=False,
-            text=True,
-        )
-        self.assertEqual(-signal.SIGKILL if die_at else 0, done.returncode)
-        return done.stdout.split("\n")[:-1]
-
-    def check(self, source: str, make: bool, expected: list[str]) -> None:
+    def check(self, source: str, make: bool, expected: list[str], names: tuple[str, ...] = ("joe",)) -> None:
         """Kill at every step, do it again, and look."""
-        whole = os.path.join(self.root, "whole")
-        if make:
-            maildir.make(whole)
-        steps = self.deliver(whole, source, 0)
+        base = os.path.join(self.root, "delivery")
+        steps = steps_of(deliver_child, base, source, "yes" if make else "no", *names)
         self.assertEqual(expected, steps)
-        for die_at in range(1, len(steps) + 1):
-            path = os.path.join(self.root, f"box-{die_at}")
-            if make:
-                maildir.make(path)
-            self.assertEqual(steps[:die_at], self.deliver(path, source, die_at))
+        for died_at in range(1, len(steps) + 2):
+            paths = [os.path.join(f"{base}-{died_at}", name) for name in names]
             # What is in new at any time is whole: readers look there while the server is down.
-            for name in files_in(path, "new"):
-                self.assertEqual(BODY, read(path, "new", name))
-            self.assert_one_message_after_repeating(path, source)
-
-    def assert_one_message_after_repeating(self, path: str, source: str) -> None:
-        """The next process delivers again, not knowing how far the first had come."""
-        data, file = (BODY, None) if source == "-" else (None, source)
-        self.assertEqual([None], Depositor().perform([Deposit(path, [NAME], data, file, True)]))
-        self.assertEqual([NAME], files_in(path, "new"))
-        self.assertEqual(BODY, read(path, "new", NAME))
-        self.assertEqual([], files_in(path, "cur"))
+            for path in paths:
+                for name in files_in(path, "new"):
+                    self.assertEqual(BODY, read(path, "new", name))
+            # The next process delivers again, not knowing how far the first had come.
+            again = [deposit(path, source, repeated=True) for path in paths]
+            self.assertEqual([None] * len(names), Depositor().perform(again))
+            for path in paths:
+                self.assertEqual([NAME], files_in(path, "new"))
+                self.assertEqual(BODY, read(path, "new", NAME))
+                self.assertEqual([], files_in(path, "cur"))
 
     def test_message_in_memory(self) -> None:
         """A small message: written to tmp, fsynced, renamed, and the directory fsynced."""
@@ -81,22 +54,8 @@ class DeliveryStepsTests(SynchronousTestCase):
 
     def test_message_for_several(self) -> None:
         """Written once and linked: whatever step it dies at, nobody has half of it, and each has it once after the repetition."""
-        names = ("ann", "joe", "sue")
-        for die_at in range(1, 10):
-            paths = [os.path.join(self.root, f"{name}-{die_at}") for name in names]
-            for path in paths:
-                maildir.make(path)
-            steps = self.deliver(",".join(paths), "-", die_at)
-            self.assertEqual(die_at, len(steps))
-            for path in paths:
-                for name in files_in(path, "new"):
-                    self.assertEqual(BODY, read(path, "new", name))
-            again = [Deposit(path, [NAME], BODY, None, True) for path in paths]
-            self.assertEqual([None] * 3, Depositor().perform(again))
-            for path in paths:
-                self.assertEqual([NAME], files_in(path, "new"))
-                self.assertEqual(BODY, read(path, "new", NAME))
-        self.assertEqual(["create", "write", "fsync", "link", "link", "rename", *["fsync new"] * 3], steps)
+        expected = ["create", "write", "fsync", "link", "link", "rename", *["fsync new"] * 3]
+        self.check("-", True, expected, ("ann", "joe", "sue"))
 
     def test_first_message_of_a_mailbox(self) -> None:
         """A mailbox that does not exist yet is made on the way."""

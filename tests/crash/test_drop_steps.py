@@ -2,46 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 from hermes.services import drop_files
+from tests.crash import drop_scenario
+from tests.crash.day_case import DayCase, noted
 from tests.crash.drop_scenario import FILES, MortalDrop
-from tests.crash.test_spool_steps import octets_of
-from tests.support.real_spool import SpoolTestCase
+from tests.crash.mortal import Death
+from tests.support.real_spool import octets_of
 
 #: Fewer would mean that the scenario has lost some.
 MIN_STEPS = 30
 
 
-class DropStepTests(SpoolTestCase):
+class DropStepsTests(DayCase):
     """Between any two disk steps."""
 
     def test_every_step(self) -> None:
         """Wherever the process dies: each message is in the spool once and whole afterwards, and no file is left."""
-        base = os.path.abspath(self.mktemp())
-        os.mkdir(base)
-        command = [sys.executable, "-bb", "-W", "error", "-m", "tests.crash.drop_scenario", base]
-        subprocess.run(command, cwd=Path(__file__).parents[2], timeout=120, check=True)
-        steps = len(list(Path(base).glob("*.log")))
-        self.assertGreater(steps, MIN_STEPS)
         seen = set()
-        for number in range(1, steps + 1):
-            self.done(self.spool.close())
-            self.directory = os.path.join(base, str(number))
-            self.spool = self.opened()
-            notes = [json.loads(line) for line in Path(f"{self.directory}.log").read_text().splitlines()]
-            if any(note["what"] == "begins" for note in notes):
-                seen.add(self.check({note["id"] for note in notes if note["what"] == "taken"}))
+        for notes in self.ended_days(drop_scenario, MIN_STEPS):
+            if noted(notes, "begins"):
+                seen.add(self.check(set(noted(notes, "taken"))))
         # Died before a commit, and between a commit and the removal of its file.
         self.assertEqual(seen, {(0, 2), (1, 2), (1, 1), (2, 1), (2, 0)})
 
     def check(self, taken: set[str]) -> tuple[int, int]:
         """Take what is left; how many messages and how many files there were before."""
-        drop = MortalDrop(self.spool, lambda: None)
+        drop = MortalDrop(self.spool, Death(0))
         directory = f"{self.directory}.drop"
         before = len(self.done(self.spool.select(None)))
         left = drop_files.left(directory)

@@ -11,8 +11,8 @@ from hermes.cli import export_mail
 from hermes.core.mbox import Quoting
 from hermes.mailbox.kept_mail import CnmSource, MaildirSource, MboxSource
 from tests.crash import export_child
+from tests.crash.children import steps_of
 from tests.crash.export_child import EARLIER, TARGETS, again
-from tests.crash.mortal import run
 from tests.mailbox.test_kept_mail import read
 from tests.support.maildirs import put
 
@@ -41,7 +41,7 @@ class ExportStepsTests(SynchronousTestCase):
     def check(self, kind: str, earlier: list[bytes]) -> None:
         """Killed before each step; looked at; said again, and again."""
         base = os.path.join(self.root, kind)
-        steps = run(export_child.__file__, base)
+        steps = steps_of(export_child, base)
         self.assertGreater(len(steps), 5)
         expected = sorted(TEXTS + earlier)
         for die_at in range(1, len(steps) + 2):

@@ -10,8 +10,8 @@ from typing_extensions import override
 from hermes.mailbox import maildir
 from hermes.mailbox.import_record import ImportRecord
 from tests.crash import import_child
+from tests.crash.children import steps_of
 from tests.crash.import_child import TEXTS, source
-from tests.crash.mortal import run
 from tests.support.kept import import_into, in_tmp, stored
 from tests.support.maildirs import files_in
 
@@ -24,7 +24,7 @@ class ImportStepsTests(SynchronousTestCase):
         root = os.path.abspath(self.mktemp())
         os.makedirs(root)
         self.base = os.path.join(root, "box")
-        self.steps = run(import_child.__file__, self.base)
+        self.steps = steps_of(import_child, self.base)
         self.assertGreater(len(self.steps), 40)
 
     def check(self, path: str, die_at: int) -> None:

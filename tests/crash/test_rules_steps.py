@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 from hermes.core.event import Kind
+from tests.crash import rules_scenario
+from tests.crash.day_case import DayCase, Note, noted
 from tests.crash.rules_scenario import COPY, DERIVED
-from tests.crash.test_spool_steps import octets_of
-from tests.support.real_spool import SpoolTestCase
+from tests.support.real_spool import octets_of
 
 #: Fewer would mean that the scenario has lost some.
 MIN_STEPS = 25
 
 
-class StepTests(SpoolTestCase):
+class RulesStepsTests(DayCase):
     """Between any two disk steps."""
 
     def test_every_step(self) -> None:
@@ -27,34 +22,22 @@ class StepTests(SpoolTestCase):
         Wherever the process dies: there is either the address, and no rule was carried out; or everything that its rules say,
         whole and once, with the rules in the trace. So the next attempt loses nothing and does nothing twice.
         """
-        base = os.path.abspath(self.mktemp())
-        os.mkdir(base)
-        command = [sys.executable, "-bb", "-W", "error", "-m", "tests.crash.rules_scenario", base]
-        subprocess.run(command, cwd=Path(__file__).parents[2], timeout=120, check=True)
-        steps = len(list(Path(base).glob("*.log")))
-        self.assertGreater(steps, MIN_STEPS)
         seen = set()
-        for number in range(1, steps + 1):
-            self.done(self.spool.close())
-            self.directory = os.path.join(base, str(number))
-            self.spool = self.opened()
-            seen |= self.check([json.loads(line) for line in Path(f"{self.directory}.log").read_text().splitlines()])
-            self.assertEqual(self.faults(), [])
+        for notes in self.ended_days(rules_scenario, MIN_STEPS):
+            seen |= self.check(notes)
         # Both were met with: died before the transaction, and after it.
         self.assertEqual(seen, {"address", "rules"})
 
-    def check(self, notes: list[dict[str, Any]]) -> set[str]:
+    def check(self, notes: list[Note]) -> set[str]:
         """Compare what is there with what was written down; what was found."""
         found = {message.queue_id: message for message in self.done(self.spool.select(None))}
         digests = {note["id"]: note["digest"] for note in notes if note["what"] == "accepting"}
-        settling = {note["id"] for note in notes if note["what"] == "settling"}
-        done = {note["id"] for note in notes if note["what"] == "expanded"}
         seen = set()
         expected = []
-        for queue_id in [note["id"] for note in notes if note["what"] == "expanding"]:
+        for queue_id in noted(notes, "expanding"):
             events = self.done(self.spool.track(queue_id, 100))
             expanded = [event for event in events if event.kind is Kind.EXPANDED]
-            self.assertTrue(expanded or queue_id not in done, "what was acknowledged is gone")
+            self.assertTrue(expanded or queue_id not in noted(notes, "expanded"), "what was acknowledged is gone")
             self.assertEqual(
                 len([event for event in events if event.kind is Kind.FORWARDED]), len(expanded) * len(DERIVED)
             )
@@ -63,7 +46,7 @@ class StepTests(SpoolTestCase):
                 self.assertIn('.rul:1: Always Copy "PUBLIC:all"', str(expanded[0].facts["reason"]))
                 expected += [(destination, lines, digests[queue_id]) for destination, lines in DERIVED.items()]
                 self.assertNotIn(0, ordinals)
-                if queue_id not in settling:
+                if queue_id not in noted(notes, "settling"):
                     self.assertEqual(ordinals, {1, COPY})
                     self.assertIn("public:all", [each.destination for each in found[queue_id].recipients])
                     seen.add("rules")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 
-from tests.crash.spool_load import octets_of
-from tests.crash.test_spool_steps import octets_of as stored_octets
-from tests.support.real_spool import SpoolTestCase
+from tests.crash import spool_load
+from tests.crash.children import killed_after
+from tests.crash.spool_load import octets_with
+from tests.support.real_spool import SpoolTestCase, octets_of
 
 KILLS = 5
 
@@ -29,7 +27,9 @@ class LoadTests(SpoolTestCase):
         promised: set[str] = set()
         finished: set[str] = set()
         for _ in range(KILLS):
-            said = self.killed_after(chance.randrange(1, MAX_ACKNOWLEDGED))
+            said = killed_after(spool_load, chance.randrange(1, MAX_ACKNOWLEDGED), self.directory)
+            # Words are written whole or not at all, but the last one may be half.
+            said = [line for line in said if len(line) == 13]
             finishing = {line[1:] for line in said if line[0] == "?"}
             finished |= {line[1:] for line in said if line[0] == "-"}
             promised |= {line[1:] for line in said if line[0] == "+"} - finishing
@@ -39,23 +39,9 @@ class LoadTests(SpoolTestCase):
             self.assertEqual(finished & found, set())
             for queue_id in found:
                 content = self.done(self.spool.content(queue_id))
-                self.assertEqual(stored_octets(content), octets_of(queue_id))
-            in_files = {queue_id for queue_id in found if len(octets_of(queue_id)) > 128 * 1024}
+                self.assertEqual(octets_of(content), octets_with(queue_id))
+            in_files = {queue_id for queue_id in found if len(octets_with(queue_id)) > 128 * 1024}
             self.assertEqual(self.body_files(), sorted(in_files))
             self.assertEqual(self.faults(), [])
             self.done(self.spool.close())
         self.spool = self.opened()
-
-    def killed_after(self, count: int) -> list[str]:
-        """Start a process, kill it when it has said so many words, and return all that it said."""
-        command = [sys.executable, "-bb", "-W", "error", "-m", "tests.crash.spool_load", self.directory]
-        said: list[str] = []
-        with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                said.append(line.decode("ascii").strip())
-                if len(said) == count:
-                    process.kill()
-        self.assertGreaterEqual(len(said), count)
-        # Words are written whole or not at all, but the last one may be half.
-        return [line for line in said if len(line) == 13]

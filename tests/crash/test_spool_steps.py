@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 import attrs
 
 from hermes.core.event import Kind
-from hermes.core.message import Content
+from tests.crash import spool_scenario
+from tests.crash.day_case import DayCase, Note
 from tests.crash.spool_scenario import REPORT
-from tests.support.real_spool import SpoolTestCase, envelope
+from tests.support.real_spool import envelope, octets_of
 
 #: Fewer would mean that the scenario has lost some.
 MIN_STEPS = 50
@@ -25,7 +20,7 @@ MIN_STEPS = 50
 class Story:
     """What a process has written down before it died."""
 
-    accepting: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    accepting: dict[str, Note] = attrs.field(factory=dict)
     accepted: set[str] = attrs.field(factory=set)
     finishing: dict[str, set[int]] = attrs.field(factory=dict)
     finished: dict[str, set[int]] = attrs.field(factory=dict)
@@ -33,11 +28,10 @@ class Story:
     observed: set[str] = attrs.field(factory=set)
 
     @classmethod
-    def read(cls, path: Path) -> Story:
+    def read(cls, notes: list[Note]) -> Story:
         """Read it."""
         story = cls()
-        for line in path.read_text().splitlines():
-            note = json.loads(line)
+        for note in notes:
             queue_id = note["id"]
             match note["what"]:
                 case "accepting":
@@ -55,7 +49,7 @@ class Story:
         return story
 
 
-class StepTests(SpoolTestCase):
+class SpoolStepsTests(DayCase):
     """Between any two disk steps."""
 
     def test_every_step(self) -> None:
@@ -63,18 +57,9 @@ class StepTests(SpoolTestCase):
         Wherever the process dies: what was acknowledged is there whole, what was not is there whole or not at all, finished
         recipients stay finished, no body file is left over, and the spool goes on working.
         """
-        base = os.path.abspath(self.mktemp())
-        os.mkdir(base)
-        command = [sys.executable, "-bb", "-W", "error", "-m", "tests.crash.spool_scenario", base]
-        subprocess.run(command, cwd=Path(__file__).parents[2], timeout=120, check=True)
-        steps = len(list(Path(base).glob("*.log")))
-        self.assertGreater(steps, MIN_STEPS)
         half_done = 0
-        for number in range(1, steps + 1):
-            self.done(self.spool.close())
-            self.directory = os.path.join(base, str(number))
-            self.spool = self.opened()
-            story = Story.read(Path(f"{self.directory}.log"))
+        for notes in self.ended_days(spool_scenario, MIN_STEPS):
+            story = Story.read(notes)
             half_done += story.accepting.keys() != story.accepted
             self.check(story)
         self.assertGreater(half_done, 20)
@@ -115,11 +100,3 @@ class StepTests(SpoolTestCase):
     def digest(self, queue_id: str) -> str:
         """The digest of the octets that are there."""
         return hashlib.sha256(octets_of(self.done(self.spool.content(queue_id)))).hexdigest()
-
-
-def octets_of(content: Content) -> bytes:
-    """The octets, from wherever they are."""
-    if content.data is not None:
-        return content.data
-    assert content.path is not None
-    return Path(content.path).read_bytes()

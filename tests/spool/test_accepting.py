@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tracemalloc
-from pathlib import Path
 
 from twisted.internet.defer import CancelledError
 from zope.interface.verify import verifyObject
@@ -12,11 +11,11 @@ from zope.interface.verify import verifyObject
 from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
 from hermes.core.event import Event, Kind
 from hermes.core.identifiers import is_queue_id
-from hermes.core.message import Content, State
+from hermes.core.message import State
 from hermes.interfaces import IJournal, ISpool, ISpoolWriter
 from hermes.spool.errors import SpoolError
 from hermes.spool.writer import MAX_ROW_OCTETS
-from tests.support.real_spool import FACTS, SENDER, START, SpoolTestCase, begun, envelope
+from tests.support.real_spool import FACTS, SENDER, START, SpoolTestCase, begun, envelope, octets_of
 
 
 class AcceptingTests(SpoolTestCase):
@@ -196,11 +195,3 @@ class AcceptingTests(SpoolTestCase):
         self.done(self.spool.close())
         self.failureResultOf(begun(self.spool.flush()), SpoolError)
         self.failureResultOf(begun(self.accepting(envelope("a@example.com"))), SpoolError)
-
-
-def octets_of(content: Content) -> bytes:
-    """The octets, from wherever they are."""
-    if content.data is not None:
-        return content.data
-    assert content.path is not None
-    return Path(content.path).read_bytes()

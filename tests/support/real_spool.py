@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -12,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.envelope import BodyType, Envelope, Origin, Recipient
 from hermes.core.event import Event, Kind
-from hermes.core.message import QueuedMessage
+from hermes.core.message import Content, QueuedMessage
 from hermes.spool.bodies import Disk
 from hermes.spool.reader import SpoolReader
 from hermes.spool.store import Spool
@@ -155,6 +156,14 @@ class SpoolTestCase(SynchronousTestCase):
         """What is wrong with the spool as another process sees it."""
         with SpoolReader(self.directory) as reader:
             return reader.integrity()
+
+
+def octets_of(content: Content) -> bytes:
+    """The octets, from wherever they are."""
+    if content.data is not None:
+        return content.data
+    assert content.path is not None
+    return Path(content.path).read_bytes()
 
 
 def begun(awaitable: Awaitable[T]) -> Deferred[T]:
