@@ -67,13 +67,15 @@ class Expansion:
     """
     All that an address leads to. ``problem`` says why it could not be followed to all ends, for the administrator.
 
-    Each end is there once, by whatever ways it is reached.
+    Each end is there once, by whatever ways it is reached. ``left_out`` are disabled members of a directory service's groups:
+    the mail goes past them.
     """
 
     address: str
     steps: tuple[Step, ...]
     targets: tuple[Target, ...]
     problem: str = ""
+    left_out: tuple[Target, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -86,6 +88,8 @@ class Expansion:
             f"{'  ' * step.depth}{step.address} -> {', '.join(step.targets)}  ({step.means.value}, {step.place})"
             for step in self.steps
         ]
+        # Before the ends: of very many lines the trace keeps the first.
+        lines += [f"-- {target.address} is left out: the account is disabled" for target in self.left_out]
         lines += [f"=> {_end(target)}" for target in self.targets]
         return [*lines, f"!! {self.problem}"] if self.problem else lines
 

@@ -140,11 +140,11 @@ class Directory:
                 return Unknown(address)
 
     def _led_to(self, world: World, expansion: Expansion) -> Resolution:
-        """An address that leads to one mailbox is that mailbox's; one that leads to nobody at all is unknown."""
+        """An address that leads to one mailbox is that mailbox's, if to no other; one that leads to nobody at all is unknown."""
         address, targets = expansion.address, expansion.targets
         if expansion.problem:
             return Redirected(address, expansion.problem)
-        if len(targets) == 1 and targets[0].kind is Kind.MAILBOX:
+        if len(targets) == 1 and targets[0].kind is Kind.MAILBOX and not expansion.left_out:
             record = world.accounts.named(targets[0].value)
             # One that was there a moment ago, and is not known by its name alone, is delivered to by its address.
             return Redirected(address) if record is None else self._local_or_disabled(world.accounts, record, address)

@@ -18,6 +18,9 @@ _WRITTEN_BY_ADMINISTRATORS = frozenset({Means.ALIAS, Means.GROUP})
 
 _Identity = tuple[Means, str]
 
+#: Ends, by what tells them apart; a dict for its order.
+_Ends = dict[tuple[Kind, str], Target]
+
 
 class Walk:
     """One walk. Without ``forwards`` it ends at accounts, wherever these have their mail sent."""
@@ -26,15 +29,18 @@ class Walk:
         self._world = world
         self._forwards = forwards
         self._steps: list[Step] = []
-        # By what tells the ends apart; a dict for its order.
-        self._targets: dict[tuple[Kind, str], Target] = {}
+        self._targets: _Ends = {}
+        self._left_out: _Ends = {}
         self._walked: set[_Identity] = set()
         self._problem = ""
 
     def expansion(self, address: str) -> Expansion:
         """Follow an address."""
         self._follow(address, split(address)[1], (), forwarded=False)
-        return Expansion(address, tuple(self._steps), tuple(self._targets.values()), self._problem)
+        # Where nobody else would get it, they stay: mail must not vanish.
+        targets = self._targets or self._left_out
+        left_out = tuple(target for which, target in self._left_out.items() if which not in targets)
+        return Expansion(address, tuple(self._steps), tuple(targets.values()), self._problem, left_out)
 
     def _follow(self, text: str, domain: str, chain: tuple[_Identity, ...], *, forwarded: bool) -> None:
         """Follow what is written as ``text``, which ``chain`` has led to; ``domain`` is meant where it names none."""
@@ -83,7 +89,10 @@ class Walk:
         if means is not None:
             self._steps.append(Step(len(chain), text, means, place, (account.name,)))
         if account.disabled:
-            self._end(Target(Kind.DISABLED, address, account.name))
+            # Whoever disables an account takes it out of no group of the directory, and each message to one would bring its sender a
+            # report. Whom a file names stays an end, for the administrator to mend.
+            member = bool(chain) and chain[-1][0] is Means.DIRECTORY_GROUP
+            self._end(Target(Kind.DISABLED, address, account.name), self._left_out if member else self._targets)
             return
         own = (Means.FORWARD, place)
         if not self._forwards or not account.forward or (chain and chain[-1] == own):
@@ -113,10 +122,10 @@ class Walk:
         for target in hop.targets:
             self._follow(target, domain, (*chain, identity), forwarded=hop.means is Means.FORWARD)
 
-    def _end(self, target: Target) -> None:
+    def _end(self, target: Target, ends: _Ends | None = None) -> None:
         named = target.value if target.kind not in {Kind.OUTSIDE, Kind.NOBODY} else address_key(target.address)
-        self._targets.setdefault((target.kind, named), target)
-        if len(self._targets) > MAX_ENDS:
+        (self._targets if ends is None else ends).setdefault((target.kind, named), target)
+        if len(self._targets) + len(self._left_out) > MAX_ENDS:
             self._problem = f"it leads to more than {MAX_ENDS} recipients"
 
 
