@@ -89,8 +89,8 @@ class Walk:
         if means is not None:
             self._steps.append(Step(len(chain), text, means, place, (account.name,)))
         if account.disabled:
-            # Whoever disables an account takes it out of no group of the directory, and each message to one would bring its sender a
-            # report. Whom a file names stays an end, for the administrator to mend.
+            # Whoever disables an account takes it out of no group, and each message to one would bring its sender a report.
+            # Whom a file names stays an end, for the administrator to mend.
             member = bool(chain) and chain[-1][0] is Means.DIRECTORY_GROUP
             self._end(Target(Kind.DISABLED, address, account.name), self._left_out if member else self._targets)
             return
