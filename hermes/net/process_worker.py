@@ -103,9 +103,10 @@ class ProcessWorker:
         self._reactor.spawnProcess(process, sys.executable, command, environment, childFDs={0: "w", 1: "r", 2: 2})
         return process
 
-    def _ended(self, reason: Failure) -> None:
+    def _ended(self, reason: Failure, had_group: bool) -> None:
         self._process = None
-        if self._at_work:
+        # What could not be sent is at work as well, and is answered by itself.
+        if had_group:
             ended = f"the process {self._name} has ended: {reason.getErrorMessage()}"
             self._log.error("{ended}; what it was doing is tried again", ended=ended)
             self._done([OSError(errno.EIO, ended)] * len(self._at_work))
@@ -122,14 +123,16 @@ class ProcessWorker:
 class _Process(ProcessProtocol):
     """The process, and what it says."""
 
-    def __init__(self, results: Callable[[list[Any]], None], ended: Callable[[Failure], None]) -> None:
+    def __init__(self, results: Callable[[list[Any]], None], ended: Callable[[Failure, bool], None]) -> None:
         self._results = results
         self._tell = ended
         self._octets = bytearray()
+        self._has_group = False
         self._gone: Deferred[None] = Deferred()
 
     def send(self, octets: bytes) -> None:
         """Hand over a group."""
+        self._has_group = True
         pipes: dict[int, Any] = self.transport.pipes  # type: ignore[union-attr]
         # A process that has just died has no pipe any more; its end, which is about to be told, makes the group fail.
         if 0 in pipes:
@@ -148,9 +151,10 @@ class _Process(ProcessProtocol):
         # There is one group at a time, and so one answer; none is empty.
         if length and len(self._octets) == LENGTH_OCTETS + length:
             octets, self._octets = self._octets, bytearray()
+            self._has_group = False
             self._results(unpacked(memoryview(octets)[LENGTH_OCTETS:]))
 
     @override
     def processEnded(self, reason: Failure) -> None:
         self._gone.callback(None)
-        self._tell(reason)
+        self._tell(reason, self._has_group)

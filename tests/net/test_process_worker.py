@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,15 +59,20 @@ class _Spawning:
 
     def __init__(self) -> None:
         self.started = 0
+        #: What is called later when it is set, instead of by the reactor.
+        self.held: list[Callable[[], Any]] | None = None
 
     def spawnProcess(self, *arguments: Any, **more: Any) -> Any:
         """Start it."""
         self.started += 1
         return reactor.spawnProcess(*arguments, **more)  # type: ignore[attr-defined]
 
-    def callLater(self, *arguments: Any) -> Any:
+    def callLater(self, seconds: float, call: Callable[..., Any], *arguments: Any) -> Any:
         """Call it later."""
-        return reactor.callLater(*arguments)  # type: ignore[attr-defined]
+        if self.held is not None:
+            self.held.append(partial(call, *arguments))
+            return None
+        return reactor.callLater(seconds, call, *arguments)  # type: ignore[attr-defined]
 
 
 class ProcessWorkerTests(TestCase):
@@ -129,6 +135,22 @@ class ProcessWorkerTests(TestCase):
         self.assertFalse(failed.called)
         next_one = worker.submit(2)
         await self.assertFailure(failed, Exception)
+        self.assertEqual((await next_one)[0], 4)
+
+    async def test_what_cannot_be_sent_in_the_turn_of_death(self) -> None:
+        """The process, which never had it, does not answer it with its end: it fails by itself, once, and the next is done."""
+        worker = self.started(double)
+        _, pid, _ = await worker.submit(1)
+        self.reactor.held = held = []
+        failed, next_one = worker.submit(lambda: None), worker.submit(2)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: worker._process is None or failed.called)
+        self.assertFalse(failed.called)
+        self.reactor.held = None
+        for call in held:
+            call()
+        error = await self.assertFailure(failed, Exception)
+        self.assertNotIsInstance(error, OSError)
         self.assertEqual((await next_one)[0], 4)
 
     async def test_cancelled(self) -> None:
