@@ -48,6 +48,9 @@ from hermes.services.token_store import TokenStore, TokenStoreError
 from hermes.spool.errors import SpoolError
 from hermes.spool.reader import SpoolReader
 
+#: A message with a picture or two takes as much, once in the queue and once in the mailbox.
+FULL_OCTETS = 1024**2
+
 
 class Level(enum.Enum):
     """How bad a finding is."""
@@ -115,13 +118,21 @@ def _data(settings: Settings) -> Iterator[Finding]:
 
 
 def _room(settings: Settings) -> Iterator[Finding]:
-    for path in dict.fromkeys((settings.hermes.data, settings.mailbox.directory)):
+    disks: set[int] = set()
+    for path in (settings.hermes.data, settings.mailbox.directory):
         try:
-            free = shutil.disk_usage(path).free
+            free, disk = shutil.disk_usage(path).free, os.stat(path).st_dev
         except OSError:
             # It is not there yet, or is of no use: another line says so.
             continue
-        if free < settings.smtp.max_size:
+        if disk in disks:
+            continue
+        disks.add(disk)
+        if free < FULL_OCTETS:
+            yield _fail(
+                "room", f"the disk of {path} is full, {free // 1024}K left: mail is answered 452; make room there"
+            )
+        elif free < settings.smtp.max_size:
             size = format_size(settings.smtp.max_size)
             yield _warn("room", f"{path} has {free // 1024}K left: a message of max_size ({size}) is answered 452")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from importlib import import_module
@@ -74,7 +75,8 @@ class _Commands(click.Group):
             raise
         except OSError as error:
             place = f"{error.filename}: " if error.filename else ""
-            raise Refused(f"{place}{error.strerror or error}") from error
+            remedy = "; make room there, and say it again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            raise Refused(f"{place}{error.strerror or error}{remedy}") from error
         except (click.exceptions.Exit, click.Abort, click.ClickException):
             raise
         except Exception as error:

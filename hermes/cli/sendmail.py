@@ -100,7 +100,7 @@ def sendmail(config: str | None, drop: str | None, words: tuple[str, ...]) -> No
         _end(EX_NOPERM, f"{error.filename}: {error.strerror}")
     except OSError as error:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        _end(EX_TEMPFAIL if full else EX_CANTCREAT, f"{error.filename or ''}: {error.strerror}")
+        _end(EX_TEMPFAIL if full else EX_CANTCREAT, f"{error.filename or 'the drop directory'}: {error.strerror}")
 
 
 def _end(code: int, text: str) -> None:

@@ -11,8 +11,16 @@ def write_durably(path: str, octets: bytes, mode: int, owner: tuple[int, int] | 
     """
     Put octets at ``path`` with these rights: after a crash there is the old file or the new one, never a part of it.
 
-    ``owner`` is a user id and a group id for a file that must keep them when root writes it; raises OSError.
+    ``owner`` is a user id and a group id for a file that must keep them when root writes it. An OSError names ``path``.
     """
+    try:
+        _write_durably(path, octets, mode, owner)
+    except OSError as error:
+        # The system says it of a descriptor, or of a name that is gone by now.
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+def _write_durably(path: str, octets: bytes, mode: int, owner: tuple[int, int] | None) -> None:
     directory = os.path.dirname(path) or "."
     # mkstemp makes a file that nobody else can read, so that secrets are safe before the mode is set.
     descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", suffix=".new", dir=directory)

@@ -131,13 +131,13 @@ class LocalDelivery:
         return content.wire_octets + content.prefix_octets + (1 if content.prefix_octets else 0)
 
     def _disk_failed(self, about: str, message: QueuedMessage, error: OSError) -> Outcome:
+        words = error.strerror or "the disk failed"
         self._log.error(
             "{queue_id} could not be delivered to {about}: {error}",
             queue_id=message.queue_id,
             about=about,
-            error=error,
+            error=f"{error.filename}: {words}" if error.filename else words,
         )
-        words = error.strerror or "the disk failed"
         if error.errno in _NO_ROOM:
             # RFC 3463 3.4: mail system full.
             return Outcome.deferred(f"no room for the mailbox: {words}", "4.3.1")

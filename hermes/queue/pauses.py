@@ -54,15 +54,29 @@ class Pauses:
         """Pause something, durably; raise ValueError when there are too many already."""
         if what not in self._since and len(self._since) >= MAX_PAUSES:
             raise ValueError(f"{MAX_PAUSES} are paused already: resume one of them, or pause several with *")
+        known = what in self._since
         self._since.setdefault(what, now)
         self._sort()
-        await self._keep()
+        try:
+            await self._keep()
+        except OSError:
+            # Who asked is told that it failed, and it would be gone after a restart.
+            if not known:
+                self._since.pop(what, None)
+                self._sort()
+            raise
 
     async def remove(self, what: str) -> None:
         """Resume it, durably."""
-        self._since.pop(what, None)
+        since = self._since.pop(what, None)
         self._sort()
-        await self._keep()
+        try:
+            await self._keep()
+        except OSError:
+            if since is not None:
+                self._since[what] = since
+                self._sort()
+            raise
 
     async def _keep(self) -> None:
         if self._write is not None:

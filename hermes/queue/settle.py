@@ -21,7 +21,7 @@ from hermes.core.event import Event, Kind
 from hermes.core.message import NewMessage, Postponed, QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome
 from hermes.core.report import Fate
-from hermes.interfaces import ISpool
+from hermes.interfaces import ISpool, SpoolFullError
 from hermes.queue.judgement import Judge, Judgement
 from hermes.queue.reporting import Told
 from hermes.queue.reports import Reporter
@@ -102,6 +102,14 @@ class Settler:
                 return await self._spool.settle(queue_id, judgement.settlements, judgement.events, reports)
             except CancelledError:
                 raise
+            except SpoolFullError as error:
+                self._log.error(
+                    "The end of an attempt for {queue_id} could not be written: {reason}. Make room on that disk: it is tried "
+                    "again in {pause} s",
+                    queue_id=queue_id,
+                    reason=str(error),
+                    pause=pause,
+                )
             except Exception:
                 self._log.failure(
                     "The end of an attempt for {queue_id} could not be written; trying again in {pause} s",

@@ -96,9 +96,17 @@ class ControlSession(Protocol):
             raise
         except (LookupError, ValueError, TypeError) as error:
             return {"ok": False, "error": str(error.args[0] if error.args else error)}
+        except OSError as error:
+            if error.filename is None:
+                return self._faulty(command)
+            # A file of the site, and nothing of ours: who asked is who can mend it.
+            return {"ok": False, "error": f"{error.filename}: {error.strerror}"}
         except Exception:
-            self._log.failure("The command {command} failed", command=command)
-            return {"ok": False, "error": "the server met a fault while doing this; its log says which"}
+            return self._faulty(command)
+
+    def _faulty(self, command: str) -> dict[str, Any]:
+        self._log.failure("The command {command} failed", command=command)
+        return {"ok": False, "error": "the server met a fault while doing this; its log says which"}
 
     def _fault(self, failure: Failure) -> None:
         self._log.failure("The control connection failed", failure)

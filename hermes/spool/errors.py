@@ -16,6 +16,16 @@ class SpoolError(Exception):
     """The store cannot be opened or used; the text says why and is meant for the administrator."""
 
 
+def opening_words(error: BaseException) -> str:
+    """Why the store cannot be opened, and what to do about it where that can be said in general."""
+    if isinstance(translated(error), SpoolFullError):
+        # SQLite calls it an input/output error, which sounds like a broken disk.
+        return "its disk is full: make room there"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'its disk'}: {error.strerror}"
+    return str(error)
+
+
 def translated(error: BaseException) -> BaseException:
     """The error as callers of the spool know it: SpoolFullError when room is what is missing, else unchanged."""
     if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) in _FULL_CODES:

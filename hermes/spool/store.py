@@ -32,7 +32,7 @@ from hermes.spool import operations, orders
 from hermes.spool.bodies import BodyFiles, Disk, Step
 from hermes.spool.committer import Committer, Found, Operation
 from hermes.spool.database import DirectoryLock
-from hermes.spool.errors import SpoolError
+from hermes.spool.errors import SpoolError, opening_words
 from hermes.spool.figures import DiskFigures
 from hermes.spool.journal import COLLECTING_SECONDS, Journal
 from hermes.spool.writer import SpoolWriter, wire_octets_of
@@ -97,7 +97,7 @@ class Spool:
             await self._body_worker.submit(partial(self._clean, found.in_files))
         except (OSError, sqlite3.Error, SpoolError) as error:
             await self._release()
-            raise SpoolError(f"cannot open the spool {self.directory}: {error}") from error
+            raise SpoolError(f"cannot open the spool {self.directory}: {opening_words(error)}") from error
         except BaseException:
             await self._release()
             raise

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hermes.cli.collector_inspection import inspect_collectors
+from hermes.cli.inspection import FULL_OCTETS
 from hermes.config.loader import load
 from hermes.directory.app_password_file import AppPasswordFile
 from hermes.net.tls import DAYS_OF_WARNING
@@ -128,10 +129,19 @@ class CheckTests(CommandTestCase):
 
     def test_room(self) -> None:
         """A disk that has less room than a message may need is warned of, and only such a one."""
-        config = self.complete_site("[smtp]\nmax_size = 100K\n")
-        for free, warned in ((100 * 1024, False), (100 * 1024 - 1, True)):
+        config = self.complete_site("[smtp]\nmax_size = 2M\n")
+        for free, warned in ((2 * 1024**2, False), (2 * 1024**2 - 1, True)):
             self.patch(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
-            self.assertEqual("99K left" in self.run_hermes("check", "-c", config).stdout, warned)
+            result = self.run_hermes("check", "-c", config)
+            self.assertEqual("2047K left: a message of max_size (2M)" in result.stdout, warned)
+
+    def test_full_disk(self) -> None:
+        """A disk on which no more mail finds room fails, whatever max_size is; it is told of once, not for each directory."""
+        config = self.complete_site("[smtp]\nmax_size = 100K\n")
+        for free, full in ((FULL_OCTETS, False), (FULL_OCTETS - 1, True), (0, True)):
+            self.patch(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+            result = self.run_hermes("check", "-c", config, exit_code=1 if full else 0)
+            self.assertEqual(result.stdout.count("make room"), 1 if full else 0, free)
 
     def test_data_directory(self) -> None:
         """The data directory must be one, be writable, and should be closed to others."""

@@ -103,6 +103,15 @@ class EndTests(CommandTestCase):
             with self.assertRaises(RuntimeError):
                 self.run_hermes("config", "show", "-c", config)
 
+    def test_full_disk(self) -> None:
+        """A full disk is told with the file that found no room, and with what to do."""
+        config = self.site()
+        full = OSError(28, "No space left on device")
+        with mock.patch("os.fsync", side_effect=full):
+            result = self.run_hermes("user", "add", "-c", config, "ben", "--generate", exit_code=1)
+        accounts = config.removesuffix("config.ini") + "data/accounts.ini"
+        self.assertEqual(result.stderr, f"{accounts}: No space left on device; make room there, and say it again\n")
+
     def test_broken_spool(self) -> None:
         """A store that cannot be read is told in one line."""
         config = self.site()

@@ -57,6 +57,15 @@ class DurableTests(SynchronousTestCase):
             self.assertEqual(Path(self.path).read_bytes(), b"old", step)
             self.assertEqual(os.listdir(self.directory), ["file"], step)
 
+    def test_what_failed(self) -> None:
+        """An error names the file that was to be written, in whichever step it came."""
+        for step in ("os.fchmod", "os.fsync", "os.replace"):
+            with mock.patch(step, side_effect=OSError(28, "No space left on device")):
+                error = self.assertRaises(OSError, write_durably, self.path, b"new", 0o600)
+            self.assertEqual((error.filename, error.errno), (self.path, 28), step)
+        missing = str(self.directory / "missing" / "file")
+        self.assertEqual(self.assertRaises(FileNotFoundError, write_durably, missing, b"new", 0o600).filename, missing)
+
     def test_owner(self) -> None:
         """A file that root writes for somebody else is theirs."""
         if os.geteuid() != 0:

@@ -43,6 +43,30 @@ class ListTests(SynchronousTestCase):
             self.successResultOf(Deferred.fromCoroutine(pauses.remove(what)))
         self.assertEqual((read_pauses(written[-1]), pauses.any), ({}, False))
 
+    def test_full_disk(self) -> None:
+        """What cannot be written down is not in force either: whoever asked is told, and after a restart it would be gone."""
+        full: list[OSError] = []
+
+        async def write(octets: bytes) -> None:
+            if full:
+                raise full[0]
+
+        pauses = Pauses(write)
+        self.successResultOf(Deferred.fromCoroutine(pauses.add("example.net", 5.0)))
+        full.append(OSError(28, "No space left on device", "pauses.json"))
+        for what in ("example.org", "example.net"):
+            self.failureResultOf(Deferred.fromCoroutine(pauses.add(what, 6.0)), OSError)
+        for what in ("example.net", "example.com"):
+            self.failureResultOf(Deferred.fromCoroutine(pauses.remove(what)), OSError)
+        self.assertEqual(
+            ["example.net" in pauses, "example.org" in pauses, "example.com" in pauses], [True, False, False]
+        )
+        recipient = QueuedRecipient(0, "a@example.net", None, None, "direct:example.net", 0, 0.0)
+        self.assertEqual(pauses.matching(recipient), "example.net")
+        full.clear()
+        self.successResultOf(Deferred.fromCoroutine(pauses.remove("example.net")))
+        self.assertFalse(pauses.any)
+
     def test_as_the_queue_is_searched(self) -> None:
         """What is looked up by name, or tried as a pattern, is what a search through the queue finds by the same words."""
         recipients = [

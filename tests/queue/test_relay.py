@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import Mock
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -14,7 +15,7 @@ from hermes.config.sections.queue import QueueSettings
 from hermes.core.account import Resolution
 from hermes.core.event import Kind
 from hermes.core.outcome import Outcome
-from hermes.interfaces import IRelayManager, UnavailableError
+from hermes.interfaces import IRelayManager, SpoolFullError, UnavailableError
 from hermes.queue.destinations import Concurrency
 from hermes.queue.judgement import Judge
 from hermes.queue.relay import CANCEL_SECONDS, GRACE_SECONDS
@@ -475,6 +476,22 @@ class StartAndStopTests(SynchronousTestCase):
         site.manager.start()
         self.assertEqual(site.spool.messages, {})
         self.assertEqual(len(site.local.attempts), 2)
+
+    def test_full_disk(self) -> None:
+        """An outcome for which there is no room is written later; the log says what to do, and is no fault with a traceback."""
+        said: list[LogEvent] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        site = Site()
+        site.manager.start()
+        site.spool.faults["settle"] = [SpoolFullError("no room for the queue: database or disk is full")] * 2
+        site.accept("bob@example.org")
+        site.advance(60, steps=60)
+        self.assertEqual((site.spool.messages, len(site.local.attempts)), ({}, 1))
+        told = [formatEvent(event) for event in said if event["log_level"] is LogLevel.error]
+        self.assertEqual(len(told), 2, told)
+        self.assertIn("disk is full. Make room on that disk: it is tried again in", told[0])
+        self.successResultOf(Deferred.fromCoroutine(site.manager.stop()))
 
     def test_stop_while_a_way_is_looked_for(self) -> None:
         """Mail that is being routed, or whose report is, when the server stops is as it was; the next run does it all."""

@@ -34,6 +34,8 @@ class Control:
             return None
         if command == "broken":
             raise RuntimeError("a fault of ours")
+        if command == "full":
+            raise OSError(28, "No space left on device", "data/pauses.json")
         if command == "strange":
             raise ValueError("that is not an id")
         raise LookupError(f"{command} is not a command")
@@ -73,6 +75,13 @@ class ControlTests(SynchronousTestCase):
         """An error's text is for the administrator."""
         self.assertEqual(self.ask(b'{"command": "x"}\n'), [{"ok": False, "error": "x is not a command"}])
         self.assertEqual(self.ask(b'{"command": "strange"}\n'), [{"ok": False, "error": "that is not an id"}])
+
+    def test_file(self) -> None:
+        """What the system says of a file is for the administrator, too, and no fault of ours."""
+        self.assertEqual(
+            self.ask(b'{"command": "full"}\n'),
+            [{"ok": False, "error": "data/pauses.json: No space left on device"}],
+        )
 
     def test_fault(self) -> None:
         """A fault of ours is logged with its traceback, and the answer does not hold one."""

@@ -107,6 +107,24 @@ class OpeningTests(SpoolTestCase):
         Path(file).write_bytes(b"")
         self.assertIn("Not a directory", self.refused(os.path.join(file, "spool")))
 
+    def test_permission(self) -> None:
+        """What the system says of a file is said with its name, and without the number of the error."""
+        forbidden = PermissionError(13, "Permission denied", "spool.lock")
+        with patch("hermes.spool.store.DirectoryLock", side_effect=forbidden):
+            self.assertTrue(self.refused(self.mktemp()).endswith(": spool.lock: Permission denied"))
+
+    def test_full_disk(self) -> None:
+        """A disk without room is said to be full, also where SQLite speaks of an input/output error."""
+        memory = sqlite3.OperationalError("disk I/O error")
+        memory.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+        for error in (
+            memory,
+            OSError(28, "No space left on device"),
+            OSError(122, "Disk quota exceeded", "spool.lock"),
+        ):
+            with patch("hermes.spool.committer.connect", side_effect=error):
+                self.assertTrue(self.refused(self.mktemp()).endswith(": its disk is full: make room there"))
+
     def test_unexpected(self) -> None:
         """A fault that nobody foresaw is not hidden, and releases the directory all the same."""
         self.done(self.spool.close())
