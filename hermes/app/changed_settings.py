@@ -15,6 +15,9 @@ from hermes.config.schema import Settings
 from hermes.core.metric import Family, gauge
 from hermes.net.notify import Notifier
 
+#: What is said to whoever asks too late.
+STOPPING = "the server is stopping: it reads the configuration when it starts again"
+
 
 class Reload:
     """
@@ -45,7 +48,7 @@ class Reload:
     async def run(self, before: Settings) -> str:
         """Take all of it or nothing; raise ValueError with a text for the administrator."""
         if not self._service.running:
-            raise ValueError("the server is stopping: it reads the configuration when it starts again")
+            raise ValueError(STOPPING)
         if self._goes_on:
             raise ValueError("a reload is going on already: try again in a moment")
         self._notifier.reloading(time.monotonic())
@@ -58,7 +61,9 @@ class Reload:
             raise
         finally:
             self._goes_on = False
-            self._notifier.ready()
+            if self._service.running:
+                # Else systemd has been told of the stop meanwhile, which is the last word.
+                self._notifier.ready()
         self._log.info("The configuration {path} is in force", path=self._path)
         return "The configuration is in force."
 

@@ -14,7 +14,7 @@ from hermes.app.file_checks import Edited, file_checks
 from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.interfaces import ICheck, IContentReader, IResolver
-from hermes.policy.dnsbl import DNSListCheck, zone_of
+from hermes.policy.dnsbl import DNSListCheck
 from hermes.policy.dnsbl_record import Records
 from hermes.policy.greylist import Greylist, GreylistCheck
 from hermes.policy.score import ScoreCheck
@@ -51,7 +51,6 @@ def checks(settings: Settings, edited: Edited, means: Means | None = None) -> li
 
 def _asking(settings: Settings, means: Means) -> Iterator[ICheck]:
     """The checks that ask the DNS."""
-    means.lists.keep([(name, zone_of(one)) for name, one in settings.dnsbl.items()])
     if any(one.enabled for one in settings.dnsbl.values()):
         yield DNSListCheck(settings.dnsbl, means.resolver, means.lists, means.report)
     hermes, tests = settings.hermes, settings.sender_checks

@@ -14,12 +14,15 @@ import attrs
 from twisted.mail.smtp import IMessageDelivery
 
 from hermes.app.checks import Means
+from hermes.app.known_files import KnownFiles
 from hermes.app.outgoing import Outgoing
+from hermes.app.redirects import files_of
 from hermes.app.routed import routed_agents
 from hermes.app.rulebook import Rulebook
 from hermes.app.signing import signer_of
 from hermes.app.standing_checks import standing_checks
 from hermes.app.stores import Stores
+from hermes.app.token_keeping import clients_of
 from hermes.app.tokens import token_checkers
 from hermes.config.report_templates import wording_of
 from hermes.config.schema import Settings
@@ -31,6 +34,7 @@ from hermes.interfaces import IDeliveryAgent, IRelayManager, ISchedule, ISpool
 from hermes.mailbox.delivery import LocalDelivery
 from hermes.mailbox.public import PublicDelivery
 from hermes.policy.authorship import Authorship
+from hermes.policy.dnsbl import zone_of
 from hermes.policy.new_recipients import NewRecipients
 from hermes.policy.pipeline import Pipeline
 from hermes.queue.destinations import Concurrency
@@ -48,7 +52,11 @@ LOCAL_DELIVERIES = 256
 
 
 class Circle:
-    """The rules of one set of settings (:class:`hermes.app.rulebook.Rulebook`), and the portal and agents that go by them."""
+    """
+    The rules of one set of settings (:class:`hermes.app.rulebook.Rulebook`), and the portal and agents that go by them.
+
+    ``known`` has the files of rules that have been read already.
+    """
 
     def __init__(
         self,
@@ -58,6 +66,7 @@ class Circle:
         now: Callable[[], float],
         relay: Callable[[], IRelayManager],
         schedule: ISchedule | None = None,
+        known: KnownFiles | None = None,
     ) -> None:
         self.schedule = schedule
         self.settings = settings
@@ -65,7 +74,7 @@ class Circle:
         self._now = now
         self._relay = relay
         self.reporting = Reporting(settings.reports, wording_of(settings))
-        resolver = stores.resolvers.resolver(settings)
+        self.resolver = resolver = stores.resolvers.resolver(settings)
         signer = signer_of(settings, stores, lambda: self.directory, lambda: self._policy, now)
         self._outgoing = outgoing = Outgoing(settings, stores, reactor, resolver, signer)
         means = Means(resolver, stores.lists, stores.reader, stores.offenders.report, stores.greylist)
@@ -80,6 +89,7 @@ class Circle:
             lambda: stores.secret,
             outgoing.call_ahead,
             stores.station.count,
+            known,
         )
         self.mailboxes = rulebook.mailboxes
         self.directory = rulebook.directory
@@ -110,6 +120,17 @@ class Circle:
             **_scheduled(outgoing.agents(), schedule, now),
         }
         self.limits = _limits(outgoing)
+
+    def come_into_force(self) -> None:
+        """Have what outlives a reload go by these settings; until then nobody notices that they have been read."""
+        settings, stores = self.settings, self._stores
+        stores.resolvers.use(self.resolver, settings)
+        stores.lists.keep([(name, zone_of(one)) for name, one in settings.dnsbl.items()])
+        stores.offenders.reconfigure(settings, self.access)
+        stores.tokens.clients = clients_of(settings)
+        stores.redirects.use(files_of(settings))
+        asked = any(entry.log for entry in settings.access.values())
+        stores.transcripts.reconfigure(settings.transcripts, self.access if asked else None)
 
     def agents_of_adopted(self, adopted_at: float) -> dict[str, IDeliveryAgent]:
         """The agents for a shard that another process has had until then."""

@@ -85,7 +85,7 @@ def collectors_of(
     means = Means(
         reactor,
         now,
-        stores.resolvers.resolver(settings),
+        circle.resolver,
         stores.tokens,
         stores.collected,
         circle.directory,

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from hermes.app.known_files import KnownFiles
 from hermes.app.phone_book import book_files
 from hermes.config.report_templates import count_templates, wording_of
 from hermes.config.schema import Settings
@@ -25,19 +26,36 @@ _Value = TypeVar("_Value")
 
 @attrs.frozen
 class Edited:
-    """How files are followed: ``worker`` calls each item, ``now`` gives seconds. Those that are stand in ``files``."""
+    """
+    How files are followed: ``worker`` calls each item, ``now`` gives seconds. Those that are stand in ``files``.
+
+    In ``known`` are some that have been read already.
+    """
 
     worker: IGroupWorker
     now: Callable[[], float]
+    known: KnownFiles = attrs.field(factory=dict)
     files: list[EditedFile[Any]] = attrs.field(factory=list)
 
     def file(self, path: str, parse: Parse[_Value]) -> Callable[[], _Value] | None:
-        """What gives the state of a file, which is read now; None where there is no path. Raises ConfigError."""
+        """What gives the state of a file, read now unless it is known; None where there is no path. Raises ConfigError."""
         if not path:
             return None
-        file = EditedFile(path, parse, self.worker, self.now)
+        file = self.known.get((path, parse)) or EditedFile(path, parse, self.worker, self.now)
         self.files.append(file)
         return file.current
+
+
+def lists_of(settings: Settings) -> list[tuple[str, Parse[Any]]]:
+    """The files that :func:`file_checks` goes by, in the order in which it wants them, and how they are understood."""
+    wanted = settings.compliance
+    lists: list[tuple[str, Parse[Any]]] = [
+        (settings.filters.file, parse_filters),
+        (wanted.killfile, parse_addresses),
+        (wanted.exceptions, parse_addresses),
+        (wanted.no_longer_valid, parse_moved),
+    ]
+    return [(path, parse) for path, parse in lists if path]
 
 
 def file_checks(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
+from hermes.app.known_files import Key, read_known
+from hermes.app.staged import Module
 from hermes.config.errors import ConfigError
 from hermes.config.schema import Settings
 from hermes.core.phone_book import Book, Entry, Term
 from hermes.directory.books import read_book
 from hermes.directory.books.account_book import AccountBook
 from hermes.directory.directory import AccountSource
-from hermes.interfaces import UnavailableError
+from hermes.interfaces import IGroupWorker, UnavailableError
 from hermes.policy.edited_file import EditedFile, Lines, read_lines
 from hermes.services.lookups import Lookups
 from hermes.services.phonebook_server import Find, PhoneBook
@@ -32,23 +36,48 @@ def book_paths(settings: Settings) -> list[str]:
     return [os.path.join(settings.hermes.data, path) for path in settings.phonebook.books]
 
 
-def phone_book(settings: Settings, stores: Stores, lookups: Lookups, now: Callable[[], float]) -> PhoneBook:
-    """What is looked up. ValueError tells what is wrong with a file."""
+def books_of(settings: Settings) -> list[Key]:
+    """The files that are to be read, and how; none where nobody asks for them."""
+    return [(path, parse_book) for path in book_paths(settings)] if settings.phonebook.listen else []
+
+
+class Books:
+    """The address books of one set of settings, by their paths; they are there before the first who asks."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, EditedFile[Book]] = {}
+
+    async def read(
+        self, settings: Settings, worker: IGroupWorker, now: Callable[[], float], before: Books | None = None
+    ) -> None:
+        """Have the worker read those that have changed since ``before``; ValueError tells what is wrong with a file."""
+        kept = before.files.values() if before is not None else ()
+        try:
+            known = await read_known(books_of(settings), kept, worker, now)
+        except ConfigError as error:
+            # A file beside config.ini, with its lines.
+            raise ValueError(str(error)) from None
+        self.files = {path: file for (path, _), file in known.items()}
+
+
+class FirstBooks(Module):
+    """Reads the books of the first settings: before anybody can ask, and after the threads have been started."""
+
+    name = "address books"
+
+    def __init__(self, read: Callable[[], Awaitable[None]]) -> None:
+        self._read = read
+
+    @override
+    async def start(self) -> None:
+        await self._read()
+
+
+def phone_book(settings: Settings, stores: Stores, lookups: Lookups, files: Books) -> PhoneBook:
+    """What is looked up."""
     hermes = settings.hermes
     accounts = partial(_find_account, lookups, stores.source, AccountBook(hermes.domains))
-    # A large book takes seconds to be read, for which nobody shall wait at a reload that is about something else.
-    kept = stores.books
-    try:
-        stores.books = {
-            path: kept[path]
-            if path in kept and kept[path].is_in_force()
-            else EditedFile(path, parse_book, stores.lookup_worker, now)
-            for path in book_paths(settings)
-        }
-    except ConfigError as error:
-        # A file beside config.ini, with its lines.
-        raise ValueError(str(error)) from None
-    books: list[Find] = [partial(_find_in_file, lookups, file) for file in stores.books.values()]
+    books: list[Find] = [partial(_find_in_file, lookups, files, path) for path in dict.fromkeys(book_paths(settings))]
     books += [partial(_find_in_directory, stores, name, hermes.domains) for name in settings.phonebook.directories]
     if settings.phonebook.accounts:
         books.insert(0, accounts)
@@ -64,9 +93,9 @@ async def _find_account(
 
 
 async def _find_in_file(
-    lookups: Lookups, file: EditedFile[Book], terms: Sequence[Term], most: int
+    lookups: Lookups, books: Books, path: str, terms: Sequence[Term], most: int
 ) -> list[Entry] | None:
-    book = file.current()
+    book = books.files[path].current()
     return await lookups.do(lambda: book.find(terms, most))
 
 

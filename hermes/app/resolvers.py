@@ -14,17 +14,19 @@ class Resolvers:
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._goes_by: tuple[object, ...] = ()
+        self._goes_by: object = None
         self._resolver: Resolver | None = None
 
     def resolver(self, settings: Settings) -> Resolver:
-        """The resolver for these settings: the same as before, unless they ask for another."""
-        goes_by = nameservers(settings), settings.dns.cache, settings.dns.trusted
-        if self._resolver is None or goes_by != self._goes_by:
-            servers, max_cached, trusted = goes_by
-            self._resolver = Resolver(self._reactor, servers, max_cached=max_cached, trusted=trusted)
-            self._goes_by = goes_by
-        return self._resolver
+        """The resolver for these settings: that of the moment, unless they ask for another, which then is nobody's yet."""
+        if self._resolver is not None and _terms(settings) == self._goes_by:
+            return self._resolver
+        servers, max_cached, trusted = _terms(settings)
+        return Resolver(self._reactor, servers, max_cached=max_cached, trusted=trusted)
+
+    def use(self, resolver: Resolver, settings: Settings) -> None:
+        """Have it be that of the moment: these settings, for which it was made, are in force."""
+        self._resolver, self._goes_by = resolver, _terms(settings)
 
     @property
     def current(self) -> Resolver:
@@ -35,3 +37,7 @@ class Resolvers:
     def describe(self) -> dict[str, int]:
         """Counters of the resolver."""
         return self._resolver.describe() if self._resolver is not None else {}
+
+
+def _terms(settings: Settings) -> tuple[tuple[str, ...], int, bool]:
+    return nameservers(settings), settings.dns.cache, settings.dns.trusted

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from hermes.app.checks import Means, checks
 from hermes.app.file_checks import Edited
+from hermes.app.known_files import KnownFiles
 from hermes.app.redirects import rules_of, srs_of
 from hermes.config.schema import POP3Settings, Settings
 from hermes.config.sections.routes import routes_of
@@ -37,7 +38,8 @@ class Rulebook:
     been read, else nothing.
 
     ``means`` are there in a living server: without them there are only the checks that go by the settings alone.
-    Files of rules beside ``config.ini`` are read when this is made; ConfigError tells what is wrong with them.
+    Files of rules beside ``config.ini`` are read when this is made, but for those that are ``known``; ConfigError tells what is
+    wrong with them.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Rulebook:
         secret: Callable[[], bytes] = bytes,
         call_ahead: ICallAhead | None = None,
         processes: int = 1,
+        known: KnownFiles | None = None,
     ) -> None:
         self._dns = settings.dns
         hermes = settings.hermes
@@ -92,7 +95,7 @@ class Rulebook:
         self.policy = RelayPolicy(
             self.directory, self.router, self.mailboxes, self.access, settings, call_ahead, self.routes
         )
-        edited = Edited(reader, now)
+        edited = Edited(reader, now, known or {})
         self.checks = Pipeline(checks(settings, edited, means))
         #: The files that the checks go by.
         self.edited = edited.files

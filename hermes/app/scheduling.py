@@ -89,7 +89,7 @@ class Scheduling(Module):
     async def _start_queues(self, settings: ScheduleSettings) -> None:
         await deferLater(self._reactor, BEFORE_ETRN_SECONDS)
         hermes = self._settings.hermes
-        asking = QueueStarting(self._reactor, hermes.hostname, self._stores.resolvers.resolver(self._settings))
+        asking = QueueStarting(self._reactor, hermes.hostname, self._stores.resolvers.current)
         await asking.ask(settings.etrn, settings.etrn_domains or hermes.domains)
 
     def _retry(self) -> None:

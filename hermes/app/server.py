@@ -8,30 +8,33 @@ Whatever can fail when a server starts, fails before anything has begun: certifi
 from __future__ import annotations
 
 import os
-import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from random import SystemRandom
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hermes import __version__
 from hermes.app.adoption import Adopted, AdoptedShards, EveryRelay, EverySpool
-from hermes.app.changed_settings import Reload
+from hermes.app.changed_settings import STOPPING, Reload
 from hermes.app.circle import Circle
 from hermes.app.collecting import Boxes, CollectingModule
 from hermes.app.commands import Commands
+from hermes.app.doors import Doors, refuse_other_uses
 from hermes.app.dropping import Dropping
 from hermes.app.echoes import Echoes, SharedLogins
 from hermes.app.entrances import Entrance, entrances
+from hermes.app.file_checks import lists_of
 from hermes.app.greylisting import greylist_commands
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.importing import importing_commands
-from hermes.app.listening import Closing, Door, Listening
+from hermes.app.known_files import KnownFiles, read_known
+from hermes.app.listening import Closing, Listening
 from hermes.app.long_turns import LongTurns
 from hermes.app.mail_expiring import expiring_with
 from hermes.app.metrics import Figures, Parts
@@ -39,24 +42,23 @@ from hermes.app.modules import Admission, Delivery, Signals
 from hermes.app.open_files import allow_open_files
 from hermes.app.passages import passages
 from hermes.app.passwords_told import password_commands
+from hermes.app.phone_book import Books, FirstBooks
 from hermes.app.process import halt, make_data_directory
-from hermes.app.redirects import files_of
 from hermes.app.scheduling import Scheduling
 from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import Module, StagedService
 from hermes.app.station import Station
-from hermes.app.stores import Stores
+from hermes.app.stores import Sources, Stores
 from hermes.app.summary import Summary
 from hermes.app.tls_reporting import tls_reporting
-from hermes.app.token_keeping import TokenKeeping, clients_of
+from hermes.app.token_keeping import TokenKeeping
 from hermes.app.transcript_orders import TranscriptOrders
 from hermes.config.errors import ConfigError
-from hermes.config.listener import parse_listener
 from hermes.config.schema import Settings
 from hermes.interfaces import IDeliveryAgent
 from hermes.net.certificates import Certificates, certificates_of
 from hermes.net.gate import Gate
-from hermes.net.listen import ListenError, bind, discard, inherited_socket
+from hermes.net.listen import ListenError, inherited_socket
 from hermes.net.notify import Notifier
 from hermes.queue.relay import RelayManager
 from hermes.services.turning import Turning
@@ -76,6 +78,8 @@ class Change:
     circle: Circle
     places: dict[str, Entrance]
     boxes: Boxes
+    sources: Sources
+    books: Books
 
 
 class Server:
@@ -104,6 +108,7 @@ class Server:
         self._started_at = reactor.seconds()
         self._long_turns = LongTurns(reactor, settings.hermes.long_turn_ms / 1000)
         self._stores = Stores(settings, reactor, self.now, station)
+        self._books = Books()
         self._adopted: list[Adopted] = []
         #: What is counted here when another worker tells it.
         self.echoes = Echoes()
@@ -118,33 +123,32 @@ class Server:
         self.greylist = self._stores.greylist
         self._gate = Gate(settings.limits, reactor.seconds, self.offenders, station.counts, self._logins(settings))
         self.logins = self._gate.logins
-        self._stores.tokens.clients = clients_of(settings)
         self._listening = {
             name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger", "phonebook")
         }
+        self._doors = Doors(self._listening, station, self._inherited)
         self._drop = Dropping(
             reactor, self._stores.spool, lambda: (self.settings, self._circle), here=station.number == 0
         )
         self.service = StagedService(reactor, failed)
-        self._reload = Reload(path, self.service, self._notifier, lambda changed: self.change(self.prepare(changed)))
+        self._reload = Reload(path, self.service, self._notifier, self._take)
         self._figures = self._make_figures()
         try:
             make_data_directory(settings)
             self._tls = certificates_of(settings)
-            self._stores.open_sources(settings)
+            self._stores.use_sources(self._stores.prepare_sources(settings))
             self._circle = self._make_circle(settings)
-            self.offenders.reconfigure(settings, self._circle.access)
+            self._circle.come_into_force()
             self._relay = self._make_relay(self._stores.spool, self._circle.agents)
             self._collecting.use(self._collecting.prepare(settings, self._circle))
             for shard in station.orphans(settings):
                 self._adopted.append(self._make_adopted(shard))
-            self._places = self._entrances(settings, self._circle, self._tls)
+            self._places = self._entrances(settings, self._circle, self._tls, self._books)
             self._fill_service()
         except (ValueError, ListenError, ConfigError) as error:
             self.service.abandon()
             raise StartError(str(error)) from error
         allow_open_files(self.settings)
-        self._transcribe()
 
     # What the control socket and the manhole ask
 
@@ -202,44 +206,59 @@ class Server:
         """
         return await self._reload.run(self.settings)
 
-    def prepare(self, settings: Settings) -> Change:
-        """Make what follows from other settings; raise ValueError when they cannot be used, and then nothing has changed."""
+    async def prepare(self, settings: Settings) -> Change:
+        """Make what follows from other settings; raise ValueError when they cannot be used. Nobody else knows of it."""
+        stores, books = self._stores, Books()
         try:
             tls = certificates_of(settings)
-            self._stores.prepare_sources(settings)
-            circle = self._make_circle(settings)
-            wanted = self._entrances(settings, circle, tls)
+            sources = stores.prepare_sources(settings)
+            lists = await read_known(lists_of(settings), self._circle.edited, stores.mailbox_worker, self.now)
+            await books.read(settings, stores.lookup_worker, self._reactor.seconds, self._books)
+            circle = self._make_circle(settings, lists)
+            wanted = self._entrances(settings, circle, tls, books)
         except ConfigError as error:
             # A file of rules beside config.ini, with its lines.
             raise ValueError(str(error)) from None
-        self._refuse_other_uses(wanted)
-        return Change(settings, tls, circle, wanted, self._collecting.prepare(settings, circle))
+        refuse_other_uses(self._places, wanted)
+        return Change(settings, tls, circle, wanted, self._collecting.prepare(settings, circle), sources, books)
 
     async def change(self, change: Change) -> None:
-        """Go by other settings. The sockets may fail, with a ValueError, and come first; after them nothing can."""
+        """
+        Go by other settings. The sockets may fail, with a ValueError, and come first; after them nothing can.
+
+        All is done in one turn of the reactor, so that nobody meets half of it; what then ends may take its time.
+        """
+        if not self.service.running:
+            raise ValueError(STOPPING)
         settings, circle, wanted = change.settings, change.circle, change.places
-        doors = self._bind(one for place, one in wanted.items() if place not in self._places)
+        await self._doors.open(self._doors.bind(one for place, one in wanted.items() if place not in self._places))
         before, self._places = self._places, wanted
         old_circle, self._circle = self._circle, circle
         self.settings, self._tls, self._gate.settings = settings, change.tls, settings.limits
-        self.offenders.reconfigure(settings, circle.access)
-        self._stores.tokens.clients = clients_of(settings)
-        allow_open_files(self.settings)
-        self._transcribe()
+        self._books = change.books
+        allow_open_files(settings)
+        circle.come_into_force()
+        ending = [source.stop() for source in self._stores.use_sources(change.sources)]
         self._scheduling.reconfigure(settings)
         self._reconfigure(self._relay, self._stores.spool, circle.agents)
         for each in self._adopted:
             self._reconfigure(each.relay, each.spool, circle.agents_of_adopted(each.adopted_at))
-        self._stores.redirects.use(files_of(settings))
-        await self._stores.use_sources(settings)
         self._collecting.use(change.boxes)
         for place in before.keys() & wanted.keys():
             self._listening[wanted[place].module].switch(place, wanted[place].factory)
-        self._open(doors)
-        for place in before.keys() - wanted.keys():
-            await self._listening[before[place].module].close(place)
+        ending += [self._listening[before[place].module].close(place) for place in before.keys() - wanted.keys()]
         self._stores.reopen_log()
-        await old_circle.stop()
+        await self._let_go([*ending, old_circle.stop()])
+
+    async def _let_go(self, ending: Iterable[Coroutine[Any, Any, None]]) -> None:
+        """End what only the settings before have needed: whatever comes of it, the new ones are in force."""
+        text = "What has served the settings before did not end in order"
+        await gatherResults(
+            [Deferred.fromCoroutine(one).addErrback(partial(self._log.failure, text)) for one in ending]
+        )
+
+    async def _take(self, settings: Settings) -> None:
+        await self.change(await self.prepare(settings))
 
     def _reconfigure(self, relay: RelayManager, spool: Spool, agents: Mapping[str, IDeliveryAgent]) -> None:
         settings, circle = self.settings, self._circle
@@ -253,28 +272,14 @@ class Server:
 
     async def adopt(self, shard: int) -> None:
         """Take care of a shard whose worker is no more; raise SpoolError when it cannot be opened."""
-        adopted = self._make_adopted(shard)
+        circle, adopted = self._circle, self._make_adopted(shard)
         await adopted.open()
         self._adopted.append(adopted)
+        if self._circle is not circle:
+            # A reload meanwhile has not known of it.
+            self._reconfigure(adopted.relay, adopted.spool, self._circle.agents_of_adopted(adopted.adopted_at))
         if self.service.running:
             adopted.relay.start()
-
-    def _refuse_other_uses(self, wanted: Mapping[str, Entrance]) -> None:
-        new = sorted(wanted.keys() - self._places.keys())
-        for place, now in self._places.items():
-            if place in wanted and wanted[place].section != now.section:
-                raise ValueError(
-                    f"{place} is {now.section} and cannot become {wanted[place].section} while the server runs: restart it"
-                )
-            # The old one would have to be closed before the new one is opened, and then there would be no way back.
-            for other in new:
-                if parse_listener(other).overlaps(parse_listener(place)):
-                    raise ValueError(f"{other} cannot be opened beside {place} while the server runs: restart it")
-
-    def _transcribe(self) -> None:
-        """Let the settings in force say which sessions are written down."""
-        asked = any(entry.log for entry in self.settings.access.values())
-        self._stores.transcripts.reconfigure(self.settings.transcripts, self._circle.access if asked else None)
 
     async def _expire(self) -> None:
         self._stores.transcripts.tidy()
@@ -298,8 +303,9 @@ class Server:
         )
         return Figures(parts, self.now)
 
-    def _make_circle(self, settings: Settings) -> Circle:
-        return Circle(settings, self._stores, self._reactor, self.now, lambda: self._relay, self._scheduling.schedule)
+    def _make_circle(self, settings: Settings, lists: KnownFiles | None = None) -> Circle:
+        schedule = self._scheduling.schedule
+        return Circle(settings, self._stores, self._reactor, self.now, lambda: self._relay, schedule, lists)
 
     def _make_adopted(self, shard: int) -> Adopted:
         spool, adopted_at = self._stores.shard(shard), self.now()
@@ -337,12 +343,12 @@ class Server:
             **circle.about_us(spool),
         )
 
-    def _entrances(self, settings: Settings, circle: Circle, tls: Certificates | None) -> dict[str, Entrance]:
+    def _entrances(
+        self, settings: Settings, circle: Circle, tls: Certificates | None, books: Books
+    ) -> dict[str, Entrance]:
         """The listeners that the settings ask for, by their places."""
-        wanted = [
-            *entrances(settings, circle, self._stores, self._reactor, self._gate, tls, self._turning.turn),
-            *small_entrances(settings, circle, self._stores, self._reactor, self._gate, tls, self._end_sessions),
-        ]
+        common = settings, circle, self._stores, self._reactor, self._gate, tls
+        wanted = [*entrances(*common, self._turning.turn), *small_entrances(*common, self._end_sessions, books)]
         return {one.place: one for one in wanted}
 
     def _end_sessions(self, account: str) -> int:
@@ -368,11 +374,12 @@ class Server:
             keep_rates=self._stores.keep_rates,
             expire_trace=self._expire,
             certificates=lambda: self._tls,
-            edited=lambda: [*self._circle.edited, *self._stores.books.values()],
+            edited=lambda: [*self._circle.edited, *self._books.files.values()],
             notifier=self._notifier,
         )
         for module in (
             self._stores,
+            FirstBooks(lambda: self._books.read(self.settings, self._stores.lookup_worker, self._reactor.seconds)),
             AdoptedShards(self._adopted),
             *self._of_one_worker(),
             self._scheduling,
@@ -389,7 +396,7 @@ class Server:
             *self._signals(),
         ):
             module.setServiceParent(self.service)
-        self._open(self._bind(self._places.values()))
+        self._doors.wait(self._doors.bind(self._places.values()))
         for door in doors:
             door.bind(self._inherited)
 
@@ -425,25 +432,3 @@ class Server:
     def _signals(self) -> list[Module]:
         # They are the parent's business, and so is systemd.
         return [Signals(self._reactor, self.reload, self._notifier)] if self._station.alone else []
-
-    def _bind(self, wanted: Iterable[Entrance]) -> list[tuple[Entrance, socket.socket]]:
-        """Bind all or none; raise ValueError with a text for the administrator."""
-        bound: list[tuple[Entrance, socket.socket]] = []
-        for one in wanted:
-            try:
-                bound.append((one, self._socket(one.place)))
-            except ListenError as error:
-                for other, opened in bound:
-                    discard(parse_listener(other.place), opened, shared=not self._station.alone)
-                raise ValueError(f"{one.section}: {error}") from error
-        return bound
-
-    def _socket(self, place: str) -> socket.socket:
-        if self._station.alone:
-            return bind(parse_listener(place), self._inherited)
-        return self._station.socket(place)
-
-    def _open(self, doors: Iterable[tuple[Entrance, socket.socket]]) -> None:
-        for one, opened in doors:
-            door = Door(one.place, opened, one.factory, self._station.crowded)
-            self._listening[one.module].open(door)

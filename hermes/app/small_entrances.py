@@ -7,7 +7,7 @@ from typing import Any
 
 from hermes.app.circle import Circle
 from hermes.app.entrances import Entrance
-from hermes.app.phone_book import phone_book
+from hermes.app.phone_book import Books, phone_book
 from hermes.app.stores import Stores
 from hermes.config.schema import Settings
 from hermes.interfaces import IServerTLS
@@ -28,12 +28,9 @@ def small_entrances(
     gate: Gate,
     tls: IServerTLS | None,
     end_sessions: Callable[[str], int],
+    books: Books,
 ) -> Iterator[Entrance]:
-    """
-    Those that the settings ask for; ValueError tells what is wrong with a file of theirs.
-
-    ``end_sessions`` ends the sessions of an account, and says how many there were.
-    """
+    """Those that the settings ask for. ``end_sessions`` ends the sessions of an account, and says how many there were."""
 
     def server(service: str, place: str, idle_seconds: float, *, implicit_tls: bool = False) -> LineServer:
         service_gate = ServerGate(gate, circle.access, service, circle.schedule)
@@ -52,10 +49,7 @@ def small_entrances(
     for place in finger.listen:
         shared = server("finger", place, finger.timeout)
         yield Entrance("finger", "listen", place, FingerServerFactory(shared, profiles))
-    if not settings.phonebook.listen:
-        stores.books = {}
-    else:
-        book = phone_book(settings, stores, lookups, clock.seconds)
-        for place in settings.phonebook.listen:
-            shared = server("phonebook", place, settings.phonebook.timeout)
-            yield Entrance("phonebook", "listen", place, PhoneBookServerFactory(shared, book))
+    book = phone_book(settings, stores, lookups, books)
+    for place in settings.phonebook.listen:
+        shared = server("phonebook", place, settings.phonebook.timeout)
+        yield Entrance("phonebook", "listen", place, PhoneBookServerFactory(shared, book))

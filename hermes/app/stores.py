@@ -75,10 +75,11 @@ from hermes.spool.errors import SpoolError
 from hermes.spool.store import Spool
 
 if TYPE_CHECKING:
-    from hermes.core.phone_book import Book
     from hermes.directory.ldap.book import LDAPBook
     from hermes.directory.ldap.source import LDAPSource
-    from hermes.policy.edited_file import EditedFile
+
+#: The directory services of one set of settings, by name and section.
+Sources = dict[tuple[str, LDAPSettings], "LDAPSource"]
 
 #: How long mail to a domain whose policy (MTA-STS) is not known yet waits for it; RFC 8461 3.3 suggests a minute.
 POLICY_SECONDS = 30.0
@@ -119,8 +120,6 @@ class Stores(Module):
         self.lookup_worker = self._worker("lookups", 1)
         # Of its own: a set of many expressions takes its time, and nothing else shall wait for it.
         self.rules_worker = self._worker("rules", 1)
-        #: The address books of the phone book, by their paths.
-        self.books: dict[str, EditedFile[Book]] = {}
         #: Writes mailboxes; it is at the disk with every message, and would take Python's lock away from the reactor as a thread.
         self.deposit_worker = ProcessWorker(reactor, "deliver")
         self.reader = ContentReader(self._read_worker)
@@ -153,8 +152,7 @@ class Stores(Module):
         """Who is who, and what proves it."""
         settings, station = self._settings, self.station
         self.local = local_sources(settings, self.mailbox_worker, self._worker, time.monotonic)
-        self._ldap: dict[tuple[str, LDAPSettings], LDAPSource] = {}
-        self._new_ldap: dict[str, LDAPSource] = {}
+        self._ldap: Sources = {}
         self.source = SeveralSources(self.local)
         self.redirects = AliasFiles(files_of(settings), self.mailbox_worker)
         threads = share(PASSWORD_THREADS, station.number, station.count)
@@ -227,34 +225,22 @@ class Stores(Module):
             if isinstance(store, SharedAnswers | SharedRates | SharedGreylist | SharedLoginTimes):
                 echoes.expect(about, store.hear)
 
-    def prepare_sources(self, settings: Settings) -> None:
-        """Make the directory services of these settings, where they are new; ValueError when one cannot be."""
-        self._new_ldap = {
-            name: self._ldap.get((name, section)) or self._ldap_source(name, section)
+    def prepare_sources(self, settings: Settings) -> Sources:
+        """The directory services of these settings: those of the moment, and new ones; ValueError when one cannot be."""
+        return {
+            (name, section): self._ldap.get((name, section)) or self._ldap_source(name, section)
             for name, section in settings.ldap.items()
         }
 
-    def open_sources(self, settings: Settings) -> None:
-        """The same for the first settings, before anybody asks."""
-        self.prepare_sources(settings)
-        self._take_sources(settings)
-
-    async def use_sources(self, settings: Settings) -> None:
-        """Ask those that were prepared from now on, and end the others."""
-        before = self._take_sources(settings)
-        for key, source in before.items():
-            if self._ldap.get(key) is not source:
-                await source.stop()
+    def use_sources(self, sources: Sources) -> list[LDAPSource]:
+        """Ask these from now on; those that are not asked any more, to be stopped."""
+        before, self._ldap = self._ldap, sources
+        self.source.use([*self.local, *sources.values()])
+        return [source for key, source in before.items() if sources.get(key) is not source]
 
     def directory_book(self, name: str) -> LDAPBook | None:
         """The directory service of that section as a phone book; None when there is none (any more)."""
         return next((source.book for (section, _), source in self._ldap.items() if section == name), None)
-
-    def _take_sources(self, settings: Settings) -> dict[tuple[str, LDAPSettings], LDAPSource]:
-        before = self._ldap
-        self._ldap = {(name, settings.ldap[name]): source for name, source in self._new_ldap.items()}
-        self.source.use([*self.local, *self._ldap.values()])
-        return before
 
     def _ldap_source(self, name: str, section: LDAPSettings) -> LDAPSource:
         # Only here: the library takes 4 MB, and few servers have a directory service to ask.

@@ -36,21 +36,29 @@ class Record:
 
 
 class Records:
-    """The counters of all lists, by name; they outlive a reload. ``seconds`` tells the time."""
+    """
+    The counters of all lists, by name; they outlive a reload. ``seconds`` tells the time.
+
+    Those of a list that is new are told of once it is kept.
+    """
 
     _log = Logger()
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._records: dict[tuple[str, str], Record] = {}
+        #: Of settings that are not in force yet, and may never be.
+        self._new: dict[tuple[str, str], Record] = {}
 
     def of(self, name: str, zone: str) -> Record:
         """The counters of one list; of another zone under the same name they are others."""
-        return self._records.setdefault((name, zone), Record())
+        key = name, zone
+        return self._records.get(key) or self._new.setdefault(key, Record())
 
     def keep(self, lists: Collection[tuple[str, str]]) -> None:
-        """Forget the lists that are not configured any more."""
-        self._records = {key: record for key, record in self._records.items() if key in lists}
+        """These are configured now: forget all others."""
+        known, self._new = self._records | self._new, {}
+        self._records = {key: record for key, record in known.items() if key in lists}
 
     def may_ask(self, record: Record) -> bool:
         """False for a list that has been silent lately; one question a minute finds out whether it still is."""

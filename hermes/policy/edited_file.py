@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -70,25 +71,48 @@ def read_lines(path: str, parse: Parse[_Value]) -> _Value:
     return value
 
 
+class _State(Generic[_Value]):
+    """What is in a file at a moment, and how to know that state again; raises ConfigError."""
+
+    def __init__(self, path: str, parse: Parse[_Value]) -> None:
+        # Before the text is read: a change while that goes on is then noticed at the next look.
+        self.stamp = _stamp_of(path)
+        self.value = read_lines(path, parse)
+
+
 class EditedFile(Generic[_Value]):
     """
-    One such file, read when this is made (ConfigError tells what is wrong then).
+    One such file, read when this is made (ConfigError tells what is wrong then) unless its ``state`` is known.
 
     ``worker``, whose ``perform`` calls each item, reads it again; ``now`` gives seconds.
     """
 
     _log = Logger()
 
-    def __init__(self, path: str, parse: Parse[_Value], worker: IGroupWorker, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: str,
+        parse: Parse[_Value],
+        worker: IGroupWorker,
+        now: Callable[[], float],
+        state: _State[_Value] | None = None,
+    ) -> None:
         self.path = path
-        self._parse = parse
+        self.parse = parse
         self._worker = worker
         self._now = now
         self._looked_at = now()
         self._reading = False
-        # Before the text is read: a change while that goes on is then noticed at the next look.
-        self._stamp = self._in_force = self._stamp_on_disk()
-        self._value = read_lines(path, parse)
+        state = state or _State(path, parse)
+        self._stamp = self._in_force = state.stamp
+        self._value = state.value
+
+    @classmethod
+    async def read(
+        cls, path: str, parse: Parse[_Value], worker: IGroupWorker, now: Callable[[], float]
+    ) -> EditedFile[_Value]:
+        """The same, read by the worker already the first time, so that nobody else waits for a long one."""
+        return cls(path, parse, worker, now, await worker.submit(partial(_State, path, parse)))
 
     def current(self) -> _Value:
         """What is in force now."""
@@ -102,18 +126,18 @@ class EditedFile(Generic[_Value]):
         if self._reading:
             return
         self._looked_at = self._now()
-        stamp = self._stamp_on_disk()
+        stamp = _stamp_of(self.path)
         if stamp != self._stamp:
             self._stamp = stamp
             self._read_again()
 
     def is_in_force(self) -> bool:
         """Whether the file is as it was when it was understood last: then it need not be read again."""
-        return self._stamp_on_disk() == self._in_force
+        return _stamp_of(self.path) == self._in_force
 
     def _read_again(self) -> None:
         self._reading = True
-        reading: Deferred[_Value] = self._worker.submit(lambda: read_lines(self.path, self._parse))
+        reading: Deferred[_Value] = self._worker.submit(lambda: read_lines(self.path, self.parse))
         _ = reading.addCallbacks(self._read, self._refused, (self._stamp,)).addBoth(self._done)
 
     def _read(self, value: _Value, stamp: _Stamp | None) -> None:
@@ -132,9 +156,10 @@ class EditedFile(Generic[_Value]):
     def _done(self, _: None) -> None:
         self._reading = False
 
-    def _stamp_on_disk(self) -> _Stamp | None:
-        try:
-            status = os.stat(self.path)
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+
+def _stamp_of(path: str) -> _Stamp | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 from twisted.application.service import Service
@@ -46,3 +48,36 @@ class ReloadTests(SynchronousTestCase):
         taking[1].callback(None)
         self.successResultOf(third)
         self.assertEqual(succeeded(), 1)
+
+    def test_stops_meanwhile(self) -> None:
+        """The service manager is told that all is well again, unless it has been told of a stop meanwhile."""
+        path = Path(self.mktemp())
+        path.write_text("")
+        before, service = load(str(path)), Service()
+        taking: list[Deferred[None]] = []
+
+        async def take(settings: Settings) -> None:
+            taking.append(Deferred())
+            await taking[-1]
+
+        name = f"@hermes-test-{os.getpid()}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind("\0" + name[1:])
+            manager.setblocking(False)
+
+            def told() -> str:
+                try:
+                    return manager.recv(100).decode().partition("\n")[0]
+                except BlockingIOError:
+                    return ""
+
+            service.startService()
+            reload = Reload(str(path), service, Notifier({"NOTIFY_SOCKET": name}), take, lambda: 1.0)
+            for stops in (False, True):
+                reloading = Deferred.fromCoroutine(reload.run(before))
+                self.assertEqual(told(), "RELOADING=1")
+                if stops:
+                    _ = service.stopService()
+                taking[-1].callback(None)
+                self.successResultOf(reloading)
+                self.assertEqual(told(), "" if stops else "READY=1")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from hermes.app.server import Server
+from hermes.policy import edited_file
 from hermes.policy.edited_file import EditedFile
 from tests.support.ports import free_port
-from tests.support.server import USER, ServerTestCase
+from tests.support.server import USER, ServerTestCase, answers
 
 
 class SmallServersTests(ServerTestCase):
@@ -65,20 +68,20 @@ class SmallServersTests(ServerTestCase):
     async def test_books_are_kept(self) -> None:
         """A reload reads a book again when it has changed, refuses one with a mistake, and forgets them with the server."""
         server = await self.start_both()
-        stores, path = server._stores, self.files / "people.csv"
-        before = stores.books[str(path)]
+        path = self.files / "people.csv"
+        before = server._books.files[str(path)]
         await server.reload()
-        self.assertIs(stores.books[str(path)], before)
+        self.assertIs(server._books.files[str(path)], before)
         path.write_text("name,email\nAnn Smith,smith@example.com\n")
         await server.reload()
-        self.assertIsNot(stores.books[str(path)], before)
+        self.assertIsNot(server._books.files[str(path)], before)
         self.assertIn("-200:1:email: smith@example.com", await self.ask(self.phonebook, "query smith\r\nquit"))
         path.write_text("color\nred\n")
         with self.assertRaisesRegex(ValueError, "people.csv:1: no column"):
             await server.reload()
         self.rewrite(self.settings.replace(f"listen = 127.0.0.1:{self.phonebook}", ""))
         await server.reload()
-        self.assertEqual(stores.books, {})
+        self.assertEqual(server._books.files, {})
 
     async def test_edited_book(self) -> None:
         """A book is read again though nobody asks, so that the first who does is answered from the new one."""
@@ -115,9 +118,48 @@ class SmallServersTests(ServerTestCase):
         self.assertEqual(await self.ask(self.phonebook, "query smith\r\nquit"), [later, "200:Bye!"])
 
     async def test_no_book(self) -> None:
-        """A book that cannot be read keeps the server from being made, in words for the administrator."""
-        text = self.cannot_be_made("[phonebook]\nlisten = 127.0.0.1:0\nbooks = nothing.csv\n")
-        self.assertIn("nothing.csv: cannot be read: No such file", text)
+        """A book that cannot be read keeps the server from starting, in words for the administrator; nobody is let in."""
+        port = free_port()
+        server = self.make(f"[phonebook]\nlisten = 127.0.0.1:{port}\nbooks = nothing.csv\n")
+        self.addCleanup(server.service.stopService)
+        await self.begin(server)
+        (failure,) = self.failures
+        self.assertTrue(failure.check(ValueError))
+        self.assertIn("nothing.csv: cannot be read: No such file", failure.getErrorMessage())
+        self.assertFalse(answers(("127.0.0.1", port)))
+
+    async def test_reads_in_threads(self) -> None:
+        """Neither at the start nor at a reload is a book read by the thread that serves, nor are the lists at a reload."""
+        readers: list[tuple[str, bool]] = []
+
+        def noted(path: str, parse: Any) -> Any:
+            readers.append((os.path.basename(path), in_main_thread()))
+            return read(path, parse)
+
+        def in_main_thread() -> bool:
+            return threading.current_thread() is threading.main_thread()
+
+        read = edited_file.read_lines
+        self.patch(edited_file, "read_lines", noted)
+        server = await self.start_both()
+        self.assertEqual(readers, [("people.csv", False)])
+        files = {"file": "rules.txt", "killfile": "kill.txt", "exceptions": "spare.txt", "no_longer_valid": "moved.txt"}
+        for name in files.values():
+            (self.files / name).write_text("")
+        (self.files / "people.csv").write_text("name,email\nAnn Smith,smith@example.com\n")
+        lists = "".join(f"{key} = {self.files}/{name}\n" for key, name in files.items())
+        _, _, others = lists.partition("\n")
+        self.rewrite(f"{self.settings}[filters]\n{lists.removesuffix(others)}[compliance]\n{others}")
+        await server.reload()
+        self.assertEqual(sorted(readers[1:]), sorted((name, False) for name in (*files.values(), "people.csv")))
+        before = list(server._circle.edited)
+        await server.reload()
+        # What has not changed is not read again.
+        self.assertEqual(len(readers), 6)
+        self.assertEqual([*map(id, server._circle.edited)], [*map(id, before)])
+        (self.files / "kill.txt").write_text("x@example.com\n")
+        await server.reload()
+        self.assertEqual(readers[6:], [("kill.txt", False)])
 
 
 def _told(port: int, query: str, *, closes: bool = False) -> list[str]:

@@ -80,7 +80,9 @@ class ListTestCase(TestCase):
     def check(self, **lists: dict[str, Any]) -> DNSListCheck:
         """The check; each list's zone is its name."""
         sections = {name: DNSBLSettings(zone=f"{name}.example", **more) for name, more in lists.items()}
-        return DNSListCheck(sections, self.resolver, self.records, lambda *told: self.reported.append(told))
+        check = DNSListCheck(sections, self.resolver, self.records, lambda *told: self.reported.append(told))
+        self.records.keep([(name, f"{name}.example") for name in lists])
+        return check
 
     def list(self, name: str, *records: Any, entry: str = ENTRY) -> None:
         """Put somebody into a list."""
@@ -525,6 +527,7 @@ class RecordTests(SynchronousTestCase):
         record.asked, record.listed, record.unanswered, record.refused, record.passed_over = 10, 1, 2, 3, 4
         record.not_asked = 6
         records.of("one", "b.example").asked = 5
+        records.keep([("one", "a.example"), ("one", "b.example")])
         told = {tuple(sample.labels.values()): sample.value for sample in records.family().samples}
         self.assertEqual(
             {result: value for (name, result), value in told.items() if name == "one"},
@@ -537,6 +540,7 @@ class RecordTests(SynchronousTestCase):
         for number, records in enumerate(both):
             record = records.of("one", "a.example")
             record.asked, record.listed, record.refused, record.refusal = 3, 1, number, "127.0.0.1" * number
+            records.keep([("one", "a.example")])
         line = line_of(merged([records.describe()["one"] for records in both]))
         self.assertTrue(
             line.startswith("asked 6, listed 2, unanswered 0, refused 1 (127.0.0.1: that you may not"), line
@@ -548,3 +552,16 @@ class RecordTests(SynchronousTestCase):
         records.of("one", "a.example").asked = 3
         self.assertEqual(records.of("one", "b.example").asked, 0)
         self.assertEqual(records.of("one", "a.example").asked, 3)
+
+    def test_new(self) -> None:
+        """Lists of settings that are not in force are not told of, and take nothing from those that are."""
+        records = Records(Clock().seconds)
+        one = records.of("one", "a.example")
+        records.keep([("one", "a.example")])
+        two = records.of("two", "a.example")
+        self.assertIs(records.of("one", "a.example"), one)
+        self.assertEqual(list(records.describe()), ["one"])
+        records.keep([("two", "a.example")])
+        self.assertEqual(list(records.describe()), ["two"])
+        self.assertIs(records.of("two", "a.example"), two)
+        self.assertIsNot(records.of("one", "a.example"), one)

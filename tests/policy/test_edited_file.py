@@ -71,6 +71,34 @@ class EditedFileTestCase(SynchronousTestCase):
         return EditedFile(self.path, words, worker or AtOnce(), self.clock.seconds)
 
 
+class FirstReadingTests(EditedFileTestCase):
+    """A file that the worker reads already the first time."""
+
+    def test_read_by_the_worker(self) -> None:
+        """It is there when the worker has read it, and what is written meanwhile is seen at the next look."""
+        self.write("one")
+        worker = LaterWorker()
+        reading = Deferred.fromCoroutine(EditedFile.read(self.path, words, worker, self.clock.seconds))
+        self.assertNoResult(reading)
+        worker.work()
+        file = self.successResultOf(reading)
+        self.assertEqual(file.current(), ["one"])
+        self.assertTrue(file.is_in_force())
+        self.write("two")
+        self.assertFalse(file.is_in_force())
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(file.current(), ["one"])
+        worker.work()
+        self.assertEqual(file.current(), ["two"])
+
+    def test_cannot_be_understood(self) -> None:
+        """Then there is none, and the words are those of whoever reads it at once."""
+        self.write("one\n2")
+        reading = Deferred.fromCoroutine(EditedFile.read(self.path, words, AtOnce(), self.clock.seconds))
+        told = self.failureResultOf(reading, ConfigError).getErrorMessage()
+        self.assertEqual(told, str(self.assertRaises(ConfigError, self.edited)))
+
+
 class ReadingTests(EditedFileTestCase):
     """What is in a file."""
 

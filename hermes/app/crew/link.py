@@ -64,6 +64,11 @@ class Change:
 
 
 @attrs.frozen
+class Forget:
+    """They will not come into force: another worker cannot go by them."""
+
+
+@attrs.frozen
 class Adopt:
     """Take care of a shard, and answer."""
 

@@ -23,6 +23,7 @@ from typing_extensions import override
 from hermes.app.changed_settings import Reload
 from hermes.app.crew.control import CrewCommands, CrewOrders
 from hermes.app.crew.crew import Crew
+from hermes.app.crew.link import Forget
 from hermes.app.crew.member import State
 from hermes.app.crew.nursery import Nursery
 from hermes.app.modules import Signals
@@ -131,12 +132,18 @@ class Parent:
 
     async def _take(self, settings: Settings) -> None:
         members = self._crew.all_ready()
-        for member in members:
-            await member.prepare(settings)
-        # One that has died meanwhile may have begun anew by the settings as they were.
-        self._crew.all_ready()
         wanted = dict(listeners_of(settings))
-        opened = self._bind((place, section) for place, section in wanted.items() if place not in self._sockets)
+        try:
+            for member in members:
+                await member.prepare(settings)
+            # One that has died meanwhile may have begun anew by the settings as they were.
+            self._crew.all_ready()
+            opened = self._bind((place, section) for place, section in wanted.items() if place not in self._sockets)
+        except BaseException:
+            # What they have made ready may be large.
+            for member in members:
+                member.tell(Forget())
+            raise
         # From here on nothing can fail; a worker that dies meanwhile comes back with the new settings.
         self.settings = settings
         self._sockets |= opened

@@ -24,6 +24,7 @@ from hermes.app.crew.link import (
     Change,
     Echo,
     Failed,
+    Forget,
     Link,
     Open,
     Prepare,
@@ -79,6 +80,8 @@ class Worker:
             self._admit()
         elif isinstance(order, Stop):
             self.stop()
+        elif isinstance(order, Forget):
+            self._prepared = None
         elif isinstance(order, Echo):
             if self._server is not None:
                 self._server.echoes.hear(order.about, order.values)
@@ -165,7 +168,7 @@ class Worker:
         if server is None:
             raise ValueError("the worker has not begun")
         if isinstance(order, Prepare):
-            self._prepared = server.prepare(settings_of_worker(order.settings, self._number, self._station.count))
+            self._prepared = await server.prepare(settings_of_worker(order.settings, self._number, self._station.count))
         elif isinstance(order, Change):
             prepared, self._prepared = self._prepared, None
             assert prepared is not None

@@ -1,0 +1,183 @@
+"""A reload that is refused has changed nothing, and one that is taken is never half done."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from hermes.app import listening
+from hermes.app.server import Server
+from hermes.config.loader import load
+from hermes.directory.ldap.source import LDAPSource
+from hermes.interfaces import UnavailableError
+from hermes.spool.store import Spool
+from tests.app.test_reload import ReloadTestCase
+from tests.support.ports import free_port
+from tests.support.server import answers, descriptors, greeting
+
+_LDAP = "[ldap:acme]\nservers = ldap://127.0.0.1:{port}\nstarttls = no\nbase = o=acme\ntimeout = 1s\n"
+
+
+class RefusedTests(ReloadTestCase):
+    """Whatever a reload makes ready is nobody's before it is taken."""
+
+    async def refused(self, more: str, words: str) -> None:
+        """See that another configuration is refused with these words."""
+        self.rewrite(more)
+        with self.assertRaisesRegex(ValueError, words):
+            await self.server.reload()
+
+    async def test_nothing_is_replaced(self) -> None:
+        """Resolver, lists of the DNS, books and directory services are those of before, whatever the new settings have."""
+        book = "[phonebook]\nlisten = 127.0.0.1:{}\nbooks = {}\n"
+        phonebook, nobody = free_port(), free_port()
+        lists = "[dnsbl:one]\nzone = one.example\n"
+        server = await self.running(lists + "[dns]\nnameservers = 127.0.0.1:1\n")
+        (self.data / "people.csv").write_text("name,email\nAnn Smith,ann@example.com\n")
+        await self.reload(
+            self.listen + lists + "[dns]\nnameservers = 127.0.0.1:1\n" + book.format(phonebook, "people.csv")
+        )
+        stores = server._stores
+        resolver, books = stores.resolvers.current, dict(server._books.files)
+        record = stores.lists.of("one", "one.example")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            more = "[dns]\nnameservers = 127.0.0.1:2\n[dnsbl:two]\nzone = two.example\n"
+            more += _LDAP.format(port=nobody) + f"[pop3]\nlisten = 127.0.0.1:{taken.getsockname()[1]}\n"
+            for _ in range(2):
+                await self.refused(self.listen + more, "cannot listen at")
+        self.assertIs(stores.resolvers.current, resolver)
+        self.assertIs(server._circle.resolver, resolver)
+        self.assertEqual(server._books.files, books)
+        self.assertEqual(set(books), {str(self.data / "people.csv")})
+        self.assertIn("dnsbl_one", server.status())
+        self.assertNotIn("dnsbl_two", server.status())
+        self.assertIs(stores.lists.of("one", "one.example"), record)
+        self.assertIsNone(stores.directory_book("acme"))
+        await self.reload(self.listen + "[dns]\nnameservers = 127.0.0.1:2\n[dnsbl:two]\nzone = two.example\n")
+        self.assertIsNot(stores.resolvers.current, resolver)
+        self.assertIs(stores.resolvers.current, server._circle.resolver)
+        self.assertNotIn("dnsbl_one", server.status())
+        self.assertIn("dnsbl_two", server.status())
+        self.assertEqual(server._books.files, {})
+
+    async def test_no_descriptor(self) -> None:
+        """A place that is bound and cannot be accepted at: none of the new ones is open, and the old settings are in force."""
+        self.directory()
+        server = await self.running()
+        place, more = free_port(), f"lmtp = unix:{self.directory()}/lmtp.sock\n"
+        accept, seen = listening.accept, []
+
+        def full(reactor: Any, opened: socket.socket, *rest: Any, **options: Any) -> Any:
+            seen.append(opened)
+            if len(seen) == 2:
+                opened.close()
+                raise OSError(errno.EMFILE, "Too many open files")
+            return accept(reactor, opened, *rest, **options)
+
+        circle, before = server._circle, descriptors()
+        self.patch(listening, "accept", full)
+        await self.refused(
+            f"{self.listen}{more}[pop3]\nlisten = 127.0.0.1:{place}\n", "cannot listen at .*: Too many open files"
+        )
+        self.assertEqual(len(seen), 2)
+        self.assertIs(server._circle, circle)
+        self.assertEqual(server.status()["smtp_listens"], f"127.0.0.1:{self.port}")
+        self.assertFalse(answers(f"{self.directory()}/lmtp.sock"))
+        self.assertFalse(answers(("127.0.0.1", place)))
+        self.assertLessEqual(descriptors(), before)
+        # The next one finds nothing in its way.
+        await self.reload(f"{self.listen}{more}[pop3]\nlisten = 127.0.0.1:{place}\n")
+        self.assertTrue(answers(("127.0.0.1", place)))
+
+
+class WholeTests(ReloadTestCase):
+    """From the point of no return on all is done at once."""
+
+    async def asked_directory(self, more: str = "") -> Server:
+        """A server whose directory service has been asked, so that there are threads to be ended."""
+        server = await self.running(_LDAP.format(port=free_port()) + more)
+        with self.assertRaises(UnavailableError):
+            await server._circle.directory.resolve("nobody@example.org")
+        return server
+
+    async def test_nobody_is_waited_for(self) -> None:
+        """While a directory service that hangs is left, the doors follow the new settings already."""
+        server = await self.asked_directory()
+        leaving: Deferred[None] = Deferred()
+        stop = LDAPSource.stop
+
+        async def slowly(source: LDAPSource) -> None:
+            await leaving
+            await stop(source)
+
+        self.patch(LDAPSource, "stop", slowly)
+        other = free_port()
+        self.rewrite(f"[smtp]\nlisten = 127.0.0.1:{self.port}, 127.0.0.1:{other}\n")
+        self.name_in_use("mx.example.org")
+        reloading = Deferred.fromCoroutine(server.reload())
+        try:
+            self.assertEqual((await deferToThread(greeting, self.place))[:19], "220 mx.example.org ")
+            self.assertEqual((await deferToThread(greeting, ("127.0.0.1", other)))[:19], "220 mx.example.org ")
+            with self.assertRaisesRegex(ValueError, "going on already"):
+                await server.reload()
+        finally:
+            leaving.callback(None)
+        self.assertEqual(await reloading, "The configuration is in force.")
+
+    async def test_what_ends_fails(self) -> None:
+        """A fault in what ends is logged and keeps nothing else from ending; the settings are in force."""
+        server = await self.asked_directory()
+        circle, left = server._circle, []
+        end = circle.stop
+
+        async def stop() -> None:
+            left.append(circle)
+            await end()
+
+        async def fail(source: LDAPSource) -> None:
+            await stop_source(source)
+            raise RuntimeError("no end")
+
+        stop_source = LDAPSource.stop
+        self.patch(circle, "stop", stop)
+        self.patch(LDAPSource, "stop", fail)
+        await self.reload(self.listen)
+        self.assertEqual(left, [circle])
+        self.assertEqual([str(each.value) for each in self.flushLoggedErrors(RuntimeError)], ["no end"])
+        self.assertTrue(server._reload.succeeded)
+
+    async def test_adopted_meanwhile(self) -> None:
+        """A shard that is adopted while a reload goes on goes by the settings that are in force then."""
+        server = await self.running()
+        opening: Deferred[None] = Deferred()
+        open_spool = Spool.open
+
+        async def slowly(spool: Spool) -> None:
+            await opening
+            await open_spool(spool)
+
+        self.patch(Spool, "open", slowly)
+        adopting = Deferred.fromCoroutine(server.adopt(1))
+        await self.reload(self.listen)
+        opening.callback(None)
+        await adopting
+        (adopted,) = server._adopted
+        self.assertIs(adopted.relay._dispatcher._router, server._circle.router)
+        await self.reload(self.listen)
+        self.assertIs(adopted.relay._dispatcher._router, server._circle.router)
+
+    async def test_stops_meanwhile(self) -> None:
+        """What was made ready before the stop is not taken after it: nothing is opened any more."""
+        server = await self.running()
+        place = free_port()
+        self.rewrite(f"[smtp]\nlisten = 127.0.0.1:{place}\n")
+        change = await server.prepare(load(self.path))
+        stopped = server.service.stopService()
+        with self.assertRaisesRegex(ValueError, "the server is stopping"):
+            await server.change(change)
+        await stopped
+        self.assertFalse(answers(("127.0.0.1", place)))
