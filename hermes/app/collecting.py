@@ -18,7 +18,8 @@ from hermes.interfaces import ISchedule
 from hermes.net.client_tls import opportunistic_context, verifying_context
 from hermes.net.outgoing import Approach, TLSMode
 from hermes.protocols.sasl_login import Derive, Login
-from hermes.services.pop3_collector import Collector, Collectors, Means
+from hermes.services.collectors import Collectors
+from hermes.services.pop3_collector import Collector, Means
 
 #: The collectors of one set of settings, by name.
 Boxes = dict[str, Collector]

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.config.sections.collector import CollectorSettings
 from hermes.net.pop3_opening import Problem, Stage
 from hermes.services.collecting_report import Box, Report
-from hermes.services.pop3_collector import FIRST_SECONDS, MAX_LOGIN_PAUSE_SECONDS, Collectors
+from hermes.services.collectors import FIRST_SECONDS, MAX_LOGIN_PAUSE_SECONDS, Collectors
 from hermes.services.uid_memory import UidMemory
 from tests.support.worker import ImmediateWorker
 
