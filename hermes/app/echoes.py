@@ -19,7 +19,7 @@ from hermes.net.login_limits import LoginLimits
 from hermes.policy.greylist import Greylist
 from hermes.policy.greylist_store import GreylistStore
 from hermes.policy.rates import Rates
-from hermes.queue.expansion import AnsweredLately
+from hermes.queue.answering import AnsweredLately
 from hermes.services.login_times import LoginTimes
 
 #: Hands something to the other workers: what it is about, and what was done with which values.

@@ -58,7 +58,7 @@ from hermes.policy.offenders import Offenders
 from hermes.policy.rates import Rates
 from hermes.policy.recipient_store import RecipientStore
 from hermes.protocols.sasl_login import Derivation, Keys
-from hermes.queue.expansion import AnsweredLately
+from hermes.queue.answering import AnsweredLately
 from hermes.queue.pauses import Pauses
 from hermes.services.login_times import LoginTimes
 from hermes.services.mail_log import MailLog

@@ -17,7 +17,8 @@ from hermes.core.report import Fate
 from hermes.directory.accounts import Record
 from hermes.directory.directory import Directory
 from hermes.net.content import ContentReader
-from hermes.queue.expansion import ORDINAL_BITS, AnsweredLately, Expander
+from hermes.queue.answering import AnsweredLately
+from hermes.queue.expansion import ORDINAL_BITS, Expander
 from hermes.queue.router import Router
 from hermes.queue.rule_sets import RuleSets
 from tests.crash.day import LARGE, SMALL, Day, run

@@ -24,17 +24,15 @@ from hermes.directory.directory import Directory
 from hermes.directory.lookup import Rules
 from hermes.net.content import ContentReader
 from hermes.queue.active import ActiveSet
-from hermes.queue.expansion import (
+from hermes.queue.answering import (
     ANSWER_PAUSE_SECONDS,
     MAX_ANSWERS,
     MAX_ANSWERS_TO_ONE,
     MAX_REMEMBERED,
-    MAX_TOLD_CHARACTERS,
-    MAX_TOLD_LINES,
-    ORDINAL_BITS,
     AnsweredLately,
-    Expander,
 )
+from hermes.queue.derived import MAX_TOLD_CHARACTERS
+from hermes.queue.expansion import MAX_TOLD_LINES, ORDINAL_BITS, Expander
 from hermes.queue.relay import RelayManager
 from hermes.queue.reporting import DOMAIN_FACTOR
 from hermes.queue.router import Router
