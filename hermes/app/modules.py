@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from hermes.app.staged import Module
 from hermes.config.listener import parse_listener
-from hermes.net.listen import accept, bind, discard
+from hermes.net.listen import ListenError, accept, bind, discard
 from hermes.net.notify import Notifier
 from hermes.queue.relay import RelayManager
 
@@ -44,13 +44,14 @@ class Delivery(Module):
 
 
 class Passage(Module):
-    """A door for administrators: the control socket, or the manhole."""
+    """A door for administrators: the control socket, or the manhole. ``taken`` is what to say when somebody listens there."""
 
     stop_seconds = 5.0
     _log = Logger()
 
-    def __init__(self, name: str, reactor: Any, place: str, factory: Any) -> None:
+    def __init__(self, name: str, reactor: Any, place: str, factory: Any, taken: str = "") -> None:
         self.name = f"{name} {place}"
+        self._taken = taken
         self._reactor = reactor
         self._listener = parse_listener(place)
         self._factory = factory
@@ -59,7 +60,12 @@ class Passage(Module):
 
     def bind(self, inherited: Callable[[str], int]) -> None:
         """Take the place; raise ListenError."""
-        self._opened = bind(self._listener, inherited)
+        try:
+            self._opened = bind(self._listener, inherited)
+        except ListenError as error:
+            if error.in_use and self._taken:
+                raise ListenError(self._taken, in_use=True) from error
+            raise
         if self._listener.kind == "unix":
             # Whoever comes in may do anything: nobody but the server's own user.
             os.chmod(self._listener.path, 0o600)

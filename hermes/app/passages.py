@@ -51,7 +51,13 @@ class Admittance:
 
 
 def _of_administrators(settings: Settings, control: IControl, reactor: Any) -> list[Passage]:
-    made = [Passage("control", reactor, f"unix:{control_socket(settings)}", ControlFactory(control, reactor))]
+    place = f"unix:{control_socket(settings)}"
+    # Only another server of the same data directory listens there.
+    running = (
+        f"a server of this site is running already, at {place}: `hermes status -c {settings.file}` tells of it, "
+        f"`hermes stop -c {settings.file}` ends it"
+    )
+    made = [Passage("control", reactor, place, ControlFactory(control, reactor), running)]
     manhole = settings.manhole
     if manhole.listen:
         try:

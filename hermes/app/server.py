@@ -396,9 +396,10 @@ class Server:
             *self._signals(),
         ):
             module.setServiceParent(self.service)
-        self._doors.wait(self._doors.bind(self._places.values()))
+        # The passages first: a server that runs already is better named than its ports.
         for door in doors:
             door.bind(self._inherited)
+        self._doors.wait(self._doors.bind(self._places.values()))
 
     def commands(self) -> Commands:
         """What can be asked."""

@@ -35,7 +35,11 @@ LEFT_OVER = 16
 
 
 class ListenError(Exception):
-    """A socket cannot be opened; the text says which, why, and what to do."""
+    """A socket cannot be opened; the text says which, why, and what to do. ``in_use`` when somebody listens there."""
+
+    def __init__(self, text: str, *, in_use: bool = False) -> None:
+        super().__init__(text)
+        self.in_use = in_use
 
 
 def bind(listener: Listener, inherited: Callable[[str], int]) -> socket.socket:
@@ -49,7 +53,8 @@ def bind(listener: Listener, inherited: Callable[[str], int]) -> socket.socket:
             return _adopt(listener, inherited)
         return _bind_unix(listener.path) if listener.kind == "unix" else _bind_tcp(listener.host, listener.port)
     except OSError as error:
-        raise ListenError(f"cannot listen at {listener}: {_why(error)}") from error
+        why = _why_no_file(error, listener.path) if listener.kind == "unix" else _why(error)
+        raise ListenError(f"cannot listen at {listener}: {why}", in_use=error.errno == errno.EADDRINUSE) from error
 
 
 def inherited_socket(reactor: Any, name: str) -> int:
@@ -229,6 +234,15 @@ def _ready(opened: socket.socket) -> socket.socket:
     opened.listen(BACKLOG)
     opened.setblocking(False)
     return opened
+
+
+def _why_no_file(error: OSError, path: str) -> str:
+    """The same errors mean something else where the place is a file."""
+    if error.errno == errno.EADDRINUSE:
+        return "something else listens there already; stop it, or choose another file"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{error.strerror}: the user that the server runs as must be able to write to {os.path.dirname(path)}"
+    return error.strerror or str(error)
 
 
 def _why(error: OSError) -> str:

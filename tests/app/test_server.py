@@ -170,17 +170,18 @@ class CannotBeMadeTests(ServerTestCase):
         self.assertEqual(os.listdir(self.directory()), [])
 
     def test_manhole_port_in_use(self) -> None:
-        """So is the manhole's, after everything else was bound."""
+        """So is the manhole's."""
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             text = self.cannot_be_made(f"[smtp]\nlisten = 127.0.0.1:0\n[manhole]\nlisten = 127.0.0.1:{port}\n")
         self.assertIn(f"cannot listen at 127.0.0.1:{port}: something else", text)
 
     async def test_server_that_runs_already(self) -> None:
-        """A second server for the same data finds the control socket taken, and leaves it alone."""
+        """A second server for the same data says that one is running, not that its ports are taken, and leaves it alone."""
         await self.start()
         error = self.assertRaises(StartError, Server, self.path, load(self.path), reactor, self.fail)
-        self.assertIn("control.sock: something else listens there already", str(error))
+        self.assertIn("a server of this site is running already", str(error))
+        self.assertIn(f"`hermes stop -c {self.path}` ends it", str(error))
         self.assertTrue(answers(str(self.data / "control.sock")))
 
     def test_certificate(self) -> None:

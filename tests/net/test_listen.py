@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
 import stat
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
@@ -84,8 +86,25 @@ class BindTests(SynchronousTestCase):
         """One that somebody listens at is not."""
         path = self.directory() / "s"
         self.opened(f"unix:{path}")
-        with self.assertRaisesRegex(ListenError, "listens there already"):
+        with self.assertRaisesRegex(ListenError, "listens there already; stop it, or choose another file") as caught:
             self.opened(f"unix:{path}")
+        self.assertTrue(caught.exception.in_use)
+
+    def test_unix_forbidden(self) -> None:
+        """Where no file may be made the directory is named; ports have nothing to do with it."""
+        path = self.directory() / "s"
+        for number in (errno.EACCES, errno.EROFS):
+            words = OSError(number, os.strerror(number))
+            with patch("socket.socket.bind", side_effect=words), self.assertRaises(ListenError) as caught:
+                self.opened(f"unix:{path}")
+            self.assertNotIn("port", str(caught.exception))
+            self.assertTrue(str(caught.exception).endswith(f"must be able to write to {path.parent}"))
+            self.assertFalse(caught.exception.in_use)
+
+    def test_unix_elsewhere(self) -> None:
+        """A directory that is not there is said to be that."""
+        with self.assertRaisesRegex(ListenError, "s: No such file or directory"):
+            self.opened(f"unix:{self.directory()}/none/s")
 
     def test_unix_is_a_file(self) -> None:
         """A file of that name is never removed."""

@@ -89,9 +89,10 @@ class Parent:
             modules += [SignOfLife(reactor, self._notifier), Signals(reactor, self.reload, self._notifier)]
             for module in modules:
                 module.setServiceParent(self.service)
-            self._sockets = self._bind(listeners_of(settings))
+            # The doors first: a server that runs already is better named than its ports.
             for door in doors:
                 door.bind(self._inherited)
+            self._sockets = self._bind(listeners_of(settings))
         except (ValueError, ListenError, OSError) as error:
             self._discard(self._sockets)
             self.service.abandon()
