@@ -11,15 +11,12 @@ Whatever the server does, the engine ends with an outcome for every recipient an
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 from collections.abc import Callable
 
 import attrs
 
-from hermes.core.outcome import Outcome
 from hermes.core.reply import Reply
-from hermes.protocols.sasl_client import challenge_in
 from hermes.protocols.sasl_login import Derivation, Exchange, Keys
 from hermes.protocols.smtp import client_commands
 from hermes.protocols.smtp.capabilities import Capabilities, parse_capabilities
@@ -27,7 +24,6 @@ from hermes.protocols.smtp.client_events import (
     ContentWanted,
     Ended,
     Event,
-    LoggedIn,
     Peer,
     Ready,
     Refused,
@@ -36,6 +32,7 @@ from hermes.protocols.smtp.client_events import (
     Told,
     TransactionDone,
 )
+from hermes.protocols.smtp.client_login import ClientLogin, Unproved, line
 from hermes.protocols.smtp.replies import ReplyFault, ReplyReader
 from hermes.protocols.smtp.transaction import Parcel, Transaction
 from hermes.protocols.wire import WireEncoder
@@ -62,10 +59,7 @@ class ClientEngine:
         self._extended = True
         #: Between the 220 to STARTTLS and the first octet inside TLS nothing that comes means anything.
         self._deaf = False
-        self._exchange: Exchange | None = None
-        #: An initial response that is too long for the command's line.
-        self._withheld: bytes | None = None
-        self._cancelled: Outcome | None = None
+        self._login: ClientLogin | None = None
         self._transaction: Transaction | None = None
         self._encoder: WireEncoder | None = None
         self._left = 0
@@ -142,15 +136,13 @@ class ClientEngine:
 
     def log_in(self, exchange: Exchange) -> None:
         """Run a SASL exchange (RFC 4954): :class:`LoggedIn` or :class:`Refused` follows, or first a :class:`Derivation`."""
-        self._exchange = exchange
-        self._cancelled = None
-        command, self._withheld = client_commands.auth(exchange.mechanism, exchange.initial())
-        self._command(Stage.LOGIN, command)
+        self._login = ClientLogin(exchange, self.peer)
+        self._command(Stage.LOGIN, self._login.command())
 
     def derived(self, derivation: Derivation, keys: Keys) -> None:
         """Go on with a login, unless the session has ended meanwhile."""
         if not self._ended:
-            self._command(Stage.LOGIN, base64.b64encode(derivation.proceed(keys)) + b"\r\n")
+            self._command(Stage.LOGIN, line(derivation.proceed(keys)))
 
     def etrn(self, node: str) -> None:
         """Ask for the mail that waits for a domain (RFC 1985 5); :class:`Told` follows. Raises UnsafeError."""
@@ -284,53 +276,18 @@ class ClientEngine:
             self._refuse(Stage.STARTTLS, reply)
 
     def _login_reply(self, reply: Reply) -> None:
-        exchange = self._exchange
-        if reply.code == 334 and exchange is not None:
-            self._challenge(exchange, reply)
-        elif reply.is_intermediate:
-            self._odd(Stage.LOGIN, reply)
-        elif reply.is_positive and exchange is not None:
-            self._logged_in(exchange, reply)
-        elif self._cancelled is not None:
-            self._events.append(Refused(Stage.LOGIN, self._cancelled))
-        else:
-            # A wrong password is a fault of the configuration, which can be mended: no message is returned because of it.
-            status = "4" + reply.enhanced[1:] if reply.enhanced else "4.7.8"
-            remark = f" ({exchange.remark})" if exchange is not None and exchange.remark else ""
-            outcome = self.peer.deferred(f"{self.peer.host} refused the login: {reply}{remark}", status, reply)
-            self._events.append(Refused(Stage.LOGIN, outcome))
-
-    def _logged_in(self, exchange: Exchange, reply: Reply) -> None:
-        if exchange.satisfied:
-            self._events.append(LoggedIn())
-            return
-        # RFC 5802 3: a server that leaves its proof out may be anybody. Nothing more is said to it.
-        reason = f"{self.peer.host} let us in by {exchange.mechanism} without proving that it knows the password"
-        if exchange.remark:
-            reason = f"{self.peer.host} let us in by {exchange.mechanism} after all, although {exchange.remark}"
-        self._expected.appendleft(Stage.LOGIN)
-        self._end(reason, "4.7.0", reply)
-
-    def _challenge(self, exchange: Exchange, reply: Reply) -> None:
-        if self._withheld is not None:
-            # RFC 4954 4: this challenge is empty, and asks for the initial response.
-            answer, self._withheld = self._withheld, None
-            self._command(Stage.LOGIN, answer + b"\r\n")
-            return
-        challenge = challenge_in(reply.lines[-1])
-        response = None if challenge is None else exchange.respond(challenge)
-        if isinstance(response, Derivation):
-            self._events.append(response)
-        elif response is None:
-            # RFC 4954 4: "*" calls the exchange off; the server answers 501.
-            self._exchange = None
-            reason = f"{self.peer.host} asked for something that AUTH {exchange.mechanism} does not know"
-            if exchange.remark:
-                reason = f"AUTH {exchange.mechanism} with {self.peer.host} was called off: {exchange.remark}"
-            self._cancelled = self.peer.deferred(reason, "4.5.0", reply)
-            self._command(Stage.LOGIN, b"*\r\n")
-        else:
-            self._command(Stage.LOGIN, base64.b64encode(response) + b"\r\n")
+        assert self._login is not None
+        step = self._login.take(reply)
+        match step:
+            case None:
+                self._odd(Stage.LOGIN, reply)
+            case bytes():
+                self._command(Stage.LOGIN, step)
+            case Unproved():
+                self._expected.appendleft(Stage.LOGIN)
+                self._end(step.reason, "4.7.0", reply)
+            case _:
+                self._events.append(step)
 
     def _reset_reply(self, reply: Reply) -> None:
         if not reply.is_positive:
