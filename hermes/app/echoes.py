@@ -82,8 +82,9 @@ class SharedGreylist(Greylist):
         return super().wait(network, sender, settings)
 
     def hear(self, network: str, sender: str, settings: GreylistSettings) -> None:
-        """Somebody has tried at another worker."""
-        super().wait(network, sender, settings)
+        """Somebody has tried at another worker; where it is switched off, by a reload that is under way, that is nothing."""
+        if self.is_open:
+            super().wait(network, sender, settings)
 
 
 class SharedAnswers(AnsweredLately):

@@ -30,7 +30,7 @@ from hermes.app.dropping import Dropping
 from hermes.app.echoes import Echoes, SharedLogins
 from hermes.app.entrances import Entrance, entrances
 from hermes.app.file_checks import lists_of
-from hermes.app.greylisting import greylist_commands
+from hermes.app.greylisting import contents_for, greylist_commands
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.importing import importing_commands
 from hermes.app.known_files import KnownFiles, read_known
@@ -60,6 +60,7 @@ from hermes.net.certificates import Certificates, certificates_of
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, inherited_socket
 from hermes.net.notify import Notifier
+from hermes.policy.greylist import Contents
 from hermes.queue.relay import RelayManager
 from hermes.services.turning import Turning
 from hermes.spool.store import Spool
@@ -80,6 +81,7 @@ class Change:
     boxes: Boxes
     sources: Sources
     books: Books
+    greylist: Contents | None
 
 
 class Server:
@@ -213,6 +215,7 @@ class Server:
             tls = certificates_of(settings)
             sources = stores.prepare_sources(settings)
             lists = await read_known(lists_of(settings), self._circle.edited, stores.mailbox_worker, self.now)
+            greylist = await contents_for(settings, self.greylist)
             await books.read(settings, stores.lookup_worker, self._reactor.seconds, self._books)
             circle = self._make_circle(settings, lists)
             wanted = self._entrances(settings, circle, tls, books)
@@ -220,7 +223,8 @@ class Server:
             # A file of rules beside config.ini, with its lines.
             raise ValueError(str(error)) from None
         refuse_other_uses(self._places, wanted)
-        return Change(settings, tls, circle, wanted, self._collecting.prepare(settings, circle), sources, books)
+        boxes = self._collecting.prepare(settings, circle)
+        return Change(settings, tls, circle, wanted, boxes, sources, books, greylist)
 
     async def change(self, change: Change) -> None:
         """
@@ -236,6 +240,7 @@ class Server:
         old_circle, self._circle = self._circle, circle
         self.settings, self._tls, self._gate.settings = settings, change.tls, settings.limits
         self._books = change.books
+        self.greylist.use(change.greylist)
         allow_open_files(settings)
         circle.come_into_force()
         ending = [source.stop() for source in self._stores.use_sources(change.sources)]

@@ -184,7 +184,7 @@ class Stores(Module):
         self._offender_store = OffenderStore(offenders_file(settings), self._worker("offenders"))
         self.offenders = Offenders(self._offender_store, now)
         self.rates = Rates(now) if tell is None else SharedRates(now, tell)
-        greylist = GreylistStore(greylist_file(settings), self._worker("greylist"))
+        greylist = GreylistStore(greylist_file(settings), self.mailbox_worker, self._worker("greylist"))
         self.greylist = Greylist(greylist, now) if tell is None else SharedGreylist(greylist, now, tell)
         self.recipients = RecipientStore(recipients_file(settings), self._worker("recipients"))
 
@@ -276,8 +276,7 @@ class Stores(Module):
             self.offenders.load(self._offender_store.open(self._now()))
             self.rates.load(self._offender_store.saved_rates())
             if self._settings.greylist.enabled:
-                # Now, when nobody waits: a large one takes some time to be read.
-                self.greylist.open()
+                await self.greylist.open()
             await self.spool.open()
         except BaseException:
             await self._stop_threads()

@@ -4,13 +4,13 @@ Greylisting: strangers who write for the first time are told to come again, and 
 A first try is remembered by the client's network (/24, /64) and the domain of the sender, not by the address and the whole
 sender: large senders come again from another machine, and lists write from a new address each time. When it is repeated in time,
 the network is known, and whoever writes from it is let in from then on. All is in memory, where a look-up takes microseconds, and
-in a file, from which it is read when the server starts, or at the first question when it is switched on later.
+in a file, from which it is read before the first question: when the server starts, or by the reload that switches it on.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from zope.interface import implementer
 
@@ -44,32 +44,61 @@ EXPIRY_SECONDS = 3600.0
 NULL_SENDER = "<>"
 
 
+class Contents:
+    """By network: the domains of first tries with their times; the last time of each known network, and when it was written."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.tries: OrderedDict[str, dict[str, float]] = OrderedDict()
+        self.known: OrderedDict[str, float] = OrderedDict()
+        self.written: dict[str, float] = {}
+        self.count = 0
+        for row in rows:
+            if row.sender:
+                self.tries.setdefault(row.network, {})[row.sender] = row.at
+                self.count += 1
+            else:
+                self.known[row.network] = self.written[row.network] = row.at
+
+
 class Greylist:
-    """Who is known, and who has tried; it outlives a reload. ``now`` gives seconds since the epoch."""
+    """
+    Who is known, and who has tried; it outlives a reload. ``now`` gives seconds since the epoch.
+
+    Nobody is told to wait before it has been opened.
+    """
 
     def __init__(self, store: GreylistStore, now: Callable[[], float]) -> None:
         self._store = store
         self._now = now
         self._is_open = False
         self._expired_at = float("-inf")
-        #: By network: the domains of first tries with their times; the last time of each known network, and when it was written.
-        self._tries: OrderedDict[str, dict[str, float]] = OrderedDict()
-        self._known: OrderedDict[str, float] = OrderedDict()
-        self._written: dict[str, float] = {}
-        self._count = 0
+        self._take(Contents())
         self._delayed = 0
 
-    def open(self) -> None:
-        """Read the file, unless that has been done."""
-        if self._is_open:
+    async def read(self) -> Contents | None:
+        """What is in the file, read by a thread, for :meth:`use`; None when it is in use already. Raises OSError."""
+        return None if self._is_open else await self._store.read(Contents)
+
+    def use(self, contents: Contents | None) -> None:
+        """Go on from there, unless that has begun already."""
+        if contents is None or self._is_open:
             return
-        for row in self._store.open():
-            if row.sender:
-                self._tries.setdefault(row.network, {})[row.sender] = row.at
-                self._count += 1
-            else:
-                self._known[row.network] = self._written[row.network] = row.at
+        self._take(contents)
+        self._store.start()
         self._is_open = True
+
+    async def open(self) -> None:
+        """Read the file, unless that has been done, and go on from there. Raises OSError."""
+        self.use(await self.read())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked."""
+        return self._is_open
+
+    def _take(self, contents: Contents) -> None:
+        self._tries, self._known = contents.tries, contents.known
+        self._written, self._count = contents.written, contents.count
 
     async def close(self) -> None:
         """Write what waits."""
@@ -83,7 +112,7 @@ class Greylist:
 
     def wait(self, network: str, sender: str, settings: GreylistSettings) -> float:
         """How many seconds somebody has to wait; 0 when he is let in."""
-        self.open()
+        assert self._is_open, "the greylist is opened before it is asked"
         now = self._now()
         self._expire(now, settings)
         if self._known.get(network, float("-inf")) > now - settings.remember:
@@ -102,7 +131,7 @@ class Greylist:
 
     def remove(self, network: str) -> bool:
         """Forget a network; False when nothing is known of it."""
-        self.open()
+        assert self._is_open, "the greylist is opened before anything is removed"
         tries = self._tries.pop(network, {})
         self._count -= len(tries)
         self._written.pop(network, None)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS greylist (
 
 _SELECT = "SELECT network, sender, at FROM greylist ORDER BY at"
 
+_T = TypeVar("_T")
+
 
 @attrs.frozen
 class Row:
@@ -40,25 +42,46 @@ class Row:
 
 
 class GreylistStore:
-    """``worker`` is the thread that writes."""
+    """``reader`` is a worker that calls each item, ``worker`` the thread that writes."""
 
     _log = Logger()
 
-    def __init__(self, path: str, worker: IGroupWorker) -> None:
+    def __init__(self, path: str, reader: IGroupWorker, worker: IGroupWorker) -> None:
+        self._path = path
         self._database = SmallDatabase(path, _SCHEMA)
+        self._reader = reader
         self._worker = worker
+        self._started = False
 
-    def open(self) -> list[Row]:
-        """Open the file, which is made when it is missing, and start the thread; all rows. Raises OSError."""
-        rows = self._database.load(_rows)
+    async def read(self, make: Callable[[list[Row]], _T]) -> _T:
+        """What ``make`` makes of all rows, by the reader; that changes nothing but a file that is damaged. Raises OSError."""
+
+        def read() -> _T:
+            return make(self._rows())
+
+        made: _T = await self._reader.submit(read)
+        return made
+
+    def start(self) -> None:
+        """Start the thread that writes; the file is made when it is missing."""
+        self._started = True
         self._worker.start(self._perform)
-        return rows
 
     async def close(self) -> None:
         """Write what waits and close."""
-        if self._database.is_open:
+        if self._started:
             await self._worker.stop()
             self._database.close()
+
+    def _rows(self) -> list[Row]:
+        if not os.path.exists(self._path):
+            return []
+        # Another one than that of the thread that writes: each is used by one thread alone.
+        database = SmallDatabase(self._path, _SCHEMA)
+        try:
+            return database.load(_rows)
+        finally:
+            database.close()
 
     def put(self, row: Row) -> None:
         """Keep a row in place of what there is."""

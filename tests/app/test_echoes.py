@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.app.at_once import AtOnce
 from hermes.app.echoes import Echoes, SharedAnswers, SharedGreylist, SharedLogins, SharedLoginTimes, SharedRates
 from hermes.config.schema import LimitsSettings
 from hermes.config.sections.greylist import GreylistSettings
@@ -61,10 +62,13 @@ class EchoTests(SynchronousTestCase):
         settings = GreylistSettings()
         both = []
         for number in range(2):
-            store = GreylistStore(os.path.join(self.mktemp()), ImmediateWorker())
+            store = GreylistStore(os.path.join(self.mktemp()), AtOnce(), ImmediateWorker())
             both.append(SharedGreylist(store, self.clock.seconds, self.tell(number)))
             self.echoes[number].expect("greylist", both[-1].hear)
+        # Where it is switched off what others have had is nothing.
+        both[0].hear("192.0.2.0/24", "example.com", settings)
         for greylist in both:
+            self.successResultOf(_deferred(greylist.open()))
             self.addCleanup(lambda greylist=greylist: self.successResultOf(_deferred(greylist.close())))
         self.assertGreater(both[0].wait("192.0.2.0/24", "example.com", settings), 0)
         self.clock.advance(settings.delay)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from hermes.app.at_once import AtOnce
 from hermes.config.loader import load
 from hermes.config.places import greylist_file
 from hermes.policy.greylist_store import GreylistStore, Row
@@ -18,8 +19,8 @@ class GreylistTests(CommandTestCase):
         """Known networks and first tries; the server need not run."""
         config = self.site()
         self.assertIn("Nobody", self.run_hermes("greylist", "list", "-c", config).output)
-        store = GreylistStore(greylist_file(load(config)), ImmediateWorker())
-        store.open()
+        store = GreylistStore(greylist_file(load(config)), AtOnce(), ImmediateWorker())
+        store.start()
         store.put(Row("192.0.2.0/24", "", 1_800_000_000.0))
         store.put(Row("192.0.3.0/24", "from.example", 1_800_000_001.0))
         self.successResultOf(Deferred.fromCoroutine(store.close()))

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from hermes.app.at_once import AtOnce
 from hermes.config.sections.greylist import GreylistSettings
 from hermes.core.envelope import Origin, Recipient
 from hermes.core.outcome import PASS
@@ -41,11 +42,16 @@ class GreylistTestCase(SynchronousTestCase):
 
     def start(self) -> None:
         """Start, with what there is in the file."""
-        greylist = self.greylist = Greylist(GreylistStore(self.path, ImmediateWorker()), lambda: self.now)
+        greylist = self.greylist = Greylist(GreylistStore(self.path, AtOnce(), ImmediateWorker()), lambda: self.now)
         self.addCleanup(lambda: Deferred.fromCoroutine(greylist.close()))
+
+    def open(self) -> None:
+        """Read what there is."""
+        self.successResultOf(Deferred.fromCoroutine(self.greylist.open()))
 
     def wait(self, network: str = "192.0.2.0/24", sender: str = "from.example") -> float:
         """How long somebody waits."""
+        self.open()
         return self.greylist.wait(network, sender, SETTINGS)
 
 
@@ -66,6 +72,7 @@ class MemoryTests(GreylistTestCase):
 
     def test_too_late(self) -> None:
         """Whoever comes again after the window is new; just before it he is not."""
+        self.open()
         for later, expected in ((SETTINGS.window - 1, 0), (SETTINGS.window, 300)):
             self.greylist.remove("192.0.2.0/24")
             self.wait()
@@ -146,6 +153,7 @@ class MemoryTests(GreylistTestCase):
 
     def test_remove(self) -> None:
         """Whom an administrator forgets is new again; who is not there cannot be forgotten."""
+        self.open()
         self.assertFalse(self.greylist.remove("192.0.2.0/24"))
         self.wait()
         self.assertTrue(self.greylist.remove("192.0.2.0/24"))
@@ -170,6 +178,20 @@ class MemoryTests(GreylistTestCase):
         self.assertEqual(self.wait("192.0.3.0/24"), 0)
         self.flushLoggedErrors()
 
+    def test_read_and_not_used(self) -> None:
+        """What was read for settings that have not come into force leaves nothing behind; who uses it later finds what is new."""
+        self.wait()
+        self.successResultOf(Deferred.fromCoroutine(self.greylist.close()))
+        self.start()
+        contents = self.successResultOf(Deferred.fromCoroutine(self.greylist.read()))
+        self.assertEqual(self.greylist.describe(), {})
+        self.open()
+        self.wait("192.0.3.0/24")
+        # It has been opened meanwhile, and goes on from there.
+        self.greylist.use(contents)
+        self.assertEqual(self.greylist.describe(), {"known": 0, "waiting": 2, "delayed": 1})
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(self.greylist.read())))
+
     def test_not_asked(self) -> None:
         """As long as nobody asks, there is no file and nothing to tell."""
         self.assertEqual(self.greylist.describe(), {})
@@ -185,6 +207,7 @@ class CheckTests(GreylistTestCase):
         """What a client hears for each of two recipients."""
         check = GreylistCheck(GreylistSettings(enabled=True, spare_confirmed=True), self.greylist)
         verifyObject(ICheck, check)
+        self.open()
         session = Visit(peer, **visit)
         transaction = Transaction(Origin("ESMTP", peer, "c.example"), "smtp", False, sender, visit=session)
         for name, result in notes:

@@ -211,8 +211,8 @@ class AnySessionTests(SynchronousTestCase):
         offenders = Offenders(NoStore(), now)
         access = Access(self.settings.access)
         offenders.reconfigure(self.settings, access)
-        greylist = Greylist(GreylistStore(path("greylist"), ImmediateWorker()), now)
-        greylist.open()
+        greylist = Greylist(GreylistStore(path("greylist"), AtOnce(), ImmediateWorker()), now)
+        self.successResultOf(Deferred.fromCoroutine(greylist.open()))
         greylist._known["192.0.2.0/24"] = NOON
         self.recipients = RecipientStore(path("recipients"), ImmediateWorker())
         means = Means(dns, Records(now), ContentReader(AtOnce()), offenders.report, greylist)
