@@ -37,7 +37,8 @@ def inspect_directory(settings: Settings) -> Iterator[_Finding]:
         accounts = local_accounts(settings).table()
         world = _world(settings, accounts)
     except AliasFileError as error:
-        yield "fail", _ABOUT, str(error)
+        for line in str(error).splitlines():
+            yield "fail", _ABOUT, line
         return
     except AccountsFileError:
         # Another line says so.

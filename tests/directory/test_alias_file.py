@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hermes.directory.sources.alias_file import MAX_TARGETS, AliasFileError, decoded, parse
+from hermes.directory.sources.alias_file import MAX_PROBLEMS, MAX_TARGETS, AliasFileError, decoded, parse
 
 PATH = "/site/data/aliases"
 
@@ -105,6 +105,15 @@ class MistakeTests(SynchronousTestCase):
             self.assertIn(words, str(error))
         error = self.assertRaises(AliasFileError, parse, PATH, "a == |", programs=True)
         self.assertIn("needs a command", str(error))
+
+    def test_all_at_once(self) -> None:
+        """Every line that is wrong is named, in the order of the file; the last one that is told is the twentieth."""
+        text = "a == b c\nno sign\n  goes nowhere\nok == x\nd == DAEMON:x.dll\nq: x\nq: y"
+        lines = str(self.assertRaises(AliasFileError, parse, PATH, text)).splitlines()
+        self.assertEqual([line.split(":")[1] for line in lines], ["1", "2", "3", "5", "7"])
+        for count in (MAX_PROBLEMS - 1, MAX_PROBLEMS, MAX_PROBLEMS + 1, 5000):
+            lines = str(self.assertRaises(AliasFileError, parse, PATH, "no sign\n" * count)).splitlines()
+            self.assertEqual(len(lines), min(count, MAX_PROBLEMS))
 
     def test_continuation_of_nothing(self) -> None:
         """A line that begins with white space needs a list above it."""

@@ -194,6 +194,23 @@ class RulesTests(FilesTestCase):
         self.write("Always Exit", "sales.rul")
         self.assertEqual(self.files().load().count, 2)
 
+    def test_all_at_once(self) -> None:
+        """Every mistake in every file is named, those of rules last; when the rules alone are wrong it is enough to mend them."""
+        self.write("a == b\nd == DAEMON:x.dll\nsales == FILTER:sales.rul\nhelp == FILTER:help.rul")
+        self.write("j.doe: joe, ann\nj.roe: joe, ann", "synonyms")
+        self.write("nothing", "groups")
+        self.write("Always Print\nAlways Fly", "sales.rul")
+        self.write("Always Print", "help.rul")
+        places = {"synonyms": (self.path("synonyms"),), "groups": (self.path("groups"),)}
+        error = self.assertRaises(AliasFileError, self.files(**places).load)
+        found = [line.removeprefix(f"{self.directory}/").partition(": ")[0] for line in str(error).splitlines()]
+        # The wrong line keeps the sets of its file from being looked at.
+        self.assertEqual(found, ["aliases:2", "synonyms:1", "synonyms:2", "groups:1"])
+        self.write("a == b\nsales == FILTER:sales.rul\nhelp == FILTER:help.rul")
+        error = self.assertRaises(AliasFileError, self.files().load)
+        found = [line.split(f"{self.directory}/")[2].partition(": ")[0] for line in str(error).splitlines()]
+        self.assertEqual(found, ["sales.rul:1", "sales.rul:2", "help.rul:1"])
+
     def test_in_a_group(self) -> None:
         """Groups may stand for one as well; a synonym stands for a user."""
         self.write("all: joe, FILTER:all.rul", "groups")

@@ -24,6 +24,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from typing_extensions import override
+
 from hermes.core.address import split
 from hermes.directory.accounts import address_key, check_address, local_part_key
 
@@ -32,6 +34,9 @@ MAX_OCTETS = 64 * 1024**2
 
 #: More on one side of one alias is a mailing list, and belongs to one.
 MAX_TARGETS = 10_000
+
+#: Mistakes that are told at once: who has mended these asks again, and a file that is something else altogether has thousands.
+MAX_PROBLEMS = 20
 
 #: What people write in most lines, which then need no closer look. The address is bounded by the line, not by what may travel.
 _PLAIN = re.compile(
@@ -50,12 +55,38 @@ _UNFIT = re.compile(r"[\x00-\x20\x7f,<>\"]")
 
 
 class AliasFileError(Exception):
-    """The file cannot be used; the text names file and line."""
+    """The file cannot be used; the text names file and line, and has one line for each of the ``others`` found with it."""
 
     def __init__(self, path: str, line: int, problem: str) -> None:
         super().__init__(f"{path}:{line}: {problem}" if line else f"{path}: {problem}")
         self.path = path
         self.line = line
+        self.others: list[AliasFileError] = []
+
+    @override
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *map(str, self.others)])
+
+
+class Problems:
+    """Gathers what is wrong, so that one look is enough to mend it."""
+
+    def __init__(self) -> None:
+        self._found: list[AliasFileError] = []
+
+    def add(self, error: AliasFileError) -> None:
+        """One more, with what was found with it; raise all when there are :data:`MAX_PROBLEMS`."""
+        others, error.others = error.others, []
+        self._found += [error, *others]
+        if len(self._found) >= MAX_PROBLEMS:
+            self.tell()
+
+    def tell(self) -> None:
+        """Raise the first, with the others, if there are any."""
+        if self._found:
+            first, *rest = self._found[:MAX_PROBLEMS]
+            first.others = rest
+            raise first
 
 
 class Entry(NamedTuple):
@@ -93,23 +124,26 @@ def parse(path: str, text: str, *, programs: bool = False, domain: str = "") -> 
     """
     entries: dict[str, Entry] = {}
     remarks: list[str] = []
-    for line, name, separator, right in _entries(path, text):
+    problems = Problems()
+    for line, name, separator, right in _entries(path, text, problems):
         try:
             key, targets = _understood(path, name, separator, right, programs)
             if domain:
                 key = _in_domain(key, domain)
         except ValueError as error:
-            raise AliasFileError(path, line, str(error)) from None
+            problems.add(AliasFileError(path, line, str(error)))
+            continue
         first = entries.setdefault(key, Entry(targets, path, line))
         if first.line != line:
             if separator == ":":
-                raise AliasFileError(path, line, f"{name} stands in line {first.line} already: write one list")
-            if first.targets != targets:
+                problems.add(AliasFileError(path, line, f"{name} stands in line {first.line} already: write one list"))
+            elif first.targets != targets:
                 remarks.append(f"{path}:{line}: {name} stands in line {first.line} already, and that one counts")
+    problems.tell()
     return entries, remarks
 
 
-def _entries(path: str, text: str) -> Iterator[tuple[int, str, str, str]]:
+def _entries(path: str, text: str, problems: Problems) -> Iterator[tuple[int, str, str, str]]:
     """Line, name, separator and what stands behind it; continued lines put together."""
     current: tuple[int, str, str, str] | None = None
     for number, line in enumerate(text.split("\n"), 1):
@@ -118,7 +152,9 @@ def _entries(path: str, text: str) -> Iterator[tuple[int, str, str, str]]:
             continue
         if line[0] in " \t" and "==" not in content:
             if current is None or current[2] != ":":
-                raise AliasFileError(path, number, "a line that begins with white space has no list above to continue")
+                words = "a line that begins with white space has no list above to continue"
+                problems.add(AliasFileError(path, number, words))
+                continue
             # A list may go on without a comma; a command goes on as it is.
             current = (*current[:3], f"{current[3]}{' ' if _SPECIAL.match(current[3]) else ', '}{content}")
             continue
@@ -131,7 +167,10 @@ def _entries(path: str, text: str) -> Iterator[tuple[int, str, str, str]]:
         if not separator:
             name, separator, right = content.partition(":")
             if not separator:
-                raise AliasFileError(path, number, f"{content[:60]!r} is neither name == target nor name: target, ...")
+                words = f"{content[:60]!r} is neither name == target nor name: target, ..."
+                problems.add(AliasFileError(path, number, words))
+                current = None
+                continue
         current = (number, name.rstrip(), separator, right.lstrip())
     if current is not None:
         yield current

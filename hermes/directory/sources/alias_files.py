@@ -20,7 +20,7 @@ from hermes.config.rule_file import read_rules
 from hermes.core.address import domain_key
 from hermes.directory.redirects import RedirectTable, loops
 from hermes.directory.shared_work import SharedWork
-from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError, Entry, decoded, parse
+from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError, Entry, Problems, decoded, parse
 from hermes.interfaces import IGroupWorker
 
 #: How often the files are looked at while addresses are asked for: an edit is in force within a second or two.
@@ -174,27 +174,40 @@ def _attempt(files: Files) -> _Loaded | _Refused:
 
 def _read(files: Files) -> RedirectTable:
     remarks: list[str] = []
+    problems = Problems()
     aliases: dict[str, Entry] = {}
     for domain, paths in files.of_domains:
-        _add(aliases, remarks, paths, files.programs, domain_key(domain))
-    _add(aliases, remarks, files.aliases, files.programs)
+        _add(aliases, remarks, problems, paths, files.programs, domain_key(domain))
+    _add(aliases, remarks, problems, files.aliases, files.programs)
     synonyms: dict[str, Entry] = {}
-    _add(synonyms, remarks, files.synonyms, programs=False)
+    _add(synonyms, remarks, problems, files.synonyms, programs=False)
     for entry in synonyms.values():
         if len(entry.targets) > 1 or ":" in entry.targets[0]:
-            raise AliasFileError(entry.path, entry.line, "a synonym stands for one user: what is more is an alias")
+            words = "a synonym stands for one user: what is more is an alias"
+            problems.add(AliasFileError(entry.path, entry.line, words))
     groups: dict[str, Entry] = {}
-    _add(groups, remarks, files.groups, files.programs)
-    _read_rule_sets((*aliases.values(), *groups.values()))
+    _add(groups, remarks, problems, files.groups, files.programs)
+    # Last: where only these are at fault, their files are the ones to look at again.
+    _read_rule_sets((*aliases.values(), *groups.values()), problems)
+    problems.tell()
     remarks += loops(aliases, frozenset(domain_key(domain) for domain in files.domains))
     return RedirectTable(aliases, synonyms, groups, tuple(remarks))
 
 
 def _add(
-    entries: dict[str, Entry], remarks: list[str], paths: tuple[str, ...], programs: bool, domain: str = ""
+    entries: dict[str, Entry],
+    remarks: list[str],
+    problems: Problems,
+    paths: tuple[str, ...],
+    programs: bool,
+    domain: str = "",
 ) -> None:
     for path in paths:
-        found, more = _entries_of(path, programs, domain)
+        try:
+            found, more = _entries_of(path, programs, domain)
+        except AliasFileError as error:
+            problems.add(error)
+            continue
         remarks += more
         if not entries:
             entries.update(found)
@@ -218,9 +231,9 @@ def _entries_of(path: str, programs: bool, domain: str) -> tuple[Mapping[str, En
     return parse(path, decoded(path, octets), programs=programs, domain=domain)
 
 
-def _read_rule_sets(entries: Iterable[Entry]) -> None:
+def _read_rule_sets(entries: Iterable[Entry], problems: Problems) -> None:
     """
-    Raise AliasFileError for a set of rules that cannot be carried out.
+    Find sets of rules that cannot be carried out.
 
     What becomes of it afterwards is seen when it is used: then the mail waits, and the aliases are in force.
     """
@@ -232,13 +245,15 @@ def _read_rule_sets(entries: Iterable[Entry]) -> None:
             seen.add(target)
             if len(seen) > MAX_RULE_SETS:
                 text = f"this is more than {MAX_RULE_SETS} sets of rules: let several addresses share one"
-                raise AliasFileError(entry.path, entry.line, text)
+                problems.add(AliasFileError(entry.path, entry.line, text))
+                return
             path = target.removeprefix(_RULES)
             stamp = _stamp(path)
             try:
                 read_rules(path)
             except ConfigError as error:
-                raise _RulesError(entry, error.problems[0].describe(path), path, stamp) from None
+                for problem in error.problems:
+                    problems.add(_RulesError(entry, problem.describe(path), path, stamp))
 
 
 def _stamps(files: Files) -> tuple[_Stamp, ...]:
