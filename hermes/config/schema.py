@@ -275,7 +275,8 @@ class DirectSettings:
     waiting: int = setting(
         "number",
         500,
-        "Deliveries to servers that keep us waiting, which do not count as connections and keep no others back.",
+        "Deliveries to servers that keep us waiting, which do not count as connections and keep no others back. When an eighth "
+        "of them are silent, those that come on top and say nothing for ten seconds are tried again later.",
     )
     loopback: bool = setting("flag", False, "Whether a destination on this machine may be delivered to; for tests.")
 

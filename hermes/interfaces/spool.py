@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Container, Mapping, Sequence
 
 from zope.interface import Attribute, Interface
 
@@ -73,14 +73,14 @@ class ISpool(Interface):
     async def content(queue_id: str) -> Content:
         """Where the octets of a message are, with ``data`` or ``path`` set; raise KeyError when it is gone."""
 
-    async def due(now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
+    async def due(now: float, limit: int, busy: Container[str], active: Collection[str]) -> list[QueuedMessage]:
         """
         Up to ``limit`` messages with recipients (only these are in them) that are QUEUED and due, longest due first;
         none for the destinations in ``busy`` and none with a queue id in ``active``. Content may have neither data nor path: then
         :meth:`content` is to be asked.
         """
 
-    async def next_due(busy: Collection[str], active: Collection[str]) -> float | None:
+    async def next_due(busy: Container[str], active: Collection[str]) -> float | None:
         """When the next recipient is due that :meth:`due` would then return; None when there is none."""
 
     async def settle(

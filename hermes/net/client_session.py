@@ -126,6 +126,11 @@ class ClientSession(Protocol):
         return self._engine.ended or not self._connected
 
     @property
+    def replies(self) -> int:
+        """How much the server has said."""
+        return self._engine.replies
+
+    @property
     def stage(self) -> Stage:
         """What is being waited for."""
         return self._engine.stage
@@ -216,7 +221,12 @@ class ClientSession(Protocol):
             self.when_left = None
             self._leaving = True
             self._engine.quit()
-            await self._event()
+            try:
+                await self._event()
+            except BaseException:
+                # Nobody else would close it.
+                self.abort()
+                raise
         if not self._closed.called:
             await self._closed
 

@@ -4,6 +4,9 @@ Destinations: how many deliveries each may run, how many may wait, and whose tur
 The active set is shared by all destinations. One that hangs may fill its share and no more; then it is ``busy``, its mail
 stays on disk, and the others go on. Shares shrink as the set fills, so that even many hanging destinations leave room
 for one more. The same holds for the connections of an agent that many destinations share.
+
+Where the destinations are other people's servers (``waiting``), those that answered the last time, those of which nothing is
+known and those that failed take turns, and a few connections are kept for the first when all that may keep us waiting do.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from hermes.queue.active import Delivery
+from hermes.core.busy import Busy
+from hermes.queue.active import ActiveMessage, Delivery
+from hermes.queue.standing import Shares, Standing, Standings
 
 
 @attrs.frozen
@@ -32,11 +37,19 @@ class Concurrency:
     most_of: Callable[[str], int] | None = None
     waiting: int = 0
 
+    @property
+    def kept(self) -> int:
+        """How many of the total are for destinations that answered the last time, when all that may keep us waiting do."""
+        return min(max(1, self.total // KEPT_PART), self.total - 1)
+
     def most(self, next_hop: str) -> int:
         """How many deliveries a next hop may have at most."""
         own = self.most_of(next_hop) if self.most_of is not None else 0
         return own or self.per_destination
 
+
+#: Of so many connections one is kept for destinations that answered the last time, when all that may keep us waiting do.
+KEPT_PART = 10
 
 #: For agents that nothing is said about.
 DEFAULT_CONCURRENCY = Concurrency(total=50, per_destination=5)
@@ -57,19 +70,21 @@ class _Lane:
         "queued",
         "reopen_at",
         "running",
+        "standing",
         "waiting",
         "well",
     )
 
-    def __init__(self, name: str, crowd: _Crowd) -> None:
+    def __init__(self, name: str, crowd: _Crowd, standing: Standing) -> None:
         self.name = name
+        self.standing = standing
         self.next_hop = name.partition(":")[2]
         self.crowd = crowd
         self.allowed = crowd.limit.initial  #: deliveries that it may have now, as far as it goes by success and failure
         self.well = 0  #: successes since that was changed
         self.running = 0
         self.waiting: deque[Delivery] = deque()
-        self.queued = False  #: stands in the crowd's queue
+        self.queued: deque[_Lane] | None = None  #: the one of the crowd's queues in which it stands
         self.closed = False  #: its share is used up
         self.reopen_at = 0
         self.crowded = False  #: there is mail on disk for it that could not be taken
@@ -99,18 +114,27 @@ class _Lane:
 
 
 class _Crowd:
-    """All destinations of one agent; ``queue`` holds those that have something to start and may."""
+    """All destinations of one agent; ``queues`` hold those that have something to start and may, that whose turn it is first."""
 
-    __slots__ = ("limit", "queue", "running", "waiting")
+    __slots__ = ("limit", "queues", "running", "waiting")
 
     def __init__(self, limit: Concurrency) -> None:
         self.limit = limit
         self.running = 0
         self.waiting = 0  #: deliveries under way that are not counted in running
-        self.queue: deque[_Lane] = deque()
+        self.queues: dict[Standing, deque[_Lane]] = {standing: deque() for standing in Standing}
+
+    def free(self, standing: Standing) -> int:
+        """How many more may run, as far as it goes by the standing."""
+        limit = self.limit
+        free = limit.total - self.running
+        if limit.waiting and standing is not Standing.ANSWERED:
+            # Kept back one by one while the last places of those that keep us waiting are taken.
+            free -= max(0, limit.kept - (limit.waiting - self.waiting))
+        return free
 
     def may_start(self, lane: _Lane) -> bool:
-        free = self.limit.total - self.running
+        free = self.free(lane.standing)
         if free <= 0 or lane.running >= lane.limit:
             return False
         # A destination may not have more than what is left for the others.
@@ -125,12 +149,14 @@ class Destinations:
         self._most = most
         self._lanes: dict[str, _Lane] = {}
         self._crowds: dict[str, _Crowd] = {}
+        self._standings = Standings()
+        self.shares = Shares(most)
 
     def limit(self, limits: Mapping[str, Concurrency]) -> None:
         """Take other limits; what runs already goes on."""
         self._limits = limits
         for agent, crowd in self._crowds.items():
-            crowd.limit = limits.get(agent, DEFAULT_CONCURRENCY)
+            crowd.limit = self._limit_of(agent)
         for lane in self._lanes.values():
             lane.allowed = lane.crowd.limit.initial
             self._enqueue(lane)
@@ -158,10 +184,22 @@ class Destinations:
                 lane.reopen_at = lane.size // 2
         return has_room
 
+    def admits(self, active: ActiveMessage, destination: str, free: int, *, fresh: bool) -> bool:
+        """The same for a delivery of this message, which takes a place of its kind where there are kinds."""
+        if not self.has_room(destination, free, fresh=fresh):
+            return False
+        if not self._limit_of(destination.partition(":")[0]).waiting:
+            return True
+        return self.shares.admits(active, self._standings.of(destination), fresh=fresh)
+
     def also_known_as(self, destination: str, stored: str) -> None:
         """Mail that the spool has under another name would go to this busy destination, too."""
-        if stored != destination and (lane := self._lanes.get(destination)) is not None:
+        if stored == destination:
+            return
+        if (lane := self._lanes.get(destination)) is not None:
             lane.aliases.add(stored)
+        if self._limit_of(destination.partition(":")[0]).waiting:
+            self.shares.also_known_as(self._standings.of(destination), stored)
 
     def _share(self, lane: _Lane, free: int) -> int:
         """A quarter of the active set; twice what may run, when that is more; never more than half of what is free."""
@@ -172,7 +210,9 @@ class Destinations:
         """Take a delivery: True when it may start now, False when it waits for :meth:`take`."""
         lane = self._lanes.get(delivery.destination)
         if lane is None:
-            lane = self._lanes[delivery.destination] = _Lane(delivery.destination, self._crowd(delivery.agent))
+            standing = self._standings.of(delivery.destination)
+            lane = _Lane(delivery.destination, self._crowd(delivery.agent), standing)
+            self._lanes[delivery.destination] = lane
         if lane.crowd.may_start(lane):
             lane.running += 1
             lane.crowd.running += 1
@@ -184,18 +224,27 @@ class Destinations:
     def take(self) -> Delivery | None:
         """The next delivery that may start, destinations taking turns; None when none may."""
         for crowd in self._crowds.values():
-            for _ in range(len(crowd.queue)):
-                lane = crowd.queue.popleft()
-                if crowd.may_start(lane):
+            for standing, queue in list(crowd.queues.items()):
+                lane = self._first(crowd, queue) if crowd.free(standing) > 0 else None
+                if lane is not None:
+                    # The other kinds come first now.
+                    crowd.queues[standing] = crowd.queues.pop(standing)
                     delivery = lane.waiting.popleft()
                     lane.running += 1
                     crowd.running += 1
-                    lane.queued = False
                     self._enqueue(lane)
                     return delivery
-                crowd.queue.append(lane)
-                if crowd.running >= crowd.limit.total:
-                    break
+        return None
+
+    @staticmethod
+    def _first(crowd: _Crowd, queue: deque[_Lane]) -> _Lane | None:
+        """Take the first that may start out of its queue."""
+        for _ in range(len(queue)):
+            lane = queue.popleft()
+            if crowd.may_start(lane):
+                lane.queued = None
+                return lane
+            queue.append(lane)
         return None
 
     def ended(self, delivery: Delivery, well: bool | None = None) -> bool:
@@ -205,15 +254,21 @@ class Destinations:
         ``well`` says whether the other side was there for it; None where that is not known.
         """
         lane = self._lanes[delivery.destination]
+        released = False
         if well is not None:
             lane.learn(well)
+            if lane.crowd.limit.waiting:
+                self._standings.learn(lane.name, well)
+                before, lane.standing = lane.standing, self._standings.of(lane.name)
+                # Mail that stayed on disk because of its kind may be of another one now.
+                released = well and before is not lane.standing and self.shares.closed(before)
         lane.running -= 1
         if delivery.keeps_waiting:
             lane.crowd.waiting -= 1
         else:
             lane.crowd.running -= 1
         self._enqueue(lane)
-        return self._shrunk(lane)
+        return self._shrunk(lane) or released
 
     def may_keep_waiting(self, delivery: Delivery) -> bool:
         """Whether that is looked at: it is not for every agent."""
@@ -235,9 +290,9 @@ class Destinations:
         if lane is None or delivery not in lane.waiting:
             return False
         lane.waiting.remove(delivery)
-        if not lane.waiting and lane.queued:
-            lane.queued = False
-            lane.crowd.queue.remove(lane)
+        if not lane.waiting and lane.queued is not None:
+            lane.queued.remove(lane)
+            lane.queued = None
         self._shrunk(lane)
         return True
 
@@ -251,8 +306,14 @@ class Destinations:
                 busy += lane.aliases
         return busy
 
+    def busy(self) -> Busy:
+        """The same with those for whose kind there is no room."""
+        strangers = {agent for agent in {*self._crowds, *self._limits} if self._limit_of(agent).waiting}
+        return self.shares.busy(self.looking(), self._standings, strangers)
+
     def looked(self) -> None:
         """All that was asked for has come: nothing is left on disk but what was refused since."""
+        self.shares.looked()
         for lane in self._lanes.values():
             if lane.asked:
                 lane.asked = lane.crowded = False
@@ -261,9 +322,10 @@ class Destinations:
         """Drop what waits: it is on disk."""
         for lane in self._lanes.values():
             lane.waiting.clear()
-            lane.queued = False
+            lane.queued = None
         for crowd in self._crowds.values():
-            crowd.queue.clear()
+            for queue in crowd.queues.values():
+                queue.clear()
 
     def describe(self) -> list[dict[str, str | int | bool]]:
         """One row for each destination, for people."""
@@ -281,14 +343,17 @@ class Destinations:
     def _crowd(self, agent: str) -> _Crowd:
         crowd = self._crowds.get(agent)
         if crowd is None:
-            crowd = self._crowds[agent] = _Crowd(self._limits.get(agent, DEFAULT_CONCURRENCY))
+            crowd = self._crowds[agent] = _Crowd(self._limit_of(agent))
         return crowd
+
+    def _limit_of(self, agent: str) -> Concurrency:
+        return self._limits.get(agent, DEFAULT_CONCURRENCY)
 
     @staticmethod
     def _enqueue(lane: _Lane) -> None:
-        if lane.waiting and not lane.queued and lane.running < lane.limit:
-            lane.queued = True
-            lane.crowd.queue.append(lane)
+        if lane.waiting and lane.queued is None and lane.running < lane.limit:
+            lane.queued = lane.crowd.queues[lane.standing]
+            lane.queued.append(lane)
 
     def _shrunk(self, lane: _Lane) -> bool:
         reopened = lane.closed and lane.size <= lane.reopen_at

@@ -113,7 +113,7 @@ class Dispatcher:
             clock,
             now,
             room=lambda: self.active.free,
-            busy=self.destinations.looking,
+            busy=self.destinations.busy,
             active=self._untouchable,
             take=lambda message: self.take(message, fresh=False),
             looked=self.destinations.looked,
@@ -207,7 +207,7 @@ class Dispatcher:
         if message.queue_id in self.active or message.queue_id in self.claimed or not self._started:
             return
         # While mail waits on disk, fresh mail leaves a quarter of the places to it.
-        if self.active.free <= (self._most // 4 if fresh and self.watch.more else 0):
+        if self.active.free <= (self._quarter if fresh and self.watch.more else 0):
             self.watch.more = True
             return
         active = self.active.add(message)
@@ -216,6 +216,11 @@ class Dispatcher:
             self._begin(active, {}, fresh=fresh)
         else:
             self.errand(self._route(active), message.queue_id)
+
+    @property
+    def _quarter(self) -> int:
+        """Of the places that are not taken by mail to other people's servers, however long that stays."""
+        return (self._most - len(self.destinations.shares)) // 4
 
     def _is_routed(self, recipient: QueuedRecipient) -> bool:
         """The way that was found at acceptance is good for the first attempt, if it still exists."""
@@ -276,7 +281,7 @@ class Dispatcher:
         ready = []
         refused = 0
         for (destination, _), recipients in groups.items():
-            if not self.destinations.has_room(destination, free, fresh=fresh):
+            if not self.destinations.admits(active, destination, free, fresh=fresh):
                 refused += 1
                 for recipient in recipients:
                     self.destinations.also_known_as(destination, stored.get(recipient.ordinal, destination))
@@ -298,6 +303,7 @@ class Dispatcher:
 
     def _leave(self, active: ActiveMessage) -> None:
         self.active.remove(active)
+        reopened = self.destinations.shares.left(active)
         if not self._started:
             return
         queue_id = active.message.queue_id
@@ -308,7 +314,7 @@ class Dispatcher:
             self.watch.at(self._now())
         elif active.next_attempt_at is not None:
             self.watch.at(active.next_attempt_at)
-        if self.watch.more and self.active.free >= max(self._most // 4, 1):
+        if reopened or (self.watch.more and self.active.free >= max(self._quarter, 1)):
             self.watch.look()
 
     def withdraw(self, queue_id: str) -> None:

@@ -7,7 +7,7 @@ due, when there is room again for what was left on disk, and when somebody says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -47,7 +47,7 @@ class DueWatch:
         now: Callable[[], float],
         *,
         room: Callable[[], int],
-        busy: Callable[[], Collection[str]],
+        busy: Callable[[], Container[str]],
         active: Callable[[], Collection[str]],
         take: Callable[[QueuedMessage], None],
         looked: Callable[[], None],

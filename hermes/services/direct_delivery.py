@@ -33,6 +33,7 @@ from hermes.protocols.smtp.client_events import Ended, Refused, Stage
 from hermes.services.connection_cache import ConnectionCache
 from hermes.services.host_memory import HostMemory
 from hermes.services.mail_exchangers import MailExchangers
+from hermes.services.patience import Patience
 from hermes.services.protection import Guarded, Protection
 from hermes.services.transfer import Consignment, Transfer
 
@@ -102,7 +103,12 @@ class DirectAgent:
         self._unwell = HostMemory(reactor.seconds)
         self._without_tls = HostMemory(reactor.seconds)
         self._transfer = Transfer(
-            reader, self._connections, self.open, signer, broke=lambda target: self._unwell.remember(target.address)
+            reader,
+            self._connections,
+            self.open,
+            signer,
+            broke=lambda target: self._unwell.remember(target.address),
+            patience=Patience(reactor, settings.waiting),
         )
 
     async def deliver(

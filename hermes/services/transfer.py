@@ -22,9 +22,10 @@ from hermes.interfaces import IContentReader, ISigner
 from hermes.net.client_session import ClientSession, Setback
 from hermes.net.outgoing import Target
 from hermes.protocols.smtp.capabilities import Capabilities
-from hermes.protocols.smtp.client_events import Stage
+from hermes.protocols.smtp.client_events import Peer, Stage
 from hermes.protocols.smtp.transaction import Parcel
 from hermes.services.connection_cache import ConnectionCache
+from hermes.services.patience import SILENCE_SECONDS, Patience
 
 #: RFC 3463 3.5: a routing loop was detected.
 LOOP = "5.4.6"
@@ -36,7 +37,8 @@ class Consignment:
     A message on its way to some recipients.
 
     ``outcomes`` holds what is known of each; ``waiting`` lists those (by position) that may still be tried, here or elsewhere.
-    ``shut`` says that no other address of this host may be tried. ``signature`` goes in front of it.
+    ``shut`` says that no other address of this host may be tried. ``signature`` goes in front of it. ``target`` is being tried,
+    in the visit of that number, over ``session`` when one is open.
     """
 
     message: QueuedMessage
@@ -45,6 +47,9 @@ class Consignment:
     waiting: list[int] = attrs.field(init=False)
     shut: bool = attrs.field(init=False, default=False)
     signature: Signature | None = attrs.field(init=False, default=None)
+    target: Target | None = attrs.field(init=False, default=None)
+    session: ClientSession | None = attrs.field(init=False, default=None)
+    visits: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
         self.outcomes = [None] * len(self.recipients)
@@ -56,6 +61,15 @@ class Consignment:
             known = self.outcomes[position]
             if known is None or known.result is not Result.DEFERRED or outcome.result is Result.DEFERRED:
                 self.outcomes[position] = outcome
+
+    def progress(self) -> tuple[int, int] | None:
+        """
+        How far it is, for :class:`hermes.services.patience.Patience`. None from the first octet of the message on: who is cut off
+        then may have taken it, and it would be sent twice.
+        """
+        if self.session is None:
+            return self.visits, 0
+        return None if self.session.stage in {Stage.CONTENT, Stage.FINAL} else (self.visits, self.session.replies)
 
     def not_reached(self, last: Outcome) -> None:
         """The server ended the transactions before the turn of some came; ``last`` is what it said to another one."""
@@ -79,7 +93,8 @@ class Transfer:
     Carries messages over the connections of one agent.
 
     ``signer`` signs them, as ``reader`` gives them; ``author`` is the address that it has put into their From field, or empty;
-    ``broke`` is told of a place whose connection broke, or hung, before it had said anything about a message.
+    ``broke`` is told of a place whose connection broke, or hung, before it had said anything about a message; ``patience`` ends
+    attempts that are silent for too long.
     """
 
     def __init__(
@@ -91,6 +106,7 @@ class Transfer:
         *,
         author: str = "",
         broke: Callable[[Target], object] = lambda target: None,
+        patience: Patience | None = None,
     ) -> None:
         self._reader = reader
         self._connections = connections
@@ -98,6 +114,7 @@ class Transfer:
         self._signer = signer
         self._author = author
         self._broke = broke
+        self._patience = patience
 
     async def run(self, targets: Iterable[Target], consignment: Consignment) -> None:
         """Try one target after another while recipients are waiting."""
@@ -112,6 +129,17 @@ class Transfer:
             await self._signer.keep(message, self._author)
 
     async def _run(self, targets: Iterable[Target], consignment: Consignment) -> None:
+        trial = self._try(targets, consignment)
+        if self._patience is None:
+            await trial
+        elif not await self._patience.spend(trial, consignment.progress) and (target := consignment.target) is not None:
+            self._broke(target)
+            why = f"no answer within {SILENCE_SECONDS:g} seconds, while many other servers keep us waiting"
+            # RFC 3463 3.5: 4.4.1, no answer from host.
+            peer = Peer(target.host, target.location)
+            consignment.set_back(peer.deferred(f"{target.host} at {target.location} gave {why}", "4.4.1"))
+
+    async def _try(self, targets: Iterable[Target], consignment: Consignment) -> None:
         for target in targets:
             while await self._visit(target, consignment):
                 pass  # the connection was used up, or had gone stale: this target has not had its say
@@ -120,6 +148,8 @@ class Transfer:
 
     async def _visit(self, target: Target, consignment: Consignment) -> bool:
         """Use one connection; True when another one to the same target should follow."""
+        consignment.target, consignment.session = target, None
+        consignment.visits += 1
         kept = self._connections.take(target)
         if kept is None:
             session = await self._open_session(target)
@@ -136,6 +166,7 @@ class Transfer:
         else:
             session = kept
         before = list(consignment.waiting)
+        consignment.session = session
         try:
             refused = await self._send(session, consignment)
         except BaseException:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 
 import attrs
 from typing_extensions import override
@@ -332,7 +332,7 @@ class Due(Read):
 
     now: float
     limit: int
-    busy: Collection[str]
+    busy: Container[str]
     active: Collection[str]
     path_of: Callable[[str], str]
 
@@ -360,7 +360,7 @@ class Due(Read):
 class NextDue(Read):
     """When there will be something to be worked on."""
 
-    busy: Collection[str]
+    busy: Container[str]
     active: Collection[str]
 
     @override

@@ -12,7 +12,7 @@ import heapq
 import math
 import sqlite3
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from typing import NamedTuple
 
 from hermes.core.message import QueuedMessage, State
@@ -55,7 +55,7 @@ _BY_DESTINATION = """
 
 
 def due(
-    connection: sqlite3.Connection, now: float, limit: int, busy: Collection[str], active: Collection[str]
+    connection: sqlite3.Connection, now: float, limit: int, busy: Container[str], active: Collection[str]
 ) -> list[QueuedMessage]:
     """See :meth:`hermes.interfaces.ISpool.due`."""
     chosen: list[QueuedMessage] = []
@@ -78,7 +78,7 @@ def due(
     return chosen
 
 
-def next_due(connection: sqlite3.Connection, busy: Collection[str], active: Collection[str]) -> float | None:
+def next_due(connection: sqlite3.Connection, busy: Container[str], active: Collection[str]) -> float | None:
     """See :meth:`hermes.interfaces.ISpool.next_due`."""
     rows = connection.execute(_BY_TIME, (math.inf, SCAN_RECIPIENTS))
     seen = 0
@@ -92,7 +92,7 @@ def next_due(connection: sqlite3.Connection, busy: Collection[str], active: Coll
 
 
 def _first_messages(
-    connection: sqlite3.Connection, now: float, limit: int, busy: Collection[str], active: Collection[str]
+    connection: sqlite3.Connection, now: float, limit: int, busy: Container[str], active: Collection[str]
 ) -> list[str]:
     """The queue ids of the messages whose turn it is, longest due first."""
     # A dict for its order: the same message may have several recipients among those found.
@@ -115,7 +115,7 @@ def _first_messages(
 
 
 def _merged(
-    connection: sqlite3.Connection, now: float, busy: Collection[str], active: Collection[str]
+    connection: sqlite3.Connection, now: float, busy: Container[str], active: Collection[str]
 ) -> Iterator[_Turn]:
     """The turns of all destinations that are not busy, in the order of time; few destinations are asked for more than one."""
     rows = connection.execute(_DESTINATIONS).fetchall()

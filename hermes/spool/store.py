@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -158,15 +158,15 @@ class Spool:
         content: Content = await self._submit(operations.ReadContent(queue_id, self._files.path))
         return content
 
-    async def due(self, now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
+    async def due(self, now: float, limit: int, busy: Container[str], active: Collection[str]) -> list[QueuedMessage]:
         """Messages with recipients that are due, longest due first."""
-        operation = operations.Due(now, limit, frozenset(busy), frozenset(active), self._files.path)
+        operation = operations.Due(now, limit, busy, frozenset(active), self._files.path)
         found: list[QueuedMessage] = await self._submit(operation)
         return found
 
-    async def next_due(self, busy: Collection[str], active: Collection[str]) -> float | None:
+    async def next_due(self, busy: Container[str], active: Collection[str]) -> float | None:
         """When the next recipient is due."""
-        at: float | None = await self._submit(operations.NextDue(frozenset(busy), frozenset(active)))
+        at: float | None = await self._submit(operations.NextDue(busy, frozenset(active)))
         return at
 
     async def settle(

@@ -315,6 +315,15 @@ class EndTests(SessionCase):
         self.lose()
         self.successResultOf(leaving)
 
+    def test_quit_is_cancelled(self) -> None:
+        """Who no longer waits for the answer to QUIT leaves no connection behind."""
+        self.greet()
+        leaving = Deferred.fromCoroutine(self.session.quit())
+        leaving.cancel()
+        self.failureResultOf(leaving, CancelledError)
+        self.assertTrue(self.wire.aborted)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_quit_and_more(self) -> None:
         """What comes after the end of the session is not looked at."""
         self.greet()

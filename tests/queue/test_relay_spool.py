@@ -5,11 +5,13 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.config.sections.queue import QueueSettings
 from hermes.core.envelope import Envelope, Origin, Recipient
 from hermes.core.event import Event, Kind
 from hermes.core.jobs import perform_each
 from hermes.core.message import QueuedMessage
 from hermes.net.content import ContentReader
+from hermes.queue.destinations import Concurrency
 from hermes.spool.store import Spool
 from tests.support.queue_site import DEFERRED, FAILED, OCTETS, RELAYED, Site
 from tests.support.worker import ImmediateWorker
@@ -123,6 +125,26 @@ class RealSpoolTests(SynchronousTestCase):
         self.site.direct.default = RELAYED
         self.assertTrue(self.successResultOf(manager.release(ids[0])))
         self.assertEqual(self.queue(), [])
+
+    def test_many_hanging_destinations(self) -> None:
+        """Three times as many of them as the active set has places, found on disk: mail that stays here passes by."""
+        strangers = Concurrency(20, 4, 1, None, 100)
+        self.site.limits = {**self.site.limits, "direct": strangers}
+        self.site.settings = QueueSettings(active=160)
+        self.site.direct.hangs = lambda _: True
+        for number in range(480):
+            self.durable(f"x@slow{number}.test")
+        here = [self.durable("bob@example.org").queue_id for _ in range(20)]
+        self.restart()
+        self.site.advance(2, steps=20)
+        self.assertTrue({each.queue_id for each in self.queue()}.isdisjoint(here))
+        self.assertEqual(len(self.queue()), 480)
+        self.site.direct.hangs = lambda _: False
+        while self.site.direct.running:
+            self.site.direct.running[0].answer(RELAYED)
+        self.site.advance(10, steps=100)
+        self.assertEqual(self.queue(), [])
+        self.assertEqual(len({each.message.queue_id for each in self.site.direct.attempts if not each.cancelled}), 480)
 
     def test_hanging_destination(self) -> None:
         """Ten times the active set for a server that hangs, on disk, and mail for others passes by after a restart."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -108,14 +108,14 @@ class QueueSpool:
         stored = self.octets[queue_id]
         return Content(len(stored), len(stored) - len(PREFIX), len(PREFIX), data=stored)
 
-    def _first(self, message: QueuedMessage, now: float, busy: Collection[str]) -> list[QueuedRecipient]:
+    def _first(self, message: QueuedMessage, now: float, busy: Container[str]) -> list[QueuedRecipient]:
         return [
             each
             for each in message.recipients
             if each.state is State.QUEUED and each.next_attempt_at <= now and each.destination not in busy
         ]
 
-    async def due(self, now: float, limit: int, busy: Collection[str], active: Collection[str]) -> list[QueuedMessage]:
+    async def due(self, now: float, limit: int, busy: Container[str], active: Collection[str]) -> list[QueuedMessage]:
         """Messages that are due, longest due first."""
         await self._call("due")
         found = [
@@ -127,7 +127,7 @@ class QueueSpool:
         await self._pass("due")
         return found[:limit]
 
-    async def next_due(self, busy: Collection[str], active: Collection[str]) -> float | None:
+    async def next_due(self, busy: Container[str], active: Collection[str]) -> float | None:
         """When the next recipient is due."""
         await self._call("next_due")
         return min(
