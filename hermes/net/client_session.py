@@ -22,6 +22,7 @@ from typing_extensions import override
 from zope.interface import implementer
 
 from hermes.core.reply import Reply
+from hermes.net.client_handshake import ClientHandshake
 from hermes.net.client_tls import TLSAttempt
 from hermes.net.prompt import write_now
 from hermes.protocols.sasl_login import Derivation, Derive, Exchange
@@ -57,9 +58,6 @@ TIMEOUTS_SECONDS = {
     Stage.QUIT: 5.0,
 }
 
-#: A TLS handshake is a few round trips; OpenSSL sets no limit of its own.
-HANDSHAKE_SECONDS = 60.0
-
 #: All replies to one envelope together: a server with a hundred slow answers may not hold a connection for a day.
 ENVELOPE_SECONDS = 1800.0
 
@@ -84,7 +82,7 @@ class ClientSession(Protocol):
         self._events: deque[Event] = deque()
         self._waiting: Deferred[None] | None = None
         self._drained: Deferred[None] | None = None
-        self._handshake: Deferred[None] | None = None
+        self._handshake = ClientHandshake(clock)
         self._closed: Deferred[None] = Deferred()
         self._wire: Any = None
         self._timer: IDelayedCall | None = None
@@ -255,15 +253,7 @@ class ClientSession(Protocol):
         return self._events.popleft()
 
     async def _shake_hands(self, attempt: TLSAttempt) -> Ended | None:
-        self._handshake = Deferred()
-        timer = self._clock.callLater(HANDSHAKE_SECONDS, self._handshake_timed_out)
-        try:
-            self._wire.startTLS(attempt)
-            await self._handshake
-        finally:
-            self._handshake = None
-            if timer.active():
-                timer.cancel()
+        await self._handshake.run(self._wire, attempt, self._cut)
         host = self.peer.host
         if self._connected and attempt.check_name():
             return None
@@ -274,8 +264,8 @@ class ClientSession(Protocol):
         self._events.clear()
         return Ended(Stage.STARTTLS, self.peer.deferred(reason, status))
 
-    def _handshake_timed_out(self) -> None:
-        self._lost_because = f"no answer within {HANDSHAKE_SECONDS:g} seconds"
+    def _cut(self, why: str) -> None:
+        self._lost_because = why
         self.abort()
 
     async def _send_content(self, parcel: Parcel, chunks: AsyncIterator[bytes]) -> None:
@@ -387,14 +377,12 @@ class ClientSession(Protocol):
         self._lost_because = self._lost_because or why_lost(reason)
         self._engine.connection_lost(self._lost_because)
         self._advance()
-        if self._handshake is not None:
-            self._handshake.callback(None)
+        self._handshake.end()
         self._closed.callback(None)
 
     def handshakeCompleted(self) -> None:
         """TLS has begun."""
-        if self._handshake is not None:
-            self._handshake.callback(None)
+        self._handshake.end()
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full: the server is not reading."""

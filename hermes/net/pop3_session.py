@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from typing_extensions import override
 from zope.interface import implementer
 
-from hermes.net.client_session import CLOSE_SECONDS, HANDSHAKE_SECONDS, why_lost
+from hermes.net.client_handshake import ClientHandshake
+from hermes.net.client_session import CLOSE_SECONDS, why_lost
 from hermes.net.client_tls import TLSAttempt
 from hermes.protocols.pop3.client import ClientEngine
 from hermes.protocols.pop3.client_events import Answer, Ended, Event, Verb
@@ -34,7 +35,7 @@ class POP3Session(Protocol):
         self._clock = clock
         self._silence_seconds = silence_seconds
         self._waiting: Deferred[None] | None = None
-        self._handshake: Deferred[None] | None = None
+        self._handshake = ClientHandshake(clock)
         self._closed: Deferred[None] = Deferred()
         self._timer: IDelayedCall | None = None
         self._wire: Any = None
@@ -98,16 +99,8 @@ class POP3Session(Protocol):
 
     async def start_tls(self, attempt: TLSAttempt) -> str:
         """Do the handshake now; what went wrong, or nothing."""
-        self._handshake = Deferred()
-        timer = self._clock.callLater(HANDSHAKE_SECONDS, self._handshake_timed_out)
         self._resume()
-        try:
-            self._wire.startTLS(attempt)
-            await self._handshake
-        finally:
-            self._handshake = None
-            if timer.active():
-                timer.cancel()
+        await self._handshake.run(self._wire, attempt, self._cut)
         if self._connected and attempt.check_name():
             self.tls = attempt
             return ""
@@ -161,7 +154,7 @@ class POP3Session(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.engine.receive(data)
         self._wake()
-        if self._waiting is None and not self._paused and self._handshake is None and self._connected:
+        if self._waiting is None and not self._paused and not self._handshake.under_way and self._connected:
             # Whoever takes the events has to wait for something else.
             self._paused = True
             self._wire.pauseProducing()
@@ -172,15 +165,13 @@ class POP3Session(Protocol):
         self._disarm()
         self._lost_because = self._lost_because or why_lost(reason)
         self.engine.connection_lost(self._lost_because)
-        if self._handshake is not None:
-            self._handshake.callback(None)
+        self._handshake.end()
         self._wake()
         self._closed.callback(None)
 
     def handshakeCompleted(self) -> None:
         """TLS has begun."""
-        if self._handshake is not None:
-            self._handshake.callback(None)
+        self._handshake.end()
 
     # How it is done.
 
@@ -209,6 +200,6 @@ class POP3Session(Protocol):
         self.abort()
         self._wake()
 
-    def _handshake_timed_out(self) -> None:
-        self._lost_because = f"no answer within {HANDSHAKE_SECONDS:g} seconds"
+    def _cut(self, why: str) -> None:
+        self._lost_because = why
         self.abort()

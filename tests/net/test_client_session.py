@@ -15,11 +15,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hermes.core.outcome import Result
+from hermes.net.client_handshake import HANDSHAKE_SECONDS
 from hermes.net.client_session import (
     CLOSE_SECONDS,
     CONTENT_SECONDS,
     ENVELOPE_SECONDS,
-    HANDSHAKE_SECONDS,
     TIMEOUTS_SECONDS,
     ClientSession,
     Setback,
