@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from hermes.core.account import Account
 from hermes.core.visit import Visit
 from hermes.services.pop3_submission import Submissions
+from tests.support.cuts import at_random, byte_by_byte, whole
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client, Site
-from tests.support.pop3_engine import at_random, byte_by_byte, whole
 from tests.support.scram import MemoryKeys
 from tests.support.smtp_site import Site as SMTPSite
 

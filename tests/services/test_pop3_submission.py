@@ -24,10 +24,10 @@ from hermes.policy.filters import Filters
 from hermes.policy.rates import RateLimits, Rates
 from hermes.protocols.smtp.parameters import MAX_PATH_OCTETS
 from hermes.services.pop3_submission import MAX_RECORDED_RECIPIENTS, Submissions
+from tests.support.cuts import at_random, byte_by_byte, whole
 from tests.support.mailbox import MailboxRealm, MemoryMailbox
 from tests.support.pop3 import Client
 from tests.support.pop3 import Site as POP3Site
-from tests.support.pop3_engine import at_random, byte_by_byte, whole
 from tests.support.smtp_site import Site as SMTPSite
 from tests.support.smtp_site import body_of
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,33 +9,7 @@ from hermes.protocols.pop3.events import Answered, Event, Refused, Response, acc
 from hermes.protocols.pop3.parameters import ServerParameters
 from hermes.protocols.pop3.server import POP3Server
 from hermes.protocols.smtp.events import MessageData
-
-Cut = Callable[[bytes], Iterator[bytes]]
-
-
-def whole(data: bytes) -> Iterator[bytes]:
-    """All at once."""
-    yield data
-
-
-def byte_by_byte(data: bytes) -> Iterator[bytes]:
-    """One octet at a time."""
-    for position in range(len(data)):
-        yield data[position : position + 1]
-
-
-def at_random(data: bytes) -> Iterator[bytes]:
-    """In pieces of random length, the same ones in every run."""
-    dice = random.Random(len(data))
-    position = 0
-    while position < len(data):
-        size = dice.randint(1, 9)
-        yield data[position : position + size]
-        position += size
-
-
-#: Every way in which octets may arrive.
-CUTS: tuple[Cut, ...] = (whole, byte_by_byte, at_random)
+from tests.support.cuts import CUTS, Cut, whole
 
 
 class Conversation:

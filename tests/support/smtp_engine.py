@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from hermes.core.envelope import Envelope, Recipient
@@ -12,33 +11,11 @@ from hermes.protocols.smtp.client import ClientEngine
 from hermes.protocols.smtp.client_events import Event, Peer
 from hermes.protocols.smtp.lmtp_client import LMTPClientEngine
 from hermes.protocols.smtp.transaction import Parcel
+from tests.support.cuts import CUTS, Cut, whole
 
 HOSTNAME = "client.example.org"
 
 GREETING = b"220 mx.example.com ESMTP\r\n"
-
-Cut = Callable[[bytes], Iterator[bytes]]
-
-
-def whole(data: bytes) -> Iterator[bytes]:
-    """All at once."""
-    yield data
-
-
-def byte_by_byte(data: bytes) -> Iterator[bytes]:
-    """One octet at a time."""
-    for position in range(len(data)):
-        yield data[position : position + 1]
-
-
-def at_random(data: bytes) -> Iterator[bytes]:
-    """In pieces of random length, the same ones in every run."""
-    dice = random.Random(len(data))
-    position = 0
-    while position < len(data):
-        size = dice.randint(1, 7)
-        yield data[position : position + size]
-        position += size
 
 
 def every_cut(test: Callable[[Any, Cut], None]) -> Callable[[Any], None]:
@@ -46,7 +23,7 @@ def every_cut(test: Callable[[Any, Cut], None]) -> Callable[[Any], None]:
 
     @functools.wraps(test)
     def run(case: Any) -> None:
-        for cut in (whole, byte_by_byte, at_random):
+        for cut in CUTS:
             test(case, cut)
 
     # trial calls it with the case alone

@@ -11,7 +11,8 @@ from hermes.protocols.pop3.events import Refused, refused
 from hermes.protocols.pop3.parameters import MAX_COMMAND_OCTETS
 from hermes.protocols.pop3.server import State
 from hermes.protocols.sasl import Credentials
-from tests.support.pop3_engine import CUTS, Conversation, in_every_cut
+from tests.support.cuts import CUTS
+from tests.support.pop3_engine import Conversation, in_every_cut
 
 
 class LineTests(SynchronousTestCase):

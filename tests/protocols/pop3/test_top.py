@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.protocols.pop3.top import TopLines
-from tests.support.pop3_engine import CUTS
+from tests.support.cuts import CUTS
 
 
 def top(message: bytes, lines: int, cut: int | None = None) -> bytes:

@@ -10,7 +10,8 @@ from hermes.protocols.pop3 import events
 from hermes.protocols.pop3.events import Event, Refused, accepted, refused
 from hermes.protocols.receive_buffer import Line
 from hermes.protocols.smtp.events import MessageData, MessageEnded, MessageFailed
-from tests.support.pop3_engine import CUTS, Conversation, in_every_cut
+from tests.support.cuts import CUTS
+from tests.support.pop3_engine import Conversation, in_every_cut
 
 
 def text_of(heard: list[Event]) -> bytes:

@@ -25,16 +25,8 @@ from hermes.protocols.smtp.client_events import (
     TLSReady,
     TransactionDone,
 )
-from tests.support.smtp_engine import (
-    GREETING,
-    Conversation,
-    Cut,
-    at_random,
-    byte_by_byte,
-    every_cut,
-    parcel,
-    whole,
-)
+from tests.support.cuts import Cut, at_random, byte_by_byte, whole
+from tests.support.smtp_engine import GREETING, Conversation, every_cut, parcel
 
 #: The example of RFC 7677 3.
 SERVER_FIRST = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"

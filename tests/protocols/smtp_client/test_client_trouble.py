@@ -9,7 +9,8 @@ from hermes.core.outcome import Outcome, Result
 from hermes.protocols.sasl_client import Channel, Login, begin
 from hermes.protocols.smtp.client_events import ContentWanted, Ended, Stage, TransactionDone
 from hermes.protocols.smtp.replies import MAX_LINES
-from tests.support.smtp_engine import GREETING, Conversation, Cut, every_cut, parcel, whole
+from tests.support.cuts import Cut, whole
+from tests.support.smtp_engine import GREETING, Conversation, every_cut, parcel
 
 
 def results(done: TransactionDone) -> list[tuple[Result, str]]:

@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.outcome import Result
 from hermes.protocols.smtp.client_events import ContentWanted, Ended, Refused, Stage, TransactionDone
-from tests.support.smtp_engine import GREETING, Conversation, Cut, every_cut, parcel
+from tests.support.cuts import Cut
+from tests.support.smtp_engine import GREETING, Conversation, every_cut, parcel
 
 
 def results(event: object) -> list[Result]:

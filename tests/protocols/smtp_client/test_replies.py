@@ -13,7 +13,8 @@ from hermes.protocols.smtp.replies import (
     ReplyReader,
     printable,
 )
-from tests.support.smtp_engine import Cut, every_cut, whole
+from tests.support.cuts import Cut, whole
+from tests.support.smtp_engine import every_cut
 
 
 def read(octets: bytes, cut: Cut = whole) -> list[Reply | ReplyFault]:
