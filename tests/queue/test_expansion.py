@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from email import message_from_bytes
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -85,32 +84,19 @@ class ExpandingSite(Site):
         )
         self.router = Router(directory, direct_enabled=True, postmaster=self.postmaster)
         self.reader = ContentReader(calling_worker())
-        agents = dict.fromkeys(("mailbox", "public", "program"), self.mailbox)
-        return RelayManager(
-            self._used_spool,
+        expander = Expander(
+            directory,
             self.router,
-            {"local": self.local, "direct": self.direct, **agents},
-            self.settings,
-            self.clock,
-            now=self.now,
-            random=Random(1),
-            reader=self.reader,
+            self._used_spool,
+            self.reader,
+            self.now,
             hostname="mail.example.org",
-            postmaster=self.postmaster,
-            limits=self.limits,
-            expander=Expander(
-                directory,
-                self.router,
-                self._used_spool,
-                self.reader,
-                self.now,
-                hostname="mail.example.org",
-                own_domains=("example.org",),
-                srs=lambda: self.srs,
-                answered=self.answered,
-                rules=RuleSets(calling_worker(), directory.account),
-            ),
+            own_domains=("example.org",),
+            srs=lambda: self.srs,
+            answered=self.answered,
+            rules=RuleSets(calling_worker(), directory.account),
         )
+        return self.manager_with(self.router, dict.fromkeys(("mailbox", "public", "program"), self.mailbox), expander)
 
 
 class ExpansionTestCase(SynchronousTestCase):

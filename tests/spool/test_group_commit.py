@@ -20,7 +20,22 @@ from hermes.spool.transaction import Transaction
 from tests.support.real_spool import FullDisk, SpoolTestCase, begun, envelope, fact
 
 
-class GroupTests(SpoolTestCase):
+class BrokenCommitCase(SpoolTestCase):
+    """Tests with a disk that fails for a moment."""
+
+    def fail_to_commit(self) -> None:
+        """A message comes while nothing can be committed; afterwards all is well again."""
+
+        def broken(connection: sqlite3.Connection) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        commit = self.disk.commit
+        self.disk.commit = broken  # type: ignore[method-assign]
+        self.failureResultOf(begun(self.accepting(envelope("a@example.com"))), sqlite3.OperationalError)
+        self.disk.commit = commit  # type: ignore[method-assign]
+
+
+class GroupTests(BrokenCommitCase):
     """What waits together."""
 
     def test_one_transaction(self) -> None:
@@ -121,14 +136,7 @@ class GroupTests(SpoolTestCase):
 
     def test_commit_fails(self) -> None:
         """A fault of the commit itself fails what it was for, and is over when the disk is well again."""
-        commit = self.disk.commit
-
-        def broken(connection: sqlite3.Connection) -> None:
-            raise sqlite3.OperationalError("disk I/O error")
-
-        self.disk.commit = broken  # type: ignore[method-assign]
-        self.failureResultOf(begun(self.accepting(envelope("a@example.com"))), sqlite3.OperationalError)
-        self.disk.commit = commit  # type: ignore[method-assign]
+        self.fail_to_commit()
         self.assertEqual(self.due_ids(), [])
         committed = self.accept(envelope("a@example.com"))
         self.assertEqual(self.due_ids(), [committed.queue_id])
@@ -148,7 +156,7 @@ class GroupTests(SpoolTestCase):
         self.assertEqual(len(self.seen), 4)
 
 
-class FigureTests(SpoolTestCase):
+class FigureTests(BrokenCommitCase):
     """What is told of the disk."""
 
     def figures(self) -> dict[str, list[Any]]:
@@ -174,14 +182,7 @@ class FigureTests(SpoolTestCase):
 
     def test_faults(self) -> None:
         """A full disk and another fault are counted apart, each once, also for body files; a fault of ours is none."""
-        commit = self.disk.commit
-
-        def broken(connection: sqlite3.Connection) -> None:
-            raise sqlite3.OperationalError("disk I/O error")
-
-        self.disk.commit = broken  # type: ignore[method-assign]
-        self.failureResultOf(begun(self.accepting(envelope("a@example.com"))), sqlite3.OperationalError)
-        self.disk.commit = commit  # type: ignore[method-assign]
+        self.fail_to_commit()
         self.assertEqual(self.figures()["hermes_disk_faults_total"], [0, 1])
         self.disk.full = "open"
         self.failureResultOf(begun(self.accepting(envelope("a@example.com"), bytes(1_000_000))), SpoolFullError)

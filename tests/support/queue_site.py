@@ -19,8 +19,9 @@ from hermes.core.envelope import Envelope, Recipient
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
 from hermes.core.reply import Reply
-from hermes.interfaces import IContentReader, IDeliveryAgent, IDirectory, ISpool
+from hermes.interfaces import IContentReader, IDeliveryAgent, IDirectory, IRouter, ISpool
 from hermes.queue.destinations import Concurrency
+from hermes.queue.expansion import Expander
 from hermes.queue.relay import RelayManager
 from hermes.queue.reporting import Reporting
 from hermes.queue.router import Router
@@ -177,11 +178,16 @@ class Site:
 
     def make_manager(self) -> RelayManager:
         """A manager as after a restart: nothing but the spool remembers."""
-        agents: dict[str, IDeliveryAgent] = {"local": self.local, "direct": self.direct}
+        return self.manager_with(Router(self.directory, direct_enabled=True, postmaster=self.postmaster))
+
+    def manager_with(
+        self, router: IRouter, agents: Mapping[str, IDeliveryAgent] | None = None, expander: Expander | None = None
+    ) -> RelayManager:
+        """One that goes by this router, with more agents than ours."""
         return RelayManager(
             self._used_spool,
-            Router(self.directory, direct_enabled=True, postmaster=self.postmaster),
-            agents,
+            router,
+            {"local": self.local, "direct": self.direct, **(agents or {})},
             self.settings,
             self.clock,
             now=self.now,
@@ -192,6 +198,7 @@ class Site:
             limits=self.limits,
             reporting=self.reporting,
             own_domains=("example.org",),
+            expander=expander,
         )
 
     def now(self) -> float:
