@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from hermes.cli.control_client import ask
-from hermes.cli.mercury_file import text_of
+from hermes.cli.mercury_file import translated
 from hermes.cli.output import Refused, config_option, json_option, say, say_json, say_lines, say_table
 from hermes.config.loader import load
-from hermes.config.mercury_collectors import MAX_OCTETS, MercuryBoxesError, sections_of_boxes
+from hermes.config.mercury_collectors import MAX_OCTETS, sections_of_boxes
 from hermes.config.schema import Settings
 
 #: How often the server is asked how far it has come.
@@ -56,11 +56,7 @@ def collect(config: str, as_json: bool, dry_run: bool, mercury: str | None, name
 
 def _print_sections(path: str) -> None:
     with open(path, "rb") as file:
-        text = text_of(file, "Mercury's list of boxes", MAX_OCTETS)
-    try:
-        say_lines(sections_of_boxes(text, path))
-    except MercuryBoxesError as error:
-        raise Refused(str(error)) from None
+        say_lines(translated(file, "Mercury's list of boxes", MAX_OCTETS, sections_of_boxes))
 
 
 def _show(report: dict[str, Any], *, dry: bool) -> None:

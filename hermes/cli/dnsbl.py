@@ -9,10 +9,10 @@ import click
 
 from hermes.cli.asking import asked
 from hermes.cli.control_client import ask
-from hermes.cli.mercury_file import text_of
-from hermes.cli.output import EXIT_REFUSED, Refused, config_option, json_option, say, say_json, say_level
+from hermes.cli.mercury_file import translated
+from hermes.cli.output import EXIT_REFUSED, Refused, config_option, json_option, say, say_json, say_level, say_lines
 from hermes.config.loader import load
-from hermes.config.mercury_lists import MAX_OCTETS, MercuryListsError, sections_of_mercury
+from hermes.config.mercury_lists import MAX_OCTETS, sections_of_mercury
 from hermes.config.schema import Settings
 from hermes.net.resolver import Resolver
 from hermes.policy.dnsbl import dns_list
@@ -92,10 +92,5 @@ def import_(file: BinaryIO) -> None:
 
     Nothing is changed. What is not understood is told with its line, and then there is nothing to print.
     """
-    text = text_of(file, "Mercury's file of lists", MAX_OCTETS)
-    try:
-        sections = sections_of_mercury(text, file.name)
-    except MercuryListsError as error:
-        raise Refused(str(error)) from None
-    for line in sections.splitlines() or ["# There are no definitions."]:
-        say(line)
+    sections = translated(file, "Mercury's file of lists", MAX_OCTETS, sections_of_mercury)
+    say_lines(sections or "# There are no definitions.")

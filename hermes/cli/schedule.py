@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from hermes.cli.mercury_file import text_of
-from hermes.cli.output import Refused, config_option, json_option, say, say_json, say_lines, say_table
+from hermes.cli.mercury_file import translated
+from hermes.cli.output import config_option, json_option, say, say_json, say_lines, say_table
 from hermes.config.loader import load
 from hermes.config.mercury_ini import MAX_OCTETS
-from hermes.config.mercury_schedule import MercuryScheduleError, schedule_of
+from hermes.config.mercury_schedule import schedule_of
 from hermes.core.connection_schedule import Period, Week, format_day
 
 
@@ -59,11 +59,7 @@ def schedule(config: str, as_json: bool, days: int, mercury: str | None) -> None
 
 def _print_section(path: str) -> None:
     with open(path, "rb") as file:
-        text = text_of(file, "Mercury's configuration", MAX_OCTETS)
-    try:
-        say_lines(schedule_of(text, path))
-    except MercuryScheduleError as error:
-        raise Refused(str(error)) from None
+        say_lines(translated(file, "Mercury's configuration", MAX_OCTETS, schedule_of))
 
 
 def _days(week: Week, now: float, days: int) -> Iterator[dict[str, Any]]:

@@ -43,3 +43,7 @@ class ConfigError(Exception):
         self.path = path
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
         super().__init__("\n".join(problem.describe(path) for problem in self.problems))
+
+
+class MercuryFileError(ValueError):
+    """A file of Mercury's that cannot be said in sections of ``config.ini``: one problem a line of the text."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from hermes.config.errors import MercuryFileError
+
 #: A file of Mercury has some dozens of boxes at the most.
 MAX_OCTETS = 256 * 1024
 
@@ -17,12 +19,8 @@ _MIN_FIELDS, _MAX_FIELDS = 4, 6
 _MAX_NAME_CHARACTERS = 40
 
 
-class MercuryBoxesError(ValueError):
-    """What is wrong with the file: one problem a line of the text."""
-
-
 def sections_of_boxes(text: str, path: str) -> str:
-    """The sections that say the same, in the same order; raise :class:`MercuryBoxesError`."""
+    """The sections that say the same, in the same order; raise :class:`MercuryFileError`."""
     problems: list[str] = []
     sections: dict[str, str] = {}
     encrypted = False
@@ -42,7 +40,7 @@ def sections_of_boxes(text: str, path: str) -> str:
             name = _name(fields[1], sections)
             sections[name] = _section(name, [*fields, "", ""][:_MAX_FIELDS], encrypted=encrypted)
     if problems:
-        raise MercuryBoxesError("\n".join(problems))
+        raise MercuryFileError("\n".join(problems))
     return "\n".join(sections.values())
 
 

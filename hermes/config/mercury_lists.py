@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from hermes.config.dnsbl_rules import is_header, is_text
+from hermes.config.errors import MercuryFileError
 from hermes.core.dns_list import parse_counting
 
 #: A file of Mercury has some dozens of definitions at the most.
@@ -20,10 +21,6 @@ MAX_OCTETS = 256 * 1024
 
 _MAX_NAME_CHARACTERS = 40
 _RANGE = re.compile(r"range\s+(\S+)\s*-\s*(\S+)\Z", re.IGNORECASE)
-
-
-class MercuryListsError(ValueError):
-    """What is wrong with the file: one problem a line of the text."""
 
 
 @attrs.define
@@ -35,7 +32,7 @@ class _Definition:
 
 
 def sections_of_mercury(text: str, path: str) -> str:
-    """The sections that say the same, in the same order; raise :class:`MercuryListsError`."""
+    """The sections that say the same, in the same order; raise :class:`MercuryFileError`."""
     problems: list[tuple[int, str]] = []
     definitions = _scan(text, problems)
     sections: dict[str, dict[str, str]] = {}
@@ -43,7 +40,7 @@ def sections_of_mercury(text: str, path: str) -> str:
         name, values = _section(definition, problems, sections)
         sections[name] = values
     if problems:
-        raise MercuryListsError("\n".join(f"{path}:{line}: {what}" for line, what in sorted(problems)))
+        raise MercuryFileError("\n".join(f"{path}:{line}: {what}" for line, what in sorted(problems)))
     return "\n".join(
         f"[dnsbl:{name}]\n" + "".join(f"{key} = {value}\n" for key, value in values.items())
         for name, values in sections.items()

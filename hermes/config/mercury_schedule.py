@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from hermes.config.errors import MercuryFileError
 from hermes.config.mercury_ini import Line, lines_of
 from hermes.core.connection_schedule import DAYS, format_day, parse_day
 
@@ -19,15 +20,11 @@ _SERVERS = "smtp, pop3, phonebook, finger"
 _MAX_DELAY_SECONDS = 3600
 
 
-class MercuryScheduleError(ValueError):
-    """What is wrong with the section: one problem a line of the text."""
-
-
 def schedule_of(text: str, path: str) -> str:
-    """The section that says the same; raise :class:`MercuryScheduleError`."""
+    """The section that says the same; raise :class:`MercuryFileError`."""
     lines = lines_of(text, "MercuryX")
     if lines is None:
-        raise MercuryScheduleError(f"{path}: there is no section [MercuryX] in it")
+        raise MercuryFileError(f"{path}: there is no section [MercuryX] in it")
     said: dict[str, list[str]] = {}
     problems, remarks = [], []
     for line in lines:
@@ -42,7 +39,7 @@ def schedule_of(text: str, path: str) -> str:
             except ValueError as error:
                 problems.append(f"{path}:{line.number}: {line.key}: {error}")
     if problems:
-        raise MercuryScheduleError("\n".join(problems))
+        raise MercuryFileError("\n".join(problems))
     return "\n".join([*_heading(text), *(each for key in _KEYS for each in said.get(key, ())), *remarks]) + "\n"
 
 

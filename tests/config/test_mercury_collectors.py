@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.config.errors import MercuryFileError
 from hermes.config.loader import load
-from hermes.config.mercury_collectors import MercuryBoxesError, sections_of_boxes
+from hermes.config.mercury_collectors import sections_of_boxes
 from tests.support.configuration import MINIMAL, write_config
 
 
@@ -38,7 +39,7 @@ class MercuryBoxesTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """What is no box is told with file and line, all at once."""
-        with self.assertRaises(MercuryBoxesError) as caught:
+        with self.assertRaises(MercuryFileError) as caught:
             sections_of_boxes("a,b\n-,joe,x,joe,-\na,-,x,joe,-\n1,2,3,4,5,6,7\n", "M.DAT")
         told = str(caught.exception).splitlines()
         self.assertEqual([line.partition(": ")[0] for line in told], ["M.DAT:1", "M.DAT:2", "M.DAT:3", "M.DAT:4"])
@@ -48,5 +49,5 @@ class MercuryBoxesTests(SynchronousTestCase):
         """Whatever stands there, there are sections or there is an error."""
         try:
             sections_of_boxes(text, "f")
-        except MercuryBoxesError as error:
+        except MercuryFileError as error:
             self.assertTrue(str(error))

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.config.errors import MercuryFileError
 from hermes.config.loader import load
-from hermes.config.mercury_lists import MercuryListsError, sections_of_mercury
+from hermes.config.mercury_lists import sections_of_mercury
 from tests.support.configuration import write_config
 
 MERCURY = """\
@@ -51,7 +52,7 @@ class MercuryListsTests(SynchronousTestCase):
 
     def refused(self, text: str, *problems: str) -> None:
         """What is wrong, line by line."""
-        error = self.assertRaises(MercuryListsError, sections_of_mercury, text, "MS_SPAM.MER")
+        error = self.assertRaises(MercuryFileError, sections_of_mercury, text, "MS_SPAM.MER")
         lines = str(error).split("\n")
         self.assertEqual(len(lines), len(problems), lines)
         for line, problem in zip(lines, problems, strict=True):
@@ -98,5 +99,5 @@ class MercuryListsTests(SynchronousTestCase):
         for each in (text, "\n".join(lines), f"Begin\nName: {text}\nHostname: a.example\nEnd"):
             try:
                 sections_of_mercury(each, "x")
-            except MercuryListsError as error:
+            except MercuryFileError as error:
                 self.assertTrue(str(error).startswith("x:"))

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.config.errors import MercuryFileError
 from hermes.config.loader import load
-from hermes.config.mercury_schedule import MercuryScheduleError, schedule_of
+from hermes.config.mercury_schedule import schedule_of
 from hermes.core.connection_schedule import parse_day
 from tests.support.configuration import MINIMAL, write_config
 
@@ -88,7 +89,7 @@ class MercuryScheduleTests(SynchronousTestCase):
         """What cannot be read is told with file and line, all at once."""
         text = "[MercuryX]\nMonday: 1031,1035,2,45,-1,0\nTuesday: 9\nDrain_queues: yes\nCmd_Delay: 3601\n"
         text += "Use_ETRN: 1\nuse_etrn: 0\n"
-        with self.assertRaises(MercuryScheduleError) as caught:
+        with self.assertRaises(MercuryFileError) as caught:
             schedule_of(text, "M.INI")
         told = str(caught.exception).splitlines()
         self.assertEqual(
@@ -101,7 +102,7 @@ class MercuryScheduleTests(SynchronousTestCase):
                 "M.INI:7 use_etrn is there twice",
             ],
         )
-        with self.assertRaisesRegex(MercuryScheduleError, r"M.INI: there is no section \[MercuryX\]"):
+        with self.assertRaisesRegex(MercuryFileError, r"M.INI: there is no section \[MercuryX\]"):
             schedule_of("[MercuryS]\nMonday: 1\n", "M.INI")
 
     def test_limit(self) -> None:
@@ -113,5 +114,5 @@ class MercuryScheduleTests(SynchronousTestCase):
         """Whatever stands there, there is a section or an error."""
         try:
             schedule_of("[MercuryX]\n" + text, "f")
-        except MercuryScheduleError as error:
+        except MercuryFileError as error:
             self.assertTrue(str(error))
