@@ -31,7 +31,7 @@ def described_record(settings: Settings, name: str) -> Record:
     table = local_accounts(settings).table()
     record = table.named(name)
     if record is not None:
-        return _with_addresses(settings, record, table)
+        return attrs.evolve(record, account=with_addresses(settings, record.account, table))
     if (record := kept_elsewhere(settings, name)) is not None:
         return record
     raise LookupError(f"there is no account {name!r}")
@@ -45,7 +45,7 @@ def kept_elsewhere(settings: Settings, name: str) -> Record | None:
         # It may be found by another name that somebody logs in by.
         if record is None or record.account.name != name:
             return None
-        return _with_addresses(settings, record, accounts)
+        return attrs.evolve(record, account=with_addresses(settings, record.account, accounts))
 
     with _every_source(settings, name) as sources:
         return at_once(asked(sources, name, found))
@@ -101,11 +101,10 @@ def refuse_elsewhere(settings: Settings, name: str, remedy: str) -> None:
         raise Refused(f"{name} is kept in a directory service ({record.place}): {remedy}")
 
 
-def _with_addresses(settings: Settings, record: Record, accounts: Accounts) -> Record:
+def with_addresses(settings: Settings, account: Account, accounts: Accounts) -> Account:
     """With those that its name implies, and without those that an account before it has: that one's mail comes there."""
-    account = record.account
     own = tuple(each for each in addresses_of(settings, account) if not _is_anothers(accounts, account, each))
-    return attrs.evolve(record, account=attrs.evolve(account, addresses=own))
+    return attrs.evolve(account, addresses=own)
 
 
 def _is_anothers(accounts: Accounts, account: Account, address: str) -> bool:

@@ -13,12 +13,12 @@ from hermes.app.accounts import local_accounts
 from hermes.app.secret import kept_secret
 from hermes.cli import password
 from hermes.cli.app_password import app_password, app_passwords
-from hermes.cli.elsewhere import change_elsewhere, kept_elsewhere, refuse_elsewhere
+from hermes.cli.elsewhere import change_elsewhere, described_record, kept_elsewhere, refuse_elsewhere
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json, say_table
 from hermes.cli.profile import profile
 from hermes.cli.sources import addresses_of
 from hermes.cli.telling import tell_password
-from hermes.cli.user_change import disable, enable, former_names, rename, set_, text_of
+from hermes.cli.user_change import arrived, disable, enable, handed_on, rename, set_, text_of
 from hermes.cli.user_data import erase, export
 from hermes.cli.user_import import import_
 from hermes.config.loader import load
@@ -128,9 +128,10 @@ def remove(config: str, name: str) -> None:
     settings = load(config)
     try:
         refuse_elsewhere(settings, name.lower(), "remove it there, and 'hermes user erase' takes its mail away")
-        _source(settings).remove(name.lower())
-        app_passwords(settings).forget(name.lower())
-        former_names(settings).forget(name.lower())
+        account = described_record(settings, name.lower()).account
+        _source(settings).remove(account.name)
+        app_passwords(settings).forget(account.name)
+        handed_on(settings, account)
     except (LookupError, ValueError) as error:
         raise Refused(text_of(error)) from None
     say(f"{name.lower()} is no account any more")
@@ -324,7 +325,7 @@ def add_account(settings: Settings, account: Account, secret: str) -> None:
         _source(settings).add(account, hash_password(secret), _scram(settings, secret))
         # Those of somebody who was called so before, in a directory service for one.
         app_passwords(settings).forget(account.name)
-        former_names(settings).forget(account.name)
+        arrived(settings, account.name)
         arriving(settings.mailbox.directory, account.name)
     except ValueError as error:
         raise Refused(text_of(error)) from None

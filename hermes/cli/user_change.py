@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import time
 
+import attrs
 import click
 
 from hermes.app.accounts import local_accounts
 from hermes.cli.app_password import app_passwords
-from hermes.cli.elsewhere import refuse_elsewhere
+from hermes.cli.elsewhere import described_record, refuse_elsewhere, with_addresses
 from hermes.cli.output import Refused, config_option, json_option, remark, say, say_json
 from hermes.cli.queue import reader
 from hermes.config.durable import sync_directory
 from hermes.config.loader import load
 from hermes.config.places import former_names_file
 from hermes.config.schema import Settings
+from hermes.core.account import Account
 from hermes.core.units import format_size, parse_size
 from hermes.directory.accounts import check_address, check_name
 from hermes.directory.former_names import FormerNames
@@ -129,6 +131,12 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
         if (owner := table.name_by_login.get(new_name, name)) != name:
             raise ValueError(f"{new_name!r} cannot be used: {owner} logs in by it")
         _refuse_waiting(settings, name)
+        implied = [
+            address
+            for each in (name, new_name)
+            if not record.account.addresses
+            for address in with_addresses(settings, attrs.evolve(record.account, name=each), table).addresses
+        ]
         keys = {"cram": ""} if record.cram else {}
         if keep_address and not record.account.addresses:
             both = (f"{each}@{domain}" for each in (new_name, name) for domain in settings.hermes.domains)
@@ -139,7 +147,7 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
             if keys:
                 source.change(name, keys)
             app_passwords(settings).rename(name, new_name)
-            former_names(settings).rename(name, new_name, time.time())
+            former_names(settings).rename(name, new_name, implied, time.time())
             _move_profile(settings, name, new_name)
             source.rename(name, new_name)
     except (LookupError, ValueError) as error:
@@ -154,6 +162,17 @@ def rename(config: str, keep_address: bool, name: str, new_name: str) -> None:
 def former_names(settings: Settings) -> FormerNames:
     """What accounts of a site were called before, for as long as the trace knows of it."""
     return FormerNames(former_names_file(settings), time.time() - settings.trace.keep)
+
+
+def handed_on(settings: Settings, account: Account) -> None:
+    """Write down that an account ends now: its name and its addresses may be somebody else's."""
+    former_names(settings).hand_on(account.name, account.addresses, time.time())
+
+
+def arrived(settings: Settings, name: str) -> None:
+    """Write down that there is a new account of that name, where another one was removed without a command."""
+    if former_names(settings).was_renamed(name):
+        handed_on(settings, described_record(settings, name).account)
 
 
 def _refuse_waiting(settings: Settings, name: str) -> None:

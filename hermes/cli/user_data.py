@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import shutil
 import tarfile
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -17,16 +19,17 @@ import click
 
 from hermes.app.accounts import local_accounts
 from hermes.cli.app_password import app_passwords, described
-from hermes.cli.elsewhere import described_record, kept_elsewhere
-from hermes.cli.output import Refused, config_option, remark, say
+from hermes.cli.elsewhere import described_record, kept_elsewhere, with_addresses
+from hermes.cli.output import Refused, config_option, local_time, remark, say
 from hermes.cli.queue import reader
-from hermes.cli.user_change import former_names, text_of
+from hermes.cli.user_change import former_names, handed_on, text_of
 from hermes.config.durable import sync_directory
 from hermes.config.loader import load
 from hermes.config.places import recipients_file
 from hermes.config.schema import Settings
 from hermes.core import event_text
 from hermes.core.account import Account
+from hermes.core.period import Period
 from hermes.core.units import format_time
 from hermes.directory.accounts import Record
 from hermes.mailbox.departed import departing
@@ -43,7 +46,8 @@ def export(config: str, name: str, archive: Path) -> None:
     Write all that is kept of NAME into ARCHIVE.
 
     It is a .tar.gz with the mail (a maildir), the settings, without what proves a password, and the trace, one JSON object a
-    line. Works also when the server is down, and for accounts of a directory service. An archive that exists is not overwritten.
+    line; what that has of somebody else who had the name before is left out, and said. Works also when the server is down, and
+    for accounts of a directory service. An archive that exists is not overwritten.
     """
     settings = load(config)
     try:
@@ -57,7 +61,7 @@ def export(config: str, name: str, archive: Path) -> None:
         with open(partly, "xb", opener=_private) as file:
             try:
                 with tarfile.open(fileobj=file, mode="w:gz") as tar:
-                    counted = _fill(tar, archive.absolute().parent, settings, record)
+                    counted, left_out = _fill(tar, archive.absolute().parent, settings, record)
                 partly.rename(archive)
             finally:
                 partly.unlink(missing_ok=True)
@@ -66,17 +70,20 @@ def export(config: str, name: str, archive: Path) -> None:
     except OSError as error:
         raise Refused(f"{archive} cannot be written: {error.strerror or error}") from None
     say(f"{archive} has everything about {record.account.name}: {counted} files of mail and the trace")
+    for line in left_out:
+        remark(line)
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _fill(tar: tarfile.TarFile, room: Path, settings: Settings, record: Record) -> int:
+def _fill(tar: tarfile.TarFile, room: Path, settings: Settings, record: Record) -> tuple[int, list[str]]:
+    """How many files of mail there are, and what of the trace is left out, a line each."""
     account = record.account
     top = account.name
     _add(tar, f"{top}/account.json", json.dumps(_described(settings, record), indent=2).encode() + b"\n")
-    _add_trace(tar, f"{top}/trace.jsonl", room, settings, account)
+    left_out = _add_trace(tar, f"{top}/trace.jsonl", room, settings, account)
     profile = Path(settings.finger.profiles) / f"{account.name}.txt"
     if profile.is_file():
         _add(tar, f"{top}/profile.txt", profile.read_bytes())
@@ -88,7 +95,7 @@ def _fill(tar: tarfile.TarFile, room: Path, settings: Settings, record: Record) 
             if path.is_file() and not path.is_symlink():
                 tar.add(path, f"{top}/mail/{path.relative_to(mailbox)}", recursive=False)
                 counted += 1
-    return counted
+    return counted, left_out
 
 
 def _add(tar: tarfile.TarFile, name: str, octets: bytes) -> None:
@@ -105,20 +112,37 @@ def _described(settings: Settings, record: Record) -> dict[str, object]:
     }
 
 
-def _add_trace(tar: tarfile.TarFile, name: str, room: Path, settings: Settings, account: Account) -> None:
+def _add_trace(tar: tarfile.TarFile, name: str, room: Path, settings: Settings, account: Account) -> list[str]:
     """Years of a busy account: on the disk first, because an archive wants to know how long a file is."""
-    former = [
-        (each, until)
-        for name_before, until in former_names(settings).of(account.name)
-        for each in (name_before, *(f"{name_before}@{domain}" for domain in settings.hermes.domains))
-    ]
+    periods = former_names(settings).of(account.name, account.addresses, settings.hermes.domains)
     with tempfile.TemporaryFile(dir=room) as file:
         with reader(settings) as spool:
-            for event in spool.history((account.name, *account.addresses), former):
+            for event in spool.history(periods):
                 file.write(event_text.as_json(event).encode() + b"\n")
+            left_out = [
+                _left_out(count, each, [period for period in periods if period.name == each])
+                for each in dict.fromkeys(period.name for period in periods if not period.is_ever)
+                if (count := spool.count_others(each))
+            ]
         member = _member(name, file.tell())
         file.seek(0)
         tar.addfile(member, file)
+    return left_out
+
+
+def _left_out(count: int, name: str, periods: Sequence[Period]) -> str:
+    """What is said of facts about a name or an address that are of another time than the account's."""
+    its = " and ".join(
+        " ".join(
+            (["since", local_time(each.since)] if each.since else [])
+            + (["until", local_time(each.until)] if each.until < math.inf else [])
+        )
+        for each in periods
+    )
+    return (
+        f"Left out of the trace: {count} {'fact' if count == 1 else 'facts'} about {name}, of a time when that was somebody "
+        f"else's, or nobody's. It is this account's {its}."
+    )
 
 
 def _member(name: str, size_octets: int) -> tarfile.TarInfo:
@@ -142,10 +166,11 @@ def erase(config: str, yes: bool, name: str) -> None:
     settings = load(config)
     source, name = local_accounts(settings), name.lower()
     try:
-        known = any(account.name == name for account in source.list())
+        known = next((account for account in source.list() if account.name == name), None)
         mailbox = os.path.join(settings.mailbox.directory, name)
-        entry = "" if known else _entry_elsewhere(settings, name)
-        if not known and not os.path.isdir(mailbox):
+        entry = None if known else _entry_elsewhere(settings, name)
+        account = entry.account if entry else with_addresses(settings, known or Account(name, ()), source.table())
+        if known is None and not os.path.isdir(mailbox):
             raise LookupError(f"there is no account {name!r}, and no mail of one")
         if not yes and not click.confirm(f"Remove {name} and all its mail for good?"):
             raise Refused("Nothing was removed.")
@@ -158,7 +183,7 @@ def erase(config: str, yes: bool, name: str) -> None:
                     # First of all, so that nothing new arrives.
                     source.remove(name)
                 app_passwords(settings).forget(name)
-                former_names(settings).forget(name)
+                handed_on(settings, account)
                 doomed = _take_away(settings, mailbox, name)
             if doomed:
                 shutil.rmtree(doomed)
@@ -172,20 +197,18 @@ def erase(config: str, yes: bool, name: str) -> None:
     (Path(settings.finger.profiles) / f"{name}.txt").unlink(missing_ok=True)
     say(f"{name} is gone, and its mail")
     if entry:
-        remark(f"Its entry is still in the directory service ({entry}), disabled.")
+        remark(f"Its entry is still in the directory service ({entry.place}), disabled.")
     remark(f"The trace keeps what happened to messages for {format_time(settings.trace.keep)}.")
 
 
-def _entry_elsewhere(settings: Settings, name: str) -> str:
-    """Where a directory service has a disabled account; Refused when others can write to it still: mail would come again."""
+def _entry_elsewhere(settings: Settings, name: str) -> Record | None:
+    """A disabled account of a directory service; Refused when others can write to it still: mail would come again."""
     record = kept_elsewhere(settings, name) if settings.ldap else None
-    if record is None:
-        return ""
-    if not record.account.disabled:
+    if record is not None and not record.account.disabled:
         raise Refused(
             f"{name} is kept in a directory service ({record.place}): disable it there, or remove it, and say this again"
         )
-    return record.place
+    return record
 
 
 def _take_away(settings: Settings, mailbox: str, name: str) -> str:

@@ -15,7 +15,7 @@ from hermes.app.accounts import local_accounts
 from hermes.cli.app_password import app_passwords
 from hermes.cli.output import Refused, config_option, say, say_table
 from hermes.cli.password import generate
-from hermes.cli.user_change import former_names, text_of
+from hermes.cli.user_change import arrived, text_of
 from hermes.config.loader import load
 from hermes.config.schema import Settings
 from hermes.core.account import Account
@@ -106,7 +106,7 @@ def _add(
                 keys = make_scram_keys(each.password) if each.password and settings.accounts.scram != "no" else ""
                 source.add(each.account, hashed, keys)
                 app_passwords(settings).forget(each.account.name)
-                former_names(settings).forget(each.account.name)
+                arrived(settings, each.account.name)
                 arriving(settings.mailbox.directory, each.account.name)
             except ValueError as error:
                 raise Refused(f"{file}:{each.line}: {text_of(error)}. Those before it have been added.") from None

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 
 from hermes.core.event import Event
+from hermes.core.period import Period
 from hermes.spool.trace import EVENT_COLUMNS, event_of, trace_key
 
 #: Events, or messages, that are read at once: a megabyte at the most.
@@ -25,7 +26,13 @@ _PREPARE = (
 _LAST_HOUR = "SELECT max(hour) FROM trace_keys"
 _HOUR_BEFORE = "SELECT max(hour) FROM trace_keys WHERE hour < ?"
 _WANT_KEY = "INSERT OR IGNORE INTO wanted_events SELECT event_id FROM trace_keys WHERE hour = ? AND key = ?"
-_WANT_KEY_UNTIL = f"{_WANT_KEY} AND (SELECT at FROM events WHERE id = event_id) <= ?"  # noqa: S608 - constants only
+_WANT_KEY_IN = (
+    f"{_WANT_KEY} AND (SELECT at FROM events WHERE id = event_id) > ?"  # noqa: S608 - constants only
+    " AND (SELECT at FROM events WHERE id = event_id) <= ?"
+)
+_COUNT_OTHERS = (
+    "SELECT count(*) FROM trace_keys WHERE hour = ? AND key = ? AND event_id NOT IN (SELECT id FROM wanted_events)"
+)
 _WANT_MESSAGES = """
     INSERT OR IGNORE INTO wanted_messages
     SELECT queue_id FROM events WHERE id IN (SELECT id FROM wanted_events) AND queue_id <> ''
@@ -39,26 +46,34 @@ _EVENTS = (
 )
 
 
-def want(connection: sqlite3.Connection, queries: Iterable[str], former: Iterable[tuple[str, float]] = ()) -> None:
-    """
-    Mark all events that tell about these addresses or names, and all messages that have one of them.
-
-    What was ``former``, an address or name and until when, finds nothing that came later.
-    """
+def want(connection: sqlite3.Connection, periods: Iterable[Period]) -> None:
+    """Mark all events that tell about these addresses or names, each in its time, and all messages that have one of them."""
     for statement in _PREPARE:
         connection.execute(statement)
-    keys = {trace_key(query) for query in queries} - {""}
-    bounded = {(key, until) for query, until in former if (key := trace_key(query))}
-    (hour,) = connection.execute(_LAST_HOUR).fetchone()
-    while hour is not None:
-        for key in keys:
-            connection.execute(_WANT_KEY, (hour, key))
-        for key, until in bounded:
-            connection.execute(_WANT_KEY_UNTIL, (hour, key, until))
-        (hour,) = connection.execute(_HOUR_BEFORE, (hour,)).fetchone()
+    keyed = {(key, each) for each in periods if (key := trace_key(each.name))}
+    for hour in _hours(connection):
+        for key, period in keyed:
+            if period.is_ever:
+                connection.execute(_WANT_KEY, (hour, key))
+            else:
+                connection.execute(_WANT_KEY_IN, (hour, key, period.since, period.until))
     connection.execute(_WANT_MESSAGES)
     for queue_id in messages(connection):
         want_message(connection, queue_id)
+
+
+def _hours(connection: sqlite3.Connection) -> Iterator[int]:
+    """Those of which there is anything, the last one first."""
+    (hour,) = connection.execute(_LAST_HOUR).fetchone()
+    while hour is not None:
+        yield hour
+        (hour,) = connection.execute(_HOUR_BEFORE, (hour,)).fetchone()
+
+
+def count_others(connection: sqlite3.Connection, name: str) -> int:
+    """How many events tell about an address or a name and are not marked."""
+    key = trace_key(name)
+    return sum(connection.execute(_COUNT_OTHERS, (hour, key)).fetchone()[0] for hour in _hours(connection))
 
 
 def messages(connection: sqlite3.Connection) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Self
 from hermes.core.accountability import Tally
 from hermes.core.event import Event
 from hermes.core.message import QueuedMessage
+from hermes.core.period import Period
 from hermes.core.selection import Selection
 from hermes.core.shape import By, Counted, Shape
 from hermes.spool import history, selecting, summary
@@ -125,11 +126,16 @@ class SpoolReader:
         with self._readable() as connection:
             return [] if connection is None else track(connection, query, limit)
 
-    def want_history(self, queries: Sequence[str], former: Sequence[tuple[str, float]] = ()) -> None:
-        """Look for all that is known about addresses and names, ``former`` ones up to a time, for :meth:`wanted_events`."""
+    def want_history(self, periods: Sequence[Period]) -> None:
+        """Look for all that is known about addresses and names, each in its time, for :meth:`wanted_events`."""
         with self._readable() as connection:
             if connection is not None:
-                history.want(connection, queries, former)
+                history.want(connection, periods)
+
+    def count_others(self, name: str) -> int:
+        """How much is known about an address or a name that was not looked for."""
+        with self._readable() as connection:
+            return 0 if connection is None else history.count_others(connection, name)
 
     def wanted_messages(self) -> Iterator[str]:
         """The queue ids that were found."""

@@ -13,6 +13,7 @@ from hermes.core.accountability import Tally
 from hermes.core.accountability import merged as merged_tallies
 from hermes.core.event import Event
 from hermes.core.message import QueuedMessage
+from hermes.core.period import Period
 from hermes.core.selection import Selection
 from hermes.core.shape import By, Counted, Shape, merged, sum_of
 from hermes.spool.reader import SpoolReader
@@ -79,15 +80,19 @@ class ShardsReader:
                     events.extend(reader.track(queue_id, limit))
         return merged_events(found)[-limit:]
 
-    def history(self, queries: Sequence[str], former: Sequence[tuple[str, float]] = ()) -> Iterator[Event]:
-        """All that is known about addresses and names, ``former`` ones up to a time, newest last, however much it is."""
+    def history(self, periods: Sequence[Period]) -> Iterator[Event]:
+        """All that is known about addresses and names, each in its time, newest last, however much it is."""
         for reader in self._readers:
-            reader.want_history(queries, former)
+            reader.want_history(periods)
         for reader, other in permutations(self._readers, 2):
             # As for track().
             for queue_id in reader.wanted_messages():
                 other.want_message(queue_id)
         return heapq.merge(*(reader.wanted_events() for reader in self._readers), key=lambda event: event.at)
+
+    def count_others(self, name: str) -> int:
+        """How many events tell about an address or a name and are not in the history that was asked for last."""
+        return sum(reader.count_others(name) for reader in self._readers)
 
 
 def merged_queue(parts: Sequence[Sequence[QueuedMessage]]) -> list[QueuedMessage]:

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.event import Event, Kind
+from hermes.core.period import Period
 from hermes.spool import history
 from hermes.spool.database import connect_read_only
 from hermes.spool.history import PAGE
@@ -47,7 +48,7 @@ class HistoryTests(SynchronousTestCase):
     def found(self, *queries: str) -> list[tuple[float, str]]:
         """When it was, and about whom."""
         with ShardsReader(self.directories) as reader:
-            return [(event.at, event.address) for event in reader.history(queries)]
+            return [(event.at, event.address) for event in reader.history([Period(each) for each in queries])]
 
     def test_nothing(self) -> None:
         """A spool that was never used has none."""
@@ -65,8 +66,8 @@ class HistoryTests(SynchronousTestCase):
         expected = [(5 * HOUR, "bob"), (7 * HOUR, "Bob@example.org"), (9 * HOUR, "bob")]
         self.assertEqual(self.found("bob", "bob@example.org", "BOB", ""), expected)
 
-    def test_former(self) -> None:
-        """What a former name or address finds ends when it was given up, at that very moment; its messages come whole."""
+    def test_periods(self) -> None:
+        """What a name finds ends when it was given up, at that very moment, and begins after it; messages come whole."""
         queue_id = "00001ABCDEFGH"
         self.record(
             0,
@@ -77,10 +78,21 @@ class HistoryTests(SynchronousTestCase):
             Event(3 * HOUR + 1, Kind.LOGIN, address="rob"),
             Event(3 * HOUR + 2, Kind.RETRIEVED, queue_id, "rob"),
         )
-        with ShardsReader(self.directories) as reader:
-            former = [("bob", HOUR + 1.0), ("bob@example.org", HOUR + 1.0), ("", 9e9)]
-            found = [event.at for event in reader.history(["rob"], former)]
-        self.assertEqual(found, [HOUR, HOUR + 1, 3 * HOUR + 1, 3 * HOUR + 2])
+        until, since = HOUR + 1, HOUR + 2
+        first = [Period("bob", 0.0, until), Period("bob@example.org", 0.0, until), Period("rob"), Period("", 0.0, 9e9)]
+        second = [Period("bob", since), Period("bob@example.org", since)]
+        third = [Period("bob", until, since), Period("bob", 3 * HOUR, 3 * HOUR)]
+        for periods, found, others in (
+            (first, [HOUR, HOUR + 1, 3 * HOUR + 1, 3 * HOUR + 2], 2),
+            (second, [3 * HOUR], 2),
+            (third, [HOUR + 2], 2),
+            ([*first, *second, *third], [HOUR, HOUR + 1, HOUR + 2, 3 * HOUR, 3 * HOUR + 1, 3 * HOUR + 2], 0),
+        ):
+            with ShardsReader(self.directories) as reader:
+                self.assertEqual([event.at for event in reader.history(periods)], found)
+                self.assertEqual(reader.count_others("Bob"), others, periods)
+        with ShardsReader(["nowhere"]) as reader:
+            self.assertEqual((list(reader.history(first)), reader.count_others("bob")), ([], 0))
 
     def test_messages(self) -> None:
         """With a message comes all that happened to it, also at a worker that knows it by its id alone."""
@@ -101,8 +113,8 @@ class HistoryTests(SynchronousTestCase):
         """A reader can be asked again, about somebody else."""
         self.record(0, Event(1.0, Kind.LOGIN, address="bob"), Event(2.0, Kind.LOGIN, address="ann"))
         with ShardsReader(self.directories) as reader:
-            self.assertEqual([event.at for event in reader.history(["bob"])], [1.0])
-            self.assertEqual([event.at for event in reader.history(["ann"])], [2.0])
+            self.assertEqual([event.at for event in reader.history([Period("bob")])], [1.0])
+            self.assertEqual([event.at for event in reader.history([Period("ann")])], [2.0])
 
     def test_pages(self) -> None:
         """A page less one, a page, and one more; and pages of messages."""
@@ -124,7 +136,7 @@ class HistoryTests(SynchronousTestCase):
             name = f"user{count}"
             self.record(0, *(Event(float(number), Kind.LOGIN, address=name) for number in range(count)))
             with contextlib.closing(connect_read_only(self.directories[0])) as connection:
-                history.want(connection, [name])
+                history.want(connection, [Period(name)])
                 done = Counter[str]()
                 connection.set_progress_handler(partial(done.update, ["steps"]), 100)
                 self.assertEqual(sum(1 for _ in history.wanted(connection)), count)
@@ -139,7 +151,7 @@ class HistoryTests(SynchronousTestCase):
         with ShardsReader(self.directories) as reader:
             tracemalloc.start()
             try:
-                found = sum(1 for _ in reader.history(["bob"]))
+                found = sum(1 for _ in reader.history([Period("bob")]))
                 _, most = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()
