@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hermes.config.catalog import FIXED
@@ -44,6 +45,15 @@ class Reload:
         self._notifier = notifier
         self._take = take
         self._goes_on = False
+        #: Those who wait for the end of the one that goes on.
+        self._waiting: list[Deferred[None]] = []
+
+    async def idle(self) -> None:
+        """Wait until no reload goes on."""
+        while self._goes_on:
+            ended: Deferred[None] = Deferred()
+            self._waiting.append(ended)
+            await ended
 
     async def run(self, before: Settings) -> str:
         """Take all of it or nothing; raise ValueError with a text for the administrator."""
@@ -51,8 +61,18 @@ class Reload:
             raise ValueError(STOPPING)
         if self._goes_on:
             raise ValueError("a reload is going on already: try again in a moment")
-        self._notifier.reloading(time.monotonic())
         self._goes_on = True
+        try:
+            await self._run(before)
+        finally:
+            self._goes_on = False
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
+        return "The configuration is in force."
+
+    async def _run(self, before: Settings) -> None:
+        self._notifier.reloading(time.monotonic())
         try:
             await self._take(load_again(self._path, before))
             self.succeeded, self.succeeded_at = True, self._now()
@@ -60,12 +80,10 @@ class Reload:
             self.succeeded = False
             raise
         finally:
-            self._goes_on = False
             if self._service.running:
                 # Else systemd has been told of the stop meanwhile, which is the last word.
                 self._notifier.ready()
         self._log.info("The configuration {path} is in force", path=self._path)
-        return "The configuration is in force."
 
     def families(self) -> list[Family]:
         """What came of it, for monitoring."""

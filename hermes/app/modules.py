@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -90,41 +89,30 @@ class Passage(Module):
 
 
 class Signals(Module):
-    """SIGHUP reloads; systemd is told when everything listens, and when the stop begins. It starts last and stops first."""
+    """
+    What systemd is told: when everything listens, and when the stop begins. ``ready`` is called at the end of the start.
+
+    It starts last and stops first.
+    """
 
     name = "signals"
     _log = Logger()
 
-    def __init__(self, reactor: Any, reload: Callable[[], Awaitable[str]], notifier: Notifier) -> None:
-        self._reactor = reactor
-        self._reload = reload
+    def __init__(self, ready: Callable[[], None], notifier: Notifier) -> None:
+        self._ready = ready
         self._notifier = notifier
-        self._before: Any = signal.SIG_DFL
-        self._task: Deferred[None] | None = None
 
     @override
     async def start(self) -> None:
-        self._before = signal.signal(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self._hang_up))
         spare_the_collector()
         self._notifier.ready()
         self._log.info("Hermes is ready")
+        self._ready()
 
     @override
     async def stop(self) -> None:
         self._notifier.stopping()
         self._log.info("Hermes stops: sessions and deliveries are given time to finish")
-        signal.signal(signal.SIGHUP, self._before)
-
-    def _hang_up(self) -> None:
-        self._task = Deferred.fromCoroutine(self._reload_and_tell())
-
-    async def _reload_and_tell(self) -> None:
-        try:
-            await self._reload()
-        except ValueError as error:
-            self._log.error("The configuration stays as it was: {reason}", reason=str(error))
-        except Exception:
-            self._log.failure("The reload failed")
 
 
 class Admission(Module):

@@ -31,6 +31,7 @@ from hermes.app.echoes import Echoes, SharedLogins
 from hermes.app.entrances import Entrance, entrances
 from hermes.app.file_checks import lists_of
 from hermes.app.greylisting import contents_for, greylist_commands
+from hermes.app.hang_up import HangUps
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.importing import importing_commands
 from hermes.app.known_files import KnownFiles, read_known
@@ -134,6 +135,7 @@ class Server:
         )
         self.service = StagedService(reactor, failed)
         self._reload = Reload(path, self.service, self._notifier, self._take)
+        self._hang_ups = HangUps(reactor, self.reload, self._reload.idle)
         self._figures = self._make_figures()
         try:
             make_data_directory(settings)
@@ -383,6 +385,7 @@ class Server:
             notifier=self._notifier,
         )
         for module in (
+            *([self._hang_ups] if self._station.alone else []),
             self._stores,
             FirstBooks(lambda: self._books.read(self.settings, self._stores.lookup_worker, self._reactor.seconds)),
             AdoptedShards(self._adopted),
@@ -437,4 +440,4 @@ class Server:
 
     def _signals(self) -> list[Module]:
         # They are the parent's business, and so is systemd.
-        return [Signals(self._reactor, self.reload, self._notifier)] if self._station.alone else []
+        return [Signals(self._hang_ups.ready, self._notifier)] if self._station.alone else []

@@ -87,11 +87,13 @@ class Book:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.entries: Sequence[Entry] = list(entries)
-        self._by_word: dict[tuple[str, str], list[int]] = {}
+        by_word: dict[tuple[str, str], list[int]] = {}
         for number, each in enumerate(self.entries):
             for field, words in _indexed_words(each):
                 for word in words:
-                    self._by_word.setdefault((field, word), []).append(number)
+                    by_word.setdefault((field, word), []).append(number)
+        # Tuples of numbers are nothing for the garbage collector, which would look at each list anew, for 0.3 s in a large book.
+        self._by_word = {key: tuple(by_word.pop(key)) for key in list(by_word)}
         # For terms that begin with letters and go on with a wildcard.
         self._words = {
             name: sorted(word for field, word in self._by_word if field == name)

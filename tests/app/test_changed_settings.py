@@ -43,10 +43,15 @@ class ReloadTests(SynchronousTestCase):
         taking[0].errback(ValueError("it cannot be taken"))
         self.failureResultOf(first, ValueError)
         self.assertEqual(succeeded(), 0)
+        self.successResultOf(Deferred.fromCoroutine(reload.idle()))
         third = Deferred.fromCoroutine(reload.run(before))
+        idle = [Deferred.fromCoroutine(reload.idle()) for _ in range(2)]
+        self.assertNoResult(idle[0])
         self.assertEqual(succeeded(), 0)
         taking[1].callback(None)
         self.successResultOf(third)
+        for each in idle:
+            self.successResultOf(each)
         self.assertEqual(succeeded(), 1)
 
     def test_stops_meanwhile(self) -> None:

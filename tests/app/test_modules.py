@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.app.modules import Delivery, Passage, Signals
@@ -116,79 +114,20 @@ class _Port:
 
 
 class SignalsTests(SynchronousTestCase):
-    """SIGHUP, and what systemd is told."""
-
-    def setUp(self) -> None:
-        """A socket for the service manager's words."""
-        directory = mkdtemp(prefix="hermes-")
-        self.addCleanup(shutil.rmtree, directory)
-        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(self.manager.close)
-        self.manager.bind(f"{directory}/notify")
-        self.manager.setblocking(False)
-        self.notifier = Notifier({"NOTIFY_SOCKET": f"{directory}/notify"})
-        self.reloads = 0
-
-    def signals(self, reload: Callable[[], Awaitable[str]]) -> Signals:
-        """Started, and stopped at the end."""
-        before = signal.getsignal(signal.SIGHUP)
-
-        class Reactor:
-            def callFromThread(self, function: Callable[[], None]) -> None:
-                """At once: the test is the only thread."""
-                function()
-
-        signals = Signals(Reactor(), reload, self.notifier)
-        self.successResultOf(Deferred.fromCoroutine(signals.start()))
-
-        def stop() -> None:
-            self.successResultOf(Deferred.fromCoroutine(signals.stop()))
-            self.assertIs(signal.getsignal(signal.SIGHUP), before)
-
-        self.addCleanup(stop)
-        return signals
+    """What systemd is told."""
 
     def test_systemd(self) -> None:
-        """The service manager hears when the server is ready and when the stop begins."""
-
-        async def reload() -> str:
-            return ""
-
-        signals = self.signals(reload)
-        self.assertEqual(self.manager.recv(100), b"READY=1")
-        self.successResultOf(Deferred.fromCoroutine(signals.stop()))
-        self.assertEqual(self.manager.recv(100), b"STOPPING=1")
-
-    def test_hang_up(self) -> None:
-        """Each SIGHUP is a reload."""
-
-        async def reload() -> str:
-            self.reloads += 1
-            return ""
-
-        self.signals(reload)
-        signal.raise_signal(signal.SIGHUP)
-        signal.raise_signal(signal.SIGHUP)
-        self.assertEqual(self.reloads, 2)
-
-    def test_refused(self) -> None:
-        """A reload that is refused is an ordinary event without a traceback."""
-
-        async def reload() -> str:
-            raise ValueError("the file is wrong")
-
-        self.signals(reload)
-        with capturedLogs() as said:
-            signal.raise_signal(signal.SIGHUP)
-        self.assertEqual([each["reason"] for each in said], ["the file is wrong"])
-        self.assertNotIn("log_failure", said[0])
-
-    def test_fault(self) -> None:
-        """A fault in a reload is logged with its traceback and harms nothing else."""
-
-        async def reload() -> str:
-            raise RuntimeError("a fault")
-
-        self.signals(reload)
-        signal.raise_signal(signal.SIGHUP)
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        """The service manager hears when the server is ready, as does who waits for that, and when the stop begins."""
+        directory = mkdtemp(prefix="hermes-")
+        self.addCleanup(shutil.rmtree, directory)
+        ready: list[bytes] = []
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f"{directory}/notify")
+            manager.setblocking(False)
+            signals = Signals(
+                lambda: ready.append(manager.recv(100)), Notifier({"NOTIFY_SOCKET": f"{directory}/notify"})
+            )
+            self.successResultOf(Deferred.fromCoroutine(signals.start()))
+            self.assertEqual(ready, [b"READY=1"])
+            self.successResultOf(Deferred.fromCoroutine(signals.stop()))
+            self.assertEqual(manager.recv(100), b"STOPPING=1")

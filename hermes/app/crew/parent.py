@@ -26,6 +26,7 @@ from hermes.app.crew.crew import Crew
 from hermes.app.crew.link import Forget
 from hermes.app.crew.member import State
 from hermes.app.crew.nursery import Nursery
+from hermes.app.hang_up import HangUps
 from hermes.app.modules import Signals
 from hermes.app.passages import passages
 from hermes.app.process import halt, make_data_directory
@@ -85,8 +86,9 @@ class Parent:
             kept_secret(secret_file(settings))
             kept_secret(recoverable_key_file(settings))
             doors = passages(lambda: self.settings, CrewCommands(self, self._crew), reactor)
-            modules += [self.spool, self._crew, *doors]
-            modules += [SignOfLife(reactor, self._notifier), Signals(reactor, self.reload, self._notifier)]
+            hang_ups = HangUps(reactor, self.reload, self._reload.idle)
+            modules += [hang_ups, self.spool, self._crew, *doors]
+            modules += [SignOfLife(reactor, self._notifier), Signals(hang_ups.ready, self._notifier)]
             for module in modules:
                 module.setServiceParent(self.service)
             # The doors first: a server that runs already is better named than its ports.
