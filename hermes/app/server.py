@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from random import SystemRandom
 from typing import Any
 
 import attrs
@@ -20,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hermes import __version__
-from hermes.app.adoption import Adopted, AdoptedShards, EveryRelay, EverySpool
+from hermes.app.adoption import AdoptedShards, EveryRelay, EverySpool
 from hermes.app.changed_settings import STOPPING, Reload
 from hermes.app.circle import Circle
 from hermes.app.collecting import Boxes, CollectingModule
@@ -45,6 +44,7 @@ from hermes.app.passages import passages
 from hermes.app.passwords_told import password_commands
 from hermes.app.phone_book import Books, FirstBooks
 from hermes.app.process import halt, make_data_directory
+from hermes.app.queues import Queues
 from hermes.app.scheduling import Scheduling
 from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import Module, StagedService
@@ -56,7 +56,6 @@ from hermes.app.token_keeping import TokenKeeping
 from hermes.app.transcript_orders import TranscriptOrders
 from hermes.config.errors import ConfigError
 from hermes.config.schema import Settings
-from hermes.interfaces import IDeliveryAgent
 from hermes.net.certificates import Certificates, certificates_of
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, inherited_socket
@@ -112,12 +111,12 @@ class Server:
         self._long_turns = LongTurns(reactor, settings.hermes.long_turn_ms / 1000)
         self._stores = Stores(settings, reactor, self.now, station)
         self._books = Books()
-        self._adopted: list[Adopted] = []
+        queues = self._queues = Queues(self._stores, reactor, self.now, self._in_force)
         #: What is counted here when another worker tells it.
         self.echoes = Echoes()
         self._stores.listen(self.echoes)
-        self._scheduling = Scheduling(reactor, settings, self.now, station, self._stores, self.echoes, self._relays)
-        self._turning = Turning(reactor.seconds, self._relays, station.tell)
+        self._scheduling = Scheduling(reactor, settings, self.now, station, self._stores, self.echoes, queues.relays)
+        self._turning = Turning(reactor.seconds, queues.relays, station.tell)
         self.echoes.expect("drain", self._turning.hear)
         schedule, here = self._scheduling.schedule, station.number == 0
         self._collecting = CollectingModule(reactor, self.now, self._stores, schedule, here=here)
@@ -130,9 +129,7 @@ class Server:
             name: Listening(name, reactor) for name in ("smtp", "pop3", "poppass", "finger", "phonebook")
         }
         self._doors = Doors(self._listening, station, self._inherited)
-        self._drop = Dropping(
-            reactor, self._stores.spool, lambda: (self.settings, self._circle), here=station.number == 0
-        )
+        self._drop = Dropping(reactor, self._stores.spool, self._in_force, here=here)
         self.service = StagedService(reactor, failed)
         self._reload = Reload(path, self.service, self._notifier, self._take)
         self._hang_ups = HangUps(reactor, self.reload, self._reload.idle)
@@ -143,10 +140,8 @@ class Server:
             self._stores.use_sources(self._stores.prepare_sources(settings))
             self._circle = self._make_circle(settings)
             self._circle.come_into_force()
-            self._relay = self._make_relay(self._stores.spool, self._circle.agents)
+            self._queues.make(station.orphans(settings))
             self._collecting.use(self._collecting.prepare(settings, self._circle))
-            for shard in station.orphans(settings):
-                self._adopted.append(self._make_adopted(shard))
             self._places = self._entrances(settings, self._circle, self._tls, self._books)
             self._fill_service()
         except (ValueError, ListenError, ConfigError) as error:
@@ -159,13 +154,12 @@ class Server:
     @property
     def spool(self) -> Spool | EverySpool:
         """What there is to be looked up in."""
-        spools = self._spools()
-        return EverySpool(spools) if len(spools) > 1 else spools[0]
+        return self._queues.spool
 
     @property
     def relay(self) -> RelayManager | EveryRelay:
         """Who carries out orders about messages."""
-        return EveryRelay(self._relays()) if self._adopted else self._relay
+        return self._queues.relay
 
     def sessions(self) -> list[dict[str, object]]:
         """Who is connected."""
@@ -189,8 +183,7 @@ class Server:
             **self._scheduling.status(),
             **self._collecting.status(),
             "outgoing_connections": self._circle.connections(),
-            **{f"queue_{name}": value for name, value in self._relay.describe().items()},
-            **({"adopted_shards": [each.describe() for each in self._adopted]} if self._adopted else {}),
+            **self._queues.describe(),
         }
 
     async def oauth_changed(self, name: str) -> None:
@@ -247,9 +240,7 @@ class Server:
         circle.come_into_force()
         ending = [source.stop() for source in self._stores.use_sources(change.sources)]
         self._scheduling.reconfigure(settings)
-        self._reconfigure(self._relay, self._stores.spool, circle.agents)
-        for each in self._adopted:
-            self._reconfigure(each.relay, each.spool, circle.agents_of_adopted(each.adopted_at))
+        self._queues.reconfigure()
         self._collecting.use(change.boxes)
         for place in before.keys() & wanted.keys():
             self._listening[wanted[place].module].switch(place, wanted[place].factory)
@@ -267,30 +258,18 @@ class Server:
     async def _take(self, settings: Settings) -> None:
         await self.change(await self.prepare(settings))
 
-    def _reconfigure(self, relay: RelayManager, spool: Spool, agents: Mapping[str, IDeliveryAgent]) -> None:
-        settings, circle = self.settings, self._circle
-        relay.reconfigure(
-            settings.queue,
-            circle.router,
-            agents,
-            circle.limits,
-            **circle.about_us(spool),
-        )
-
     async def adopt(self, shard: int) -> None:
         """Take care of a shard whose worker is no more; raise SpoolError when it cannot be opened."""
-        circle, adopted = self._circle, self._make_adopted(shard)
-        await adopted.open()
-        self._adopted.append(adopted)
-        if self._circle is not circle:
-            # A reload meanwhile has not known of it.
-            self._reconfigure(adopted.relay, adopted.spool, self._circle.agents_of_adopted(adopted.adopted_at))
+        relay = await self._queues.adopt(shard)
         if self.service.running:
-            adopted.relay.start()
+            relay.start()
+
+    def _in_force(self) -> tuple[Settings, Circle]:
+        return self.settings, self._circle
 
     async def _expire(self) -> None:
         self._stores.transcripts.tidy()
-        for spool in self._spools():
+        for spool in self._queues.spools():
             await spool.expire_trace(self.now() - self.settings.trace.keep)
         await self._circle.mailboxes.forget_departed()
 
@@ -304,25 +283,15 @@ class Server:
             self._gate,
             self._listening,
             lambda: self._tls,
-            self._spools,
-            self._relays,
+            self._queues.spools,
+            self._queues.relays,
             [self._collecting.families, self._long_turns.families, *reloads],
         )
         return Figures(parts, self.now)
 
     def _make_circle(self, settings: Settings, lists: KnownFiles | None = None) -> Circle:
         schedule = self._scheduling.schedule
-        return Circle(settings, self._stores, self._reactor, self.now, lambda: self._relay, schedule, lists)
-
-    def _make_adopted(self, shard: int) -> Adopted:
-        spool, adopted_at = self._stores.shard(shard), self.now()
-        return Adopted(shard, spool, self._make_relay(spool, self._circle.agents_of_adopted(adopted_at)), adopted_at)
-
-    def _relays(self) -> list[RelayManager]:
-        return [self._relay, *(each.relay for each in self._adopted)]
-
-    def _spools(self) -> list[Spool]:
-        return [self._stores.spool, *(each.spool for each in self._adopted)]
+        return Circle(settings, self._stores, self._reactor, self.now, lambda: self._queues.own, schedule, lists)
 
     def _logins(self, settings: Settings) -> SharedLogins | None:
         tell = self._station.tell
@@ -333,22 +302,6 @@ class Server:
         self.echoes.expect("login succeeded", logins.hear_succeeded)
         self.echoes.expect("end sessions", self._end_sessions_here)
         return logins
-
-    def _make_relay(self, spool: Spool, agents: Mapping[str, IDeliveryAgent]) -> RelayManager:
-        settings, circle = self.settings, self._circle
-        return RelayManager(
-            spool,
-            circle.router,
-            agents,
-            settings.queue,
-            self._reactor,
-            now=self.now,
-            random=SystemRandom(),
-            reader=self._stores.reader,
-            limits=circle.limits,
-            pauses=self._stores.pauses,
-            **circle.about_us(spool),
-        )
 
     def _entrances(
         self, settings: Settings, circle: Circle, tls: Certificates | None, books: Books
@@ -388,10 +341,10 @@ class Server:
             *([self._hang_ups] if self._station.alone else []),
             self._stores,
             FirstBooks(lambda: self._books.read(self.settings, self._stores.lookup_worker, self._reactor.seconds)),
-            AdoptedShards(self._adopted),
+            AdoptedShards(self._queues.adopted),
             *self._of_one_worker(),
             self._scheduling,
-            Delivery(self._relays, lambda: self._circle.stop()),  # noqa: PLW0108 - after a reload it is another one
+            Delivery(self._queues.relays, lambda: self._circle.stop()),  # noqa: PLW0108 - after a reload it is another one
             self._collecting,
             self._drop,
             *doors,
@@ -399,7 +352,7 @@ class Server:
             *listening,
             Closing(listening),
             housekeeping,
-            tls_reporting(self._reactor, self._stores, lambda: self._circle, self._relay, self.now),
+            tls_reporting(self._reactor, self._stores, lambda: self._circle, self._queues.own, self.now),
             self._long_turns,
             *self._signals(),
         ):
@@ -431,7 +384,7 @@ class Server:
             return []
         expiring = expiring_with(self._reactor, lambda: self._circle, self._stores.spool.journal, self.now)
         summary = Summary(
-            self._reactor, self.now, self._stores.spool, self._relay, lambda: (self.settings, self._circle.router)
+            self._reactor, self.now, self._stores.spool, self._queues.own, lambda: (self.settings, self._circle.router)
         )
         return [TokenKeeping(self._stores.tokens), expiring, summary]
 

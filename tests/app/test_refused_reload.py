@@ -165,7 +165,7 @@ class WholeTests(ReloadTestCase):
         await self.reload(self.listen)
         opening.callback(None)
         await adopting
-        (adopted,) = server._adopted
+        (adopted,) = server._queues.adopted
         self.assertIs(adopted.relay._dispatcher._router, server._circle.router)
         await self.reload(self.listen)
         self.assertIs(adopted.relay._dispatcher._router, server._circle.router)

@@ -42,7 +42,7 @@ class PostTests(ServerTestCase):
         sender = sender_of(server.settings)
         octets = letter("example.com", "2026-01-31", b"packed", "r@example.com", sender, 0.0)
         envelope = Envelope(sender.address, (Recipient("r@example.com"),), tls=TLSNeed.OPTIONAL)
-        await post(server._stores.spool, server._circle.router, server._relay, envelope, octets, "<1@x>")
+        await post(server._stores.spool, server._circle.router, server._queues.own, envelope, octets, "<1@x>")
         await events.until(Kind.RELAYED)
         (got,) = peer.messages
         self.assertTrue(verified(got.data, {f"{key.name}.": key.record.encode()}))
