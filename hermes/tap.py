@@ -14,7 +14,7 @@ from twisted.python.usage import UsageError
 from typing_extensions import override
 
 from hermes.app.main import CANNOT_START
-from hermes.app.process import halt
+from hermes.app.process import halt, why_not
 from hermes.app.server import Server, StartError
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
@@ -45,7 +45,7 @@ def makeService(options: Options) -> IService:
     """
 
     def failed(failure: Failure) -> None:
-        _log.critical("Hermes cannot start: {reason}", reason=failure.getErrorMessage())
+        _log.critical("Hermes cannot start: {reason}", reason=why_not(failure))
         # twistd runs the reactor itself, and lets no service say with which status it ends: all that is its own, the file with
         # its process id above all, has been cleaned up when this is called.
         atexit.register(os._exit, CANNOT_START)

@@ -79,7 +79,17 @@ class Housekeeping(Module):
     def _repeat(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         async def guarded() -> None:
             with self._log.failuresHandled("Housekeeping failed, and will be tried again"):
-                await work()
+                try:
+                    await work()
+                except OSError as error:
+                    if error.filename is None:
+                        raise
+                    # A file of the site, and no fault of ours: whoever mends it needs its name and no traceback.
+                    self._log.error(
+                        "Housekeeping failed, and will be tried again: {path}: {reason}",
+                        path=error.filename,
+                        reason=error.strerror,
+                    )
 
         loop = LoopingCall(lambda: Deferred.fromCoroutine(guarded()))
         loop.clock = self._clock

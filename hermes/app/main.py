@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from hermes.app.crew.nursery import Nursery
 from hermes.app.crew.parent import Parent
 from hermes.app.crew.worker import work
-from hermes.app.process import halt
+from hermes.app.process import halt, why_not
 from hermes.app.server import Server, StartError
 from hermes.config.errors import ConfigError
 from hermes.config.loader import load
@@ -106,7 +106,7 @@ class _Run:
         halt(self._reactor)
 
     def _failed(self, failure: Failure) -> None:
-        self._status = _refuse(failure.getErrorMessage())
+        self._status = _refuse(why_not(failure))
         halt(self._reactor)
 
 

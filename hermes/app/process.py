@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from twisted.internet.error import ReactorNotRunning
+from twisted.python.failure import Failure
 
 from hermes.config.schema import Settings
 
@@ -15,6 +16,14 @@ def halt(reactor: Any) -> None:
     """Stop the reactor, unless that has been done."""
     with contextlib.suppress(ReactorNotRunning):
         reactor.stop()
+
+
+def why_not(failure: Failure) -> str:
+    """Why a start has failed, for the administrator: without the number that the system has for an error of a file."""
+    error = failure.value
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return failure.getErrorMessage()
 
 
 def make_data_directory(settings: Settings) -> None:

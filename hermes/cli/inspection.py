@@ -24,6 +24,7 @@ from hermes.app.tokens import token_verifier
 from hermes.cli.collector_inspection import inspect_collectors
 from hermes.cli.directory_inspection import inspect_directory, leads_somewhere
 from hermes.cli.ldap_inspection import inspect_ldap
+from hermes.cli.queue_inspection import inspect_queue
 from hermes.config.catalog import SECTIONS
 from hermes.config.errors import ConfigError
 from hermes.config.greeting import greeting_lines
@@ -81,6 +82,7 @@ def inspect(settings: Settings) -> Iterator[Finding]:
     yield from _mailboxes(settings)
     for shard in shards(settings):
         yield from _spool(spool_directory(settings, shard))
+    yield from (Finding(Level(level), about, text) for level, about, text in inspect_queue(settings))
     yield from _log(settings)
     yield from _manhole(settings)
     yield from _metrics(settings)
@@ -155,7 +157,15 @@ def _certificate(about: str, certificate: str, key: str, wanted: tuple[str, ...]
         return
     days, names = tls.days_left(), ", ".join(tls.names) or "no name"
     if days < 0:
-        yield _fail(about, f"{certificate} (for {names}) expired {-days} days ago")
+        yield _fail(
+            about, f"{certificate} (for {names}) expired {-days} days ago: renew it, it is taken without a restart"
+        )
+    elif tls.begins_at > time.time():
+        begins, now = (time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) for at in (tls.begins_at, time.time()))
+        yield _fail(
+            about,
+            f"{certificate} (for {names}) is valid from {begins} on: is the clock of this machine right? It says {now}",
+        )
     elif days < DAYS_OF_WARNING:
         yield _warn(about, f"{certificate} (for {names}) expires in {days} days")
     else:

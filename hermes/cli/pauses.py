@@ -17,4 +17,6 @@ def paused(settings: Settings) -> dict[str, float]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise Refused(f"{path}: {error}") from None
+        raise Refused(f"{path}: {error}; when nothing is to be paused, remove it") from None
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}") from None

@@ -132,11 +132,13 @@ class LocalDelivery:
 
     def _disk_failed(self, about: str, message: QueuedMessage, error: OSError) -> Outcome:
         words = error.strerror or "the disk failed"
+        # Of a link the second name is the one in the mailbox.
+        place = error.filename2 or error.filename
         self._log.error(
             "{queue_id} could not be delivered to {about}: {error}",
             queue_id=message.queue_id,
             about=about,
-            error=f"{error.filename}: {words}" if error.filename else words,
+            error=f"{place}: {words}" if place else words,
         )
         if error.errno in _NO_ROOM:
             # RFC 3463 3.4: mail system full.

@@ -96,6 +96,11 @@ class ServerTLS:
         """When the certificate expires, as seconds since the epoch."""
         return self._expires.timestamp()
 
+    @property
+    def begins_at(self) -> float:
+        """From when on the certificate is valid, as seconds since the epoch."""
+        return self._begins.timestamp()
+
     def days_left(self, now: datetime | None = None) -> int:
         """Days until the certificate expires; negative when it has."""
         return (self._expires - (now or datetime.now(UTC))).days
@@ -103,7 +108,8 @@ class ServerTLS:
     def _take(self) -> None:
         factory = load_context(self.file, self._key)
         leaf = _read_chain(self.file)[0]
-        self._factory, self._names, self._expires = factory, names_of(leaf), leaf.not_valid_after_utc
+        self._factory, self._names = factory, names_of(leaf)
+        self._begins, self._expires = leaf.not_valid_before_utc, leaf.not_valid_after_utc
 
     def _stat(self) -> tuple[tuple[int, int], ...]:
         return tuple((status.st_mtime_ns, status.st_ino) for status in map(os.stat, (self.file, self._key)))

@@ -9,6 +9,7 @@ from hermes.interfaces import SpoolFullError
 
 #: Over quota is an input/output error to SQLite, which knows only ENOSPC as "full"; both are a matter of room.
 _FULL_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+_DAMAGED_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -23,6 +24,8 @@ def opening_words(error: BaseException) -> str:
         return "its disk is full: make room there"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'its disk'}: {error.strerror}"
+    if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED_CODES:
+        return f"it is damaged ({error}): docs/trouble.md says how to save what is in it"
     return str(error)
 
 

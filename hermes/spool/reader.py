@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from hermes.core.shape import By, Counted, Shape
 from hermes.spool import history, selecting, summary
 from hermes.spool.bodies import BodyFiles, Disk
 from hermes.spool.database import DATABASE, connect_read_only
-from hermes.spool.errors import SpoolError
+from hermes.spool.errors import SpoolError, opening_words
 from hermes.spool.rows import read_message
 from hermes.spool.schema import MIGRATIONS, version
 from hermes.spool.trace import track
@@ -28,6 +29,7 @@ MAX_FAULTS = 100
 
 #: A limit of -1 is none.
 _IDS = "SELECT queue_id FROM messages ORDER BY queue_id LIMIT ?"
+_AFTER = "SELECT count(*) FROM messages WHERE accepted_at > ?"
 _NO_BODY = "SELECT queue_id FROM messages WHERE NOT in_file AND queue_id NOT IN (SELECT queue_id FROM bodies)"
 _IN_FILES = "SELECT queue_id, size_octets FROM messages WHERE in_file"
 _TWO_BODIES = "SELECT queue_id FROM messages WHERE in_file AND queue_id IN (SELECT queue_id FROM bodies)"
@@ -37,6 +39,21 @@ _NO_MESSAGE = """
     UNION SELECT 'signature', queue_id FROM signatures WHERE queue_id NOT IN (SELECT queue_id FROM messages)
 """
 _NO_RECIPIENT = "SELECT queue_id FROM messages WHERE queue_id NOT IN (SELECT queue_id FROM recipients)"
+
+
+def _is_there(path: str) -> bool:
+    """
+    Whether there is such a file; raise OSError where that cannot be known, or it may not be read.
+
+    It is not opened to find out: to close it again would end the locks that SQLite has in this process (fcntl(2)).
+    """
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+    return True
 
 
 class SpoolReader:
@@ -51,9 +68,9 @@ class SpoolReader:
         self._files = BodyFiles(directory, Disk())
         self._connection: sqlite3.Connection | None = None
         try:
-            if os.path.exists(os.path.join(directory, DATABASE)):
+            if _is_there(os.path.join(directory, DATABASE)):
                 self._connection = connect_read_only(directory)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._unreadable(error) from error
         with self._readable() as connection:
             if connection is not None:
@@ -87,6 +104,11 @@ class SpoolReader:
         """How many messages are in the queue."""
         with self._readable() as connection:
             return 0 if connection is None else int(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
+
+    def accepted_after(self, moment: float) -> int:
+        """How many messages of the queue say that they were accepted after a moment, in seconds since the epoch."""
+        with self._readable() as connection:
+            return 0 if connection is None else int(connection.execute(_AFTER, (moment,)).fetchone()[0])
 
     def listed(self, selection: Selection, limit: int | None = None) -> Iterator[QueuedMessage]:
         """The messages that a selection names, oldest first, with those of their recipients; without their octets."""
@@ -166,7 +188,7 @@ class SpoolReader:
                 raise
             except sqlite3.DatabaseError as error:
                 # Damage so bad that SQLite cannot even look for more.
-                return [f"the database is damaged: {error}"]
+                return [opening_words(error)]
 
     def _faults(self, connection: sqlite3.Connection) -> list[str]:
         faults = [text for (text,) in connection.execute(f"PRAGMA integrity_check({MAX_FAULTS})") if text != "ok"]
@@ -224,5 +246,5 @@ class SpoolReader:
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
 
-    def _unreadable(self, error: sqlite3.Error) -> SpoolError:
-        return SpoolError(f"cannot read the spool {self._directory}: {error}")
+    def _unreadable(self, error: OSError | sqlite3.Error) -> SpoolError:
+        return SpoolError(f"cannot read the spool {self._directory}: {opening_words(error)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.app.at_once import AtOnce
@@ -134,6 +134,21 @@ class HousekeepingTests(SynchronousTestCase):
         self.fault = None
         self.clock.advance(EXPIRY_PAUSE_SECONDS)
         self.assertEqual(len(self.expiries), 2)
+        self.successResultOf(self.stop(housekeeping))
+
+    def test_file(self) -> None:
+        """What the system says of a file is a line that names it, without a traceback; the work is done again."""
+        self.fault = PermissionError(13, "Permission denied", "data/mail")
+        with capturedLogs() as events:
+            housekeeping = self.housekeeping()
+        told = [formatEvent(event) for event in events]
+        self.assertEqual(told, ["Housekeeping failed, and will be tried again: data/mail: Permission denied"])
+        self.fault = OSError("what is it?")
+        self.clock.advance(EXPIRY_PAUSE_SECONDS)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        self.fault = None
+        self.clock.advance(EXPIRY_PAUSE_SECONDS)
+        self.assertEqual(len(self.expiries), 3)
         self.successResultOf(self.stop(housekeeping))
 
     def test_certificate(self) -> None:

@@ -89,6 +89,12 @@ class RunTests(ServerTestCase):
         self.assertEqual((status, printed), (3, "hermes: the disk is gone\n"))
         self.assertTrue(reactor.hasStopped)
 
+    def test_file(self) -> None:
+        """What the system says of a file is said with its name, and without the number of the error."""
+        error = PermissionError(13, "Permission denied", "data/mail.log")
+        status, _, printed = self.run_with(lambda failed: failed(Failure(error)))
+        self.assertEqual((status, printed), (3, "hermes: data/mail.log: Permission denied\n"))
+
 
 class LoggingTests(ServerTestCase):
     """The server's own log on standard error."""

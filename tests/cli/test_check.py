@@ -6,9 +6,11 @@ import datetime
 import os
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from hermes.cli.collector_inspection import inspect_collectors
 from hermes.cli.inspection import FULL_OCTETS
+from hermes.cli.queue_inspection import AHEAD_SECONDS
 from hermes.config.loader import load
 from hermes.directory.app_password_file import AppPasswordFile
 from hermes.net.tls import DAYS_OF_WARNING
@@ -171,6 +174,9 @@ class CheckTests(CommandTestCase):
             self.assertEqual(
                 [found for found, _ in self.findings(config, "certificate", int(level == "fail"))], [level]
             )
+        with patch("time.time", return_value=time.time() - 2000 * 86400):
+            self.certificate(config, "mail.example.org", 100)
+            self.assert_finding(config, "certificate", "fail", "is the clock of this machine right? It says 20")
         key = (Path(config).parent / "data" / "key.pem").read_bytes()
         self.certificate(config, "mail.example.org", 100)
         (Path(config).parent / "data" / "key.pem").write_bytes(key)
@@ -263,7 +269,35 @@ class CheckTests(CommandTestCase):
         connection.close()
         self.assert_finding(config, "queue", "fail", message.queue_id)
         database.write_bytes(b"this is no database, and was one a moment ago" * 100)
-        self.assert_finding(config, "queue", "fail", "cannot read the spool")
+        self.assert_finding(config, "queue", "fail", "docs/trouble.md says how to save what is in it")
+
+    def test_pauses(self) -> None:
+        """What is paused is warned of, for it is easily forgotten; with a damaged list no server starts."""
+        config = self.complete_site()
+        self.assertEqual(self.findings(config, "pauses"), [])
+        path = Path(config).parent / "data" / "pauses.json"
+        path.write_text('{"example.net": 5.0}')
+        self.assert_finding(
+            config, "pauses", "warn", f"1 in force, for which mail waits: hermes queue pause -c {config}"
+        )
+        path.write_text("{garb")
+        self.assert_finding(config, "pauses", "fail", "remove it")
+        path.unlink()
+        path.mkdir()
+        self.assert_finding(config, "pauses", "fail", f"{path}: Is a directory")
+
+    def test_clock(self) -> None:
+        """Mail from the future says that the clock was ahead, and what to do: it would wait for that time."""
+        config = self.complete_site()
+        queue_message(self, config)
+        database = Path(config).parent / "data" / "spool" / "spool.sqlite"
+        for ahead, levels in ((AHEAD_SECONDS - 30, []), (AHEAD_SECONDS + 30, ["warn"]), (1000 * 86400, ["warn"])):
+            with sqlite3.connect(database) as connection:
+                connection.execute("UPDATE messages SET accepted_at = ?", (time.time() + ahead,))
+            connection.close()
+            self.assertEqual([level for level, _ in self.findings(config, "clock")], levels, ahead)
+        self.assert_finding(config, "clock", "warn", "1 message in the queue came in the future")
+        self.assert_finding(config, "clock", "warn", f"hermes queue retry -c {config}")
 
     def test_manhole(self) -> None:
         """A manhole that nobody can enter is a warning."""

@@ -52,6 +52,20 @@ class ReaderTests(SpoolTestCase):
         self.assertEqual(len(looking.track("sender@example.org")), 2)
         self.assertEqual(len(looking.track("sender@example.org", limit=1)), 1)
 
+    def test_forbidden(self) -> None:
+        """What may not be read, or is behind a directory that may not be entered, is an error, and not an empty spool."""
+        refusal = PermissionError(13, "Permission denied", "spool.sqlite")
+        with (
+            patch("os.stat", side_effect=refusal),
+            self.assertRaisesRegex(SpoolError, "spool.sqlite: Permission denied$"),
+        ):
+            self.look()
+        with (
+            patch("os.access", return_value=False),
+            self.assertRaisesRegex(SpoolError, "spool.sqlite: Permission denied$"),
+        ):
+            self.look()
+
     def test_reading_does_not_block(self) -> None:
         """A reader in the middle of a look keeps its picture; commits go on meanwhile."""
         self.accept(envelope("a@example.com"))

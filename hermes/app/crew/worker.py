@@ -32,7 +32,7 @@ from hermes.app.crew.link import (
     Stop,
     connect,
 )
-from hermes.app.process import halt
+from hermes.app.process import halt, why_not
 from hermes.app.server import Change as Prepared
 from hermes.app.server import Server, StartError
 from hermes.app.staged import StagedService
@@ -137,7 +137,7 @@ class Worker:
             self._leave(ORPHANED)
 
     def _failed(self, failure: Failure) -> None:
-        self._refuse(failure.getErrorMessage())
+        self._refuse(why_not(failure))
 
     def _refuse(self, reason: str) -> None:
         self._link.send(Failed(reason))
