@@ -76,8 +76,11 @@ class Reload:
         try:
             await self._take(load_again(self._path, before))
             self.succeeded, self.succeeded_at = True, self._now()
-        except BaseException:
+        except BaseException as error:
             self.succeeded = False
+            if isinstance(error, RuntimeError) and not self._service.running:
+                # The threads that would have read something have ended meanwhile.
+                raise ValueError(STOPPING) from error
             raise
         finally:
             if self._service.running:

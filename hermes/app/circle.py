@@ -16,7 +16,6 @@ from twisted.mail.smtp import IMessageDelivery
 from hermes.app.checks import Means
 from hermes.app.known_files import KnownFiles
 from hermes.app.outgoing import Outgoing
-from hermes.app.redirects import files_of
 from hermes.app.routed import routed_agents
 from hermes.app.rulebook import Rulebook
 from hermes.app.signing import signer_of
@@ -128,7 +127,6 @@ class Circle:
         stores.lists.keep([(name, zone_of(one)) for name, one in settings.dnsbl.items()])
         stores.offenders.reconfigure(settings, self.access)
         stores.tokens.clients = clients_of(settings)
-        stores.redirects.use(files_of(settings))
         asked = any(entry.log for entry in settings.access.values())
         stores.transcripts.reconfigure(settings.transcripts, self.access if asked else None)
 

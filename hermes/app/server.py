@@ -28,12 +28,11 @@ from hermes.app.doors import Doors, refuse_other_uses
 from hermes.app.dropping import Dropping
 from hermes.app.echoes import Echoes, SharedLogins
 from hermes.app.entrances import Entrance, entrances
-from hermes.app.file_checks import lists_of
-from hermes.app.greylisting import contents_for, greylist_commands
+from hermes.app.greylisting import greylist_commands
 from hermes.app.hang_up import HangUps
 from hermes.app.housekeeping import Housekeeping
 from hermes.app.importing import importing_commands
-from hermes.app.known_files import KnownFiles, read_known
+from hermes.app.known_files import KnownFiles
 from hermes.app.listening import Closing, Listening
 from hermes.app.long_turns import LongTurns
 from hermes.app.mail_expiring import expiring_with
@@ -45,6 +44,7 @@ from hermes.app.passwords_told import password_commands
 from hermes.app.phone_book import Books, FirstBooks
 from hermes.app.process import halt, make_data_directory
 from hermes.app.queues import Queues
+from hermes.app.readings import Readings, read_beside
 from hermes.app.scheduling import Scheduling
 from hermes.app.small_entrances import small_entrances
 from hermes.app.staged import Module, StagedService
@@ -60,7 +60,6 @@ from hermes.net.certificates import Certificates, certificates_of
 from hermes.net.gate import Gate
 from hermes.net.listen import ListenError, inherited_socket
 from hermes.net.notify import Notifier
-from hermes.policy.greylist import Contents
 from hermes.queue.relay import RelayManager
 from hermes.services.turning import Turning
 from hermes.spool.store import Spool
@@ -80,8 +79,7 @@ class Change:
     places: dict[str, Entrance]
     boxes: Boxes
     sources: Sources
-    books: Books
-    greylist: Contents | None
+    read: Readings
 
 
 class Server:
@@ -205,21 +203,19 @@ class Server:
 
     async def prepare(self, settings: Settings) -> Change:
         """Make what follows from other settings; raise ValueError when they cannot be used. Nobody else knows of it."""
-        stores, books = self._stores, Books()
+        stores, edited = self._stores, self._circle.edited
         try:
             tls = certificates_of(settings)
             sources = stores.prepare_sources(settings)
-            lists = await read_known(lists_of(settings), self._circle.edited, stores.mailbox_worker, self.now)
-            greylist = await contents_for(settings, self.greylist)
-            await books.read(settings, stores.lookup_worker, self._reactor.seconds, self._books)
-            circle = self._make_circle(settings, lists)
-            wanted = self._entrances(settings, circle, tls, books)
+            read = await read_beside(settings, stores, edited, self._books, self.now, self._reactor.seconds)
+            circle = self._make_circle(settings, read.lists)
+            wanted = self._entrances(settings, circle, tls, read.books)
         except ConfigError as error:
-            # A file of rules beside config.ini, with its lines.
+            # Templates beside config.ini, with their lines.
             raise ValueError(str(error)) from None
         refuse_other_uses(self._places, wanted)
         boxes = self._collecting.prepare(settings, circle)
-        return Change(settings, tls, circle, wanted, boxes, sources, books, greylist)
+        return Change(settings, tls, circle, wanted, boxes, sources, read)
 
     async def change(self, change: Change) -> None:
         """
@@ -234,8 +230,8 @@ class Server:
         before, self._places = self._places, wanted
         old_circle, self._circle = self._circle, circle
         self.settings, self._tls, self._gate.settings = settings, change.tls, settings.limits
-        self._books = change.books
-        self.greylist.use(change.greylist)
+        self._books = change.read.books
+        change.read.come_into_force(self._stores)
         allow_open_files(settings)
         circle.come_into_force()
         ending = [source.stop() for source in self._stores.use_sources(change.sources)]

@@ -54,6 +54,25 @@ class ReloadTests(SynchronousTestCase):
             self.successResultOf(each)
         self.assertEqual(succeeded(), 1)
 
+    def test_threads_have_ended(self) -> None:
+        """A reload that finds no threads any more is told of the stop; without a stop that is a fault."""
+        path = Path(self.mktemp())
+        path.write_text("")
+        before, service = load(str(path)), Service()
+
+        async def take(settings: Settings) -> None:
+            if stopping:
+                _ = service.stopService()
+            raise RuntimeError("worker mailboxes is stopping")
+
+        reload = Reload(str(path), service, Notifier({}), take, lambda: 1.0)
+        service.startService()
+        stopping: list[None] = []
+        for kind in (RuntimeError, ValueError):
+            self.failureResultOf(Deferred.fromCoroutine(reload.run(before)), kind)
+            self.assertFalse(reload.succeeded)
+            stopping.append(None)
+
     def test_stops_meanwhile(self) -> None:
         """The service manager is told that all is well again, unless it has been told of a stop meanwhile."""
         path = Path(self.mktemp())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,7 +13,10 @@ from twisted.internet.threads import deferToThread
 from hermes.app import listening
 from hermes.app.server import Server
 from hermes.config.loader import load
+from hermes.core.account import Unknown
 from hermes.directory.ldap.source import LDAPSource
+from hermes.directory.redirects import RedirectTable
+from hermes.directory.sources import alias_files
 from hermes.interfaces import UnavailableError
 from hermes.spool.store import Spool
 from tests.app.test_reload import ReloadTestCase
@@ -63,6 +67,34 @@ class RefusedTests(ReloadTestCase):
         self.assertNotIn("dnsbl_one", server.status())
         self.assertIn("dnsbl_two", server.status())
         self.assertEqual(server._books.files, {})
+
+    async def test_aliases(self) -> None:
+        """Other files of aliases that cannot be used are refused with file and line; a thread has read them before they count."""
+        readers: list[bool] = []
+        read = alias_files._read
+
+        def noted(files: alias_files.Files) -> RedirectTable:
+            readers.append(threading.current_thread() is threading.main_thread())
+            return read(files)
+
+        server = await self.running()
+        (self.data / "aliases").write_text("info == anna\n")
+        directory = server._circle.directory
+        self.assertIsInstance(await directory.resolve("sales@example.org"), Unknown)
+        self.patch(alias_files, "_read", noted)
+        file = self.data / "others"
+        file.write_text("sales == anna\nmore ==\n")
+        await self.refused(f"{self.listen}[directory]\naliases = others\n", f"{file}:2: ")
+        self.assertNotIsInstance(await directory.resolve("info@example.org"), Unknown)
+        file.write_text("sales == anna\n")
+        await self.reload(f"{self.listen}[directory]\naliases = others\n")
+        self.assertEqual(readers, [False, False])
+        directory = server._circle.directory
+        self.assertNotIsInstance(await directory.resolve("sales@example.org"), Unknown)
+        self.assertIsInstance(await directory.resolve("info@example.org"), Unknown)
+        # Those that are followed already are not read for a reload: an edit is in force by itself, or leaves what there was.
+        await self.reload(f"{self.listen}[directory]\naliases = others\n")
+        self.assertEqual(readers, [False, False])
 
     async def test_no_descriptor(self) -> None:
         """A place that is bound and cannot be accepted at: none of the new ones is open, and the old settings are in force."""

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from hermes.core.jobs import perform_each
 from hermes.directory.redirects import MAX_LOOPS_TOLD, RedirectTable
+from hermes.directory.sources import alias_files
 from hermes.directory.sources.alias_file import MAX_OCTETS, AliasFileError
 from hermes.directory.sources.alias_files import LOOK_SECONDS, MAX_RULE_SETS, AliasFiles, Files
 from tests.support.maildirs import calling_worker, clock_at
@@ -127,14 +128,45 @@ class ReloadTests(FilesTestCase):
         self.assertEqual(list(self.now(source).aliases), ["c"])
 
     def test_other_files(self) -> None:
-        """After a reload of the settings other files count, at once."""
+        """After a reload of the settings other files count, at once; not before, and nothing if they cannot be used."""
         self.write("a == b")
         self.write("c == d", "more")
         source = self.files()
         source.load()
         self.now(source)
-        source.use(Files(aliases=(self.path("more"),)))
+        more = Files(aliases=(self.path("more"),))
+        loaded = self.successResultOf(Deferred.fromCoroutine(source.prepare(more)))
+        self.assertEqual(list(self.now(source).aliases), ["a"])
+        source.use(loaded)
         self.assertEqual(list(self.now(source).aliases), ["c"])
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(source.prepare(more))))
+        source.use(None)
+        self.assertEqual(list(self.now(source).aliases), ["c"])
+        self.write("e ==", "others")
+        refused = Deferred.fromCoroutine(source.prepare(Files(aliases=(self.path("others"),))))
+        self.assertIn("others:1: ", self.failureResultOf(refused, AliasFileError).getErrorMessage())
+        self.assertEqual(list(self.now(source).aliases), ["c"])
+        self.write("f == g", "more")
+        self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(list(self.now(source).aliases), ["f"])
+
+    def test_other_files_meanwhile(self) -> None:
+        """What was being read of the files before does not count any more when it is there, whether it can be used or not."""
+        self.write("c == d", "more")
+        for text in ("e == f", "e =="):
+            self.write("a == b")
+            source = self.files()
+            source.load()
+            self.now(source)
+            self.write(text)
+            self.clock.advance(LOOK_SECONDS)
+            self.worker.paused = True
+            late = Deferred.fromCoroutine(source.current())
+            source.use(alias_files._loaded(Files(aliases=(self.path("more"),))))
+            self.worker.resume()
+            self.assertEqual(list(self.successResultOf(late).aliases), ["c"])
+            self.clock.advance(LOOK_SECONDS)
+            self.assertEqual(list(self.now(source).aliases), ["c"])
 
     def test_fault(self) -> None:
         """A fault of the worker is logged, and what was there stays."""

@@ -59,7 +59,9 @@ class Files:
 
 
 @attrs.frozen
-class _Loaded:
+class Loaded:
+    """What was read of some files, and how they were then."""
+
     table: RedirectTable
     stamps: tuple[_Stamp, ...]
     files: Files
@@ -102,22 +104,28 @@ class AliasFiles:
         self._now = now
         self._table = RedirectTable()
         self._stamps: tuple[_Stamp, ...] | None = None
-        self._stamps_of = files
         self._rules = ""
         self._rules_stamp: _Stamp = None
         self._look_at = 0.0
         self._loading = SharedWork()
 
-    def use(self, files: Files) -> None:
-        """Read other files from now on; as long as these cannot be used, what was read before holds."""
-        if files != self._files:
-            self._files = files
-            self._look_at = 0.0
+    async def prepare(self, files: Files) -> Loaded | None:
+        """Read other files, for :meth:`use`; None for those that are followed already. Raises AliasFileError."""
+        if files == self._files:
+            return None
+        read = partial(_loaded, files)
+        return read() if self._worker is None else await self._worker.submit(read)
+
+    def use(self, loaded: Loaded | None) -> None:
+        """Go by the files that were prepared from now on, if they are others."""
+        if loaded is not None:
+            self._files = loaded.files
+            self._take(loaded)
+            self._tell()
 
     def load(self) -> RedirectTable:
         """Read the files now; raise AliasFileError when one cannot be used. A server does this before it starts."""
-        stamps = _stamps(self._files)
-        self._take(_Loaded(_read(self._files), stamps, self._files))
+        self._take(_loaded(self._files))
         return self._table
 
     async def current(self) -> RedirectTable:
@@ -134,38 +142,49 @@ class AliasFiles:
         return self._table
 
     def _has_changed(self) -> bool:
-        if self._stamps_of != self._files or _stamps(self._files) != self._stamps:
+        if _stamps(self._files) != self._stamps:
             return True
         return self._rules != "" and _stamp(self._rules) != self._rules_stamp
 
-    async def _reload(self, attempt: Callable[[], _Loaded | _Refused]) -> None:
-        result: _Loaded | _Refused
+    async def _reload(self, attempt: Callable[[], Loaded | _Refused]) -> None:
+        result: Loaded | _Refused
         try:
             result = attempt() if self._worker is None else await self._worker.submit(attempt)
         except Exception:
             self._log.failure("aliases, synonyms and groups could not be read")
             return
-        if isinstance(result, _Loaded):
+        if result.files != self._files:
+            # A reload meanwhile has others, and has read them.
+            return
+        if isinstance(result, Loaded):
             self._take(result)
-            self._log.info("{count} aliases, synonyms and groups read", count=self._table.count)
-            for remark in self._table.remarks[:MAX_REMARKS]:
-                self._log.warn("{remark}", remark=remark)
+            self._tell()
         else:
             # Complained about once, and read again when one of them has changed again.
-            self._stamps, self._stamps_of = result.stamps, result.files
+            self._stamps = result.stamps
             self._rules, self._rules_stamp = result.rules, result.rules_stamp
             self._log.error("aliases, synonyms and groups stay as they were: {problem}", problem=result.problem)
 
-    def _take(self, loaded: _Loaded) -> None:
-        self._table, self._stamps, self._stamps_of = loaded.table, loaded.stamps, loaded.files
+    def _tell(self) -> None:
+        self._log.info("{count} aliases, synonyms and groups read", count=self._table.count)
+        for remark in self._table.remarks[:MAX_REMARKS]:
+            self._log.warn("{remark}", remark=remark)
+
+    def _take(self, loaded: Loaded) -> None:
+        self._table, self._stamps = loaded.table, loaded.stamps
         self._rules = ""
 
 
-def _attempt(files: Files) -> _Loaded | _Refused:
+def _loaded(files: Files) -> Loaded:
     # Before the texts: a change while they are being read is then noticed at the next look.
     stamps = _stamps(files)
+    return Loaded(_read(files), stamps, files)
+
+
+def _attempt(files: Files) -> Loaded | _Refused:
+    stamps = _stamps(files)
     try:
-        return _Loaded(_read(files), stamps, files)
+        return _loaded(files)
     except _RulesError as error:
         return _Refused(str(error), stamps, files, error.rules, error.stamp)
     except AliasFileError as error:
