@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -25,13 +24,12 @@ from hermes.queue.active import ActiveMessage, ActiveSet, Delivery
 from hermes.queue.destinations import Concurrency, Destinations
 from hermes.queue.discard import DISCARD, Discard
 from hermes.queue.due import DueWatch
+from hermes.queue.errands import Errands
 from hermes.queue.expansion import Expander
 from hermes.queue.pauses import PAUSE, Pauses, Pausing
 from hermes.queue.routed import HOLD, Hold
 from hermes.queue.router import EXPAND, KEPT, LOCAL, NO_SUCH_ADDRESS, NO_WAY, UNROUTED, NoWay
 from hermes.queue.settle import Settler
-
-_T = TypeVar("_T")
 
 #: A server that is well has taken a message of usual size by now, or at least said something. One that has not is likely to hang
 #: for minutes, and its place is given to another delivery.
@@ -56,13 +54,6 @@ def was_there(outcomes: list[Outcome] | None) -> bool | None:
     if any(outcome.address is not None and outcome.result is Result.DEFERRED for outcome in outcomes or ()):
         return False
     return None
-
-
-@attrs.define(eq=False)
-class _Errand:
-    """Something that is being done beside the deliveries."""
-
-    task: Deferred[Any] | None = None
 
 
 class Dispatcher:
@@ -119,7 +110,7 @@ class Dispatcher:
             looked=self.destinations.looked,
         )
         self.abandoned: Callable[[str, Collection[int] | None], Coroutine[Any, Any, object]] | None = None
-        self._errands: set[_Errand] = set()
+        self.errands = Errands(self._check_idle, lambda: not self._started)
         self._started = False
         self._starting = False
         self._idle: Deferred[None] | None = None
@@ -151,15 +142,14 @@ class Dispatcher:
         self.watch.stop()
         self.destinations.forget_waiting()
         await self._until_idle(grace_seconds)
-        tasks: list[Deferred[Any] | None] = [delivery.task for delivery in self.running]
-        tasks += [errand.task for errand in self._errands]
-        for task in tasks:
+        for task in [delivery.task for delivery in self.running]:
             if task is not None:
                 task.cancel()
+        self.errands.cancel()
         await self._until_idle(cancel_seconds)
 
     async def _until_idle(self, seconds: float) -> None:
-        if not self.running and not self._errands:
+        if not self.running and not self.errands.any:
             return
         self._idle = Deferred()
         try:
@@ -170,32 +160,8 @@ class Dispatcher:
             self._idle = None
 
     def _check_idle(self) -> None:
-        if self._idle is not None and not self.running and not self._errands:
+        if self._idle is not None and not self.running and not self.errands.any:
             self._idle.callback(None)
-
-    def errand(self, work: Coroutine[Any, Any, object], about: str) -> None:
-        """Do something beside the deliveries; a fault is logged."""
-        _ = Deferred.fromCoroutine(self._do(work, about))
-
-    async def _do(self, work: Coroutine[Any, Any, object], about: str) -> None:
-        try:
-            await self.until_stop(work)
-        except Exception as error:
-            # stop() cancels what takes too long.
-            if self._started or not isinstance(error, CancelledError):
-                self._log.failure("Message {queue_id} could not be worked on", queue_id=about)
-
-    async def until_stop(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Do something that :meth:`stop` shall wait for, and cancel when it takes too long."""
-        errand = _Errand()
-        self._errands.add(errand)
-        try:
-            errand.task = Deferred.fromCoroutine(work)
-            result: _T = await errand.task
-            return result
-        finally:
-            self._errands.discard(errand)
-            self._check_idle()
 
     # Into the active set and out of it
 
@@ -215,7 +181,7 @@ class Dispatcher:
         if all(self._is_routed(recipient) for recipient in message.recipients):
             self._begin(active, {}, fresh=fresh)
         else:
-            self.errand(self._route(active), message.queue_id)
+            self.errands.begin(self._route(active), message.queue_id)
 
     @property
     def _quarter(self) -> int:
@@ -308,7 +274,7 @@ class Dispatcher:
             return
         queue_id = active.message.queue_id
         if active.returning and queue_id not in self.claimed and self.abandoned is not None:
-            self.errand(self.abandoned(queue_id, active.returned_only), queue_id)
+            self.errands.begin(self.abandoned(queue_id, active.returned_only), queue_id)
         # While it was active, the look at the disk saw none of its recipients.
         if active.incomplete:
             self.watch.at(self._now())

@@ -281,7 +281,7 @@ class RelayManager:
             return True
         dispatcher.claimed.add(queue_id)
         try:
-            return await dispatcher.until_stop(self._give_up(queue_id, ordinals))
+            return await dispatcher.errands.run(self._give_up(queue_id, ordinals))
         finally:
             dispatcher.claimed.discard(queue_id)
 
