@@ -106,6 +106,22 @@ class LDAPSourceTests(SynchronousTestCase):
         self.assertEqual(len(told), 2)
         self.assertEqual(self.asked, ["twin", "joe", "twin"])
 
+    def test_end_while_it_hangs(self) -> None:
+        """Who waits when the threads are to end is answered, unless the directory says nothing: it is not asked again then."""
+        for here, asked in ((True, ["joe", "a", "b"]), (False, ["joe"])):
+            self.setUp()
+            self.here, self.worker.paused = here, True
+            waiting = [self.ask(name) for name in ("joe", "a", "b")]
+            stopped = Deferred.fromCoroutine(self.source.stop())
+            self.worker.resume()
+            self.successResultOf(stopped)
+            self.assertEqual(self.asked, asked)
+            for each in waiting:
+                if here:
+                    self.successResultOf(each)
+                else:
+                    self.failureResultOf(each, UnavailableError)
+
     def test_asked_once(self) -> None:
         """Those who ask the same at the same time wait for one answer, or for the same trouble."""
         for here in (True, False):

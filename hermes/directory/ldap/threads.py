@@ -13,6 +13,8 @@ from hermes.interfaces import IGroupWorker, TooBusyError, UnavailableError
 
 _T = TypeVar("_T")
 
+_CHANGED = "the settings of the directory have just been changed"
+
 
 class Threads:
     """
@@ -27,11 +29,13 @@ class Threads:
         self._waiting = [0] * len(workers)
         self._started = False
         self._stopped = False
+        #: The last question had no answer.
+        self._hangs = False
 
     async def do(self, job: Callable[[Line], _T]) -> _T:
         """What the job returns; TooBusyError when too many wait already, UnavailableError after the end."""
         if self._stopped:
-            raise UnavailableError("the settings of the directory have just been changed")
+            raise UnavailableError(_CHANGED)
         if sum(self._waiting) >= self._most:
             raise TooBusyError("too many questions to the directory wait already")
         if not self._started:
@@ -43,7 +47,7 @@ class Threads:
         abandoned = False
 
         def unless_abandoned() -> _T | None:
-            return None if abandoned else job(line)
+            return None if abandoned else self._asked(job, line)
 
         self._waiting[which] += 1
         try:
@@ -53,8 +57,20 @@ class Threads:
             abandoned = True
             self._waiting[which] -= 1
 
+    def _asked(self, job: Callable[[Line], _T], line: Line) -> _T:
+        # Hundreds may wait, for seconds each: a reload, or the stop of the server, shall not wait for all of them.
+        if self._stopped and self._hangs:
+            raise UnavailableError(_CHANGED)
+        try:
+            result = job(line)
+        except UnavailableError:
+            self._hangs = True
+            raise
+        self._hangs = False
+        return result
+
     async def stop(self) -> None:
-        """Take leave of the servers and end the threads."""
+        """Take leave of the servers and end the threads; who waits is answered by them, as long as they answer."""
         self._stopped = True
         for worker, line in zip(self._workers, self._lines, strict=True) if self._started else ():
             await worker.submit(line.close)
