@@ -11,7 +11,7 @@ from hermes.config.sections.ldap import LDAPSettings
 from hermes.directory.ldap.book import MAX_WAITING as MAX_WAITING_FOR_BOOK
 from hermes.directory.ldap.book import LDAPBook
 from hermes.directory.ldap.entries import Place, Terms
-from hermes.directory.ldap.names import nds_context
+from hermes.directory.ldap.names import domain_of, nds_context
 from hermes.directory.ldap.profiles import PROFILES, Profile
 from hermes.directory.ldap.servers import Access, Servers
 from hermes.directory.ldap.source import MAX_WAITING, LDAPSource
@@ -77,6 +77,7 @@ def terms_of(name: str, section: LDAPSettings) -> Terms:
         no_mail=section.no_mail,
         mail_users=section.mail_users,
         deliver_also=section.deliver_also,
+        windows_domains=_windows_domains(section),
     )
 
 
@@ -88,6 +89,14 @@ def _places(section: LDAPSettings) -> tuple[Place, ...]:
         context, _, domain = (part.strip() for part in text.partition(":"))
         places.append(Place(nds_context(context.removeprefix("/")), context.startswith("/"), domain.lower()))
     return tuple(places)
+
+
+def _windows_domains(section: LDAPSettings) -> frozenset[str]:
+    if section.windows_domains or section.profile != "ad":
+        return frozenset(name.lower() for name in section.windows_domains)
+    domain = domain_of(section.base)
+    # The short name of a domain is the first label of its DNS name unless somebody has chosen another one.
+    return frozenset({domain, domain.partition(".")[0]} - {""})
 
 
 def _profile(section: LDAPSettings) -> Profile:

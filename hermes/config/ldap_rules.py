@@ -13,6 +13,9 @@ from hermes.config.sections.ldap import LDAPSettings
 
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]*\Z")
 
+#: Without what separates it from the name of an account, in whatever way somebody may think it does.
+_WINDOWS_DOMAIN = re.compile(r"[^\s\\/@]+\Z")
+
 #: Threads that wait for directory servers: more than a server wants to have open for one client.
 MAX_CONNECTIONS = 64
 
@@ -55,6 +58,9 @@ def _faults(ldap: LDAPSettings) -> Iterator[tuple[str, str]]:
         for name in getattr(ldap, key):
             if not _ATTRIBUTE.match(name):
                 yield key, f"{name!r} is not an attribute"
+    for name in ldap.windows_domains:
+        if not _WINDOWS_DOMAIN.match(name):
+            yield "windows_domains", f"{name!r} is not a domain: write what stands before the backslash, like EXAMPLE"
     if ldap.connections > MAX_CONNECTIONS:
         yield "connections", f"more than {MAX_CONNECTIONS} do not make a directory quicker"
 

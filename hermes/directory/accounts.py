@@ -77,6 +77,9 @@ class Accounts(Protocol):
     def group(self, local_part: str, domain: str) -> Group | None:
         """The group that has this address."""
 
+    def of_windows_domain(self, domain: str, name: str) -> Record | None:
+        """The account that a Windows domain has under that name, both in lower case."""
+
     async def learn(self) -> bool:
         """
         Find out what was asked for and was not known; True when there was such a thing.
@@ -134,6 +137,10 @@ class AccountTable:
 
     def group(self, local_part: str, domain: str) -> Group | None:
         """There are none: files of groups are no accounts' business."""
+        return None
+
+    def of_windows_domain(self, domain: str, name: str) -> Record | None:
+        """Files are no domain."""
         return None
 
     async def learn(self) -> bool:

@@ -270,9 +270,12 @@ class Directory:
         return self._source.known().expiries
 
     def _login(self, world: World, name: str) -> Record | None:
-        """Who logs in by that name, by a further one, or by an address."""
+        """Who logs in by that name, by a further one, by one with a Windows domain, or by an address."""
         login = name.lower()
         record = world.accounts.named(self._source.known().name_by_login.get(login, login))
+        if record is None and "\\" in name:
+            domain, _, rest = login.partition("\\")
+            record = world.accounts.of_windows_domain(domain, rest)
         if record is None and "@" in name:
             local_part, domain = split(name)
             record = world.listed(local_part_key(local_part), domain_key(domain))

@@ -41,6 +41,7 @@ class LDAPRulesTests(SynchronousTestCase):
             "profile = nds\nservers = ldaps://nds.example.org\ncontexts = /[root]\n",
             f"{_GOOD}filter = (a=b)\nlogin_attribute = uid\naddress_attributes = mail, other-1\nconnections = 64\n",
             f"{_GOOD}synonym_attributes = description, other-1\n",
+            f"{_GOOD}windows_domains = EXAMPLE, ad.example.org\n",
         ):
             self.assertEqual(list(self.settings(text).ldap), ["acme"])
 
@@ -65,6 +66,9 @@ class LDAPRulesTests(SynchronousTestCase):
             (f"{_GOOD}address_attributes = mail, *\n", "address_attributes"),
             (f"{_GOOD}synonym_attributes = mail, a=b\n", "synonym_attributes"),
             (f"{_GOOD}connections = 65\n", "connections"),
+            (f"{_GOOD}windows_domains = EXAMPLE\\\n", "windows_domains"),
+            (f"{_GOOD}windows_domains = joe@EXAMPLE\n", "windows_domains"),
+            (f"{_GOOD}windows_domains = EXAMPLE/joe\n", "windows_domains"),
         ):
             self.assertIn(key, self.fault(text), text)
 
@@ -90,6 +94,23 @@ class LDAPRulesTests(SynchronousTestCase):
         self.assertEqual(terms.profile.addresses, (("a", ""), ("b", "")))
         self.assertEqual(terms.profile.synonyms, ("c",))
         self.assertTrue(terms.full_names)
+
+    def test_windows_domains(self) -> None:
+        """What is written, in lower case; else, in Active Directory, what stands at the end of the base (RFC 2247)."""
+        base = "servers = ldaps://ldap.example.org\nbase = {}\n"
+        for text, names in (
+            (base.format("DC=AD,dc=Example,dc=org") + "profile = ad\n", {"ad.example.org", "ad"}),
+            (base.format("ou=Staff,dc=x,ou=EU, dc=ad, dc=example,dc=org") + "profile = ad\n", {"ad.example.org", "ad"}),
+            (base.format("dc=local") + "profile = ad\n", {"local"}),
+            (base.format("o=acme") + "profile = ad\n", set()),
+            (base.format("dc=example,dc=org"), set()),
+            (
+                base.format("dc=ad,dc=example,dc=org") + "profile = ad\nwindows_domains = ACME, x.org\n",
+                {"acme", "x.org"},
+            ),
+            (base.format("o=acme") + "windows_domains = ACME\n", {"acme"}),
+        ):
+            self.assertEqual(terms_of("acme", self.settings(text).ldap["acme"]).windows_domains, names, text)
 
     def test_manual(self) -> None:
         """The three examples can be used as they stand, but for the file of the password."""

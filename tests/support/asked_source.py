@@ -96,6 +96,10 @@ class AskedView:
         address = f"{local_part}@{domain}"
         return self._source.groups.get(address) if self._may(address) else None
 
+    def of_windows_domain(self, domain: str, name: str) -> Record | None:
+        """It is no domain."""
+        return None
+
     async def learn(self) -> bool:
         """Find out what was asked for."""
         missing, self._missing = self._missing, set()

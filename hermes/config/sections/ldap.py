@@ -48,6 +48,12 @@ class LDAPSettings:
         "What accounts and mailboxes are called: short, by the name alone, of which there must be one; full: joe.sales.acme.",
         choices=("short", "full"),
     )
+    windows_domains: tuple[str, ...] = setting(
+        "words",
+        (),
+        "Names of the Windows domain, for logins like EXAMPLE\\joe: EXAMPLE, ad.example.org. Empty: with ad those that base says "
+        "(dc=ad,dc=example,dc=org: ad.example.org and AD), else none.",
+    )
     login_attribute: str = setting("text", "", "Attribute with the account's name. Empty: as the profile says.")
     address_attributes: tuple[str, ...] = setting(
         "words", (), "Attributes with addresses, the one to write from first. Empty: as the profile says."

@@ -27,7 +27,10 @@ class Place:
 
 @attrs.frozen
 class Terms:
-    """What holds for one directory. ``name`` is that of its section; ``full_names`` has accounts called by their whole name."""
+    """
+    What holds for one directory. ``name`` is that of its section; ``full_names`` has accounts called by their whole name;
+    ``windows_domains`` are the names of the Windows domain, in lower case.
+    """
 
     name: str
     profile: Profile
@@ -38,6 +41,7 @@ class Terms:
     no_mail: str = ""
     mail_users: str = ""
     deliver_also: bool = False
+    windows_domains: frozenset[str] = frozenset()
 
 
 class Entries:

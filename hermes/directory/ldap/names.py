@@ -111,6 +111,16 @@ def dn_parts(dn: str) -> list[tuple[str, str]]:
     return parts
 
 
+def domain_of(dn: str) -> str:
+    """The DNS name that the end of a distinguished name stands for (RFC 2247), in lower case; empty when it stands for none."""
+    labels = []
+    for kind, value in reversed(dn_parts(dn)):
+        if kind != "dc":
+            break
+        labels.append(value)
+    return ".".join(reversed(labels))
+
+
 def is_below(parts: Sequence[tuple[str, str]], base: Sequence[tuple[str, str]], *, subtree: bool) -> bool:
     """Whether an entry is in a container, or with ``subtree`` anywhere below it; both as :func:`dn_parts`."""
     above = len(parts) - len(base)

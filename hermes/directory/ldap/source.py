@@ -88,6 +88,11 @@ class LDAPSource:
         """What is known of it, to be asked one question."""
         return LDAPView(self)
 
+    @property
+    def windows_domains(self) -> frozenset[str]:
+        """The names of the Windows domain that it is, in lower case; none when it is not."""
+        return self._terms.windows_domains
+
     def known(self) -> AccountTable:
         """Nothing, without asking."""
         return AccountTable({}, {})
@@ -244,6 +249,12 @@ class LDAPView:
     def group(self, local_part: str, domain: str) -> Group | None:
         """The group that has the address."""
         return self._told(Kind.ADDRESS, f"{local_part}@{domain}").group
+
+    def of_windows_domain(self, domain: str, name: str) -> Record | None:
+        """The account that is called so, when it is our domain; with a principal name or another domain behind it, it is none."""
+        if domain not in self._source.windows_domains or "@" in name or "\\" in name:
+            return None
+        return self.named(name)
 
     async def learn(self) -> bool:
         """Ask what was not known, one after the other."""

@@ -21,8 +21,9 @@ class Doubtful:
     def named(self, name: str) -> Record | None:
         """The account of that name."""
         record = self._table.named(name)
-        # Whoever logs in by an address is asked for by it first; no account is called so, and none can have been added meanwhile.
-        return record if "@" in name else self._noted(record)
+        # Whoever logs in by an address, or with a Windows domain, is asked for by all of it first; no account is called so, and
+        # none can have been added meanwhile.
+        return record if "@" in name or "\\" in name else self._noted(record)
 
     def listed(self, local_part: str, domain: str) -> Record | None:
         """Who has this very address, listed or by the name alone."""
@@ -38,6 +39,10 @@ class Doubtful:
 
     def group(self, local_part: str, domain: str) -> Group | None:
         """There are none."""
+        return None
+
+    def of_windows_domain(self, domain: str, name: str) -> Record | None:
+        """Databases are no domain."""
         return None
 
     async def learn(self) -> bool:

@@ -127,6 +127,14 @@ class InOrder:
         """The group in the first source that has one."""
         return next((group for view in self._views if (group := view.group(local_part, domain)) is not None), None)
 
+    def of_windows_domain(self, domain: str, name: str) -> Record | None:
+        """The account in the first source that is of that domain and has one."""
+        for number, view in enumerate(self._views):
+            record = view.of_windows_domain(domain, name)
+            if record is not None:
+                return None if self._before(number, record) else record
+        return None
+
     async def learn(self) -> bool:
         """Have every source find out what it was asked."""
         learned = [await view.learn() for view in self._views]
