@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -61,6 +62,16 @@ class _Commands(click.Group):
         module, _, name = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command, or say what may have been meant: click knows only commands that are loaded."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            likely = get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean {likely[0]!r}?" if likely else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out a command and turn what it raises into a line and an exit code."""

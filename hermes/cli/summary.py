@@ -16,7 +16,7 @@ from hermes.core.accountability import lines
 @click.command()
 @config_option
 @json_option
-@click.option("--day", metavar="DATE", help="Like 2026-01-31. Default: yesterday.")
+@click.option("--day", metavar="DATE", help="Like 2026-01-31, or today. Default: yesterday.")
 def summary(config: str, as_json: bool, day: str | None) -> None:
     """
     Say what became of a day's mail.
@@ -25,9 +25,14 @@ def summary(config: str, as_json: bool, day: str | None) -> None:
     """
     settings = load(config)
     try:
-        name, since, until = day_before(time.time()) if day is None else day_of(day)
+        if day is None or day == "yesterday":
+            name, since, until = day_before(time.time())
+        else:
+            name, since, until = day_of(
+                time.strftime("%Y-%m-%d", time.localtime(time.time())) if day == "today" else day
+            )
     except ValueError:
-        raise click.UsageError(f"--day: {day!r} is not a date: write one like 2026-01-31.") from None
+        raise click.UsageError(f"--day: {day!r} is not a date: write one like 2026-01-31, or today.") from None
     tally = tally_of(settings, since, until)
     if as_json:
         say_json({"day": name, **attrs.asdict(tally)})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -36,6 +36,16 @@ class Text(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class Help(Text):
+    """Text that is shown when it is named and when it is called: people type ``help`` as well as ``help()``."""
+
+    __slots__ = ()
+
+    def __call__(self) -> Self:
+        """The text."""
+        return self
 
 
 @implementer(IAuthorizedKeysDB)
@@ -165,13 +175,12 @@ def namespace(control: IControl) -> dict[str, Any]:
         "status": status,
     }
 
-    def help() -> Text:
-        """Show this list."""
-        lines = [f"{_usage(function):<16} {(function.__doc__ or '').strip()}" for function in named.values()]
-        return Text("\n".join([*lines, "control          the server itself: await control.call(command, arguments)"]))
-
-    named["help"] = help
-    return {**named, "control": control}
+    lines = [f"{_usage(function):<16} {(function.__doc__ or '').strip()}" for function in named.values()]
+    lines += [
+        "help()           Show this list.",
+        "control          the server itself: await control.call(command, arguments)",
+    ]
+    return {**named, "help": Help("\n".join(lines)), "control": control}
 
 
 def _usage(function: Callable[..., Any]) -> str:

@@ -138,4 +138,7 @@ class CommandTests(CommandTestCase):
         self.assertEqual((told["day"], told["accounts"], told["waiting_messages"]), (day, {"anna": 1}, 1))
         self.patch(time, "time", lambda: 1_800_000_000.0 + 24 * 3600)
         self.assertEqual(self.run_json("summary", "-c", config), told)
+        self.assertEqual(self.run_json("summary", "-c", config, "--day", "yesterday"), told)
+        self.patch(time, "time", lambda: 1_800_000_000.0)
+        self.assertEqual(self.run_json("summary", "-c", config, "--day", "today"), told)
         self.assertIn("is not a date", self.run_hermes("summary", "-c", config, "--day", "soon", exit_code=2).stderr)

@@ -83,6 +83,14 @@ class HelpTests(CommandTestCase):
         self.run_hermes("frobnicate", exit_code=2)
         self.run_hermes("track", "-c", self.site(), exit_code=2)
 
+    def test_slip_of_the_pen(self) -> None:
+        """What is nearly a command is answered with the one that may have been meant."""
+        said = self.run_hermes("quueue", "list", exit_code=2).stderr
+        self.assertIn("No such command 'quueue'. Did you mean 'queue'?", said)
+        said = self.run_hermes("frobnicate", exit_code=2).stderr
+        self.assertIn("No such command 'frobnicate'.\n", said)
+        self.assertIn("No such option", self.run_hermes("--frobnicate", exit_code=2).stderr)
+
 
 class EndTests(CommandTestCase):
     """How the command ends when something is wrong."""

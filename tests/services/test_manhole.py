@@ -103,6 +103,7 @@ class NamespaceTests(SynchronousTestCase):
         text = repr(names["help"]())
         for name in names:
             self.assertIn(name, text)
+        self.assertEqual(repr(names["help"]), text)
 
 
 class ShellTests(SynchronousTestCase):
