@@ -178,6 +178,20 @@ class Site:
         """The messages of a mailbox, once there are so many."""
         return list(wait_until(f"{count} messages", lambda: len(found := self.messages(user)) >= count and found))
 
+    def logins(self, *facts: str) -> list[tuple[str | None, ...]]:
+        """These facts of each login, as the mail log has them."""
+        lines = [line.split() for line in (self.data / "mail.log").read_text().splitlines()]
+        known = [dict(word.partition("=")[::2] for word in words) for words in lines if "login" in words]
+        return [tuple(map(each.get, facts)) for each in known]
+
+    def gnu_sasl_words(self, port: str, mechanism: str, secret: str) -> list[str]:
+        """How msmtp and mpop are told to log in, inside TLS that is begun by STARTTLS or STLS."""
+        return [
+            "--host=127.0.0.1", f"--port={self.ports[port]}", f"--user={USER}", f"--auth={mechanism}",
+            f"--passwordeval=printf %s '{secret}'", "--tls=on", "--tls-starttls=on",
+            f"--tls-trust-file={self.certificate}", "--tls-host-override=mail.example.org",
+        ]  # fmt: skip
+
     def _answers(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:

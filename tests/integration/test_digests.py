@@ -24,20 +24,6 @@ class DigestTests(SynchronousTestCase):
         words = ("user", "cram", "-c", str(self.site.config), USER, "on", "--password-file", "-")
         self.site.hermes(*words, stdin=SECRET)
 
-    def logins(self) -> list[tuple[str, str]]:
-        """Mechanism and result of each login, as the mail log has them."""
-        lines = [line.split() for line in (self.site.data / "mail.log").read_text().splitlines()]
-        facts = [dict(word.partition("=")[::2] for word in words) for words in lines if "login" in words]
-        return [(each["mechanism"], each["result"]) for each in facts]
-
-    def words(self, port: str, mechanism: str, secret: str) -> list[str]:
-        """How msmtp and mpop are told to log in."""
-        return [
-            "--host=127.0.0.1", f"--port={self.site.ports[port]}", f"--user={USER}", f"--auth={mechanism}",
-            f"--passwordeval=printf %s '{secret}'", "--tls=on", "--tls-starttls=on",
-            f"--tls-trust-file={self.site.certificate}", "--tls-host-override=mail.example.org",
-        ]  # fmt: skip
-
     def swaks(self, mechanism: str, secret: str) -> int:
         """Send with swaks; its exit status."""
         return run(
@@ -52,7 +38,7 @@ class DigestTests(SynchronousTestCase):
         self.assertNotEqual(self.swaks("CRAM-MD5", PASSWORD), 0)
         self.assertEqual(self.swaks("PLAIN", PASSWORD), 0)
         for secret, works in ((SECRET, True), (PASSWORD, False)):
-            words = [*self.words("submission", "cram-md5", secret), f"--from={EMAIL}", EMAIL]
+            words = [*self.site.gnu_sasl_words("submission", "cram-md5", secret), f"--from={EMAIL}", EMAIL]
             self.assertEqual(run("msmtp", *words, stdin=MESSAGE, check=False).returncode == 0, works)
         port = self.site.ports["submission"]
         run(
@@ -67,14 +53,17 @@ class DigestTests(SynchronousTestCase):
             (target / part).mkdir(parents=True)
         where = [f"--delivery=maildir,{target}", f"--uidls-file={self.site.root}/uidls", "--keep=on"]
         for mechanism in ("apop", "cram-md5"):
-            run("mpop", *self.words("pop3", mechanism, SECRET), *where)
+            run("mpop", *self.site.gnu_sasl_words("pop3", mechanism, SECRET), *where)
             self.assertNotEqual(
-                run("mpop", *self.words("pop3", mechanism, PASSWORD), *where, check=False).returncode, 0
+                run("mpop", *self.site.gnu_sasl_words("pop3", mechanism, PASSWORD), *where, check=False).returncode, 0
             )
         self.assertEqual(len(list((target / "new").iterdir())), 4)
         said = self.fetchmail()
         self.assertRegex(said, r"POP3> APOP joe [0-9a-f]{32}\nfetchmail: POP3< \+OK mailbox open")
-        logins = wait_until("the logins in the log", lambda: ("APOP", "accepted") in (found := self.logins()) and found)
+        logins = wait_until(
+            "the logins in the log",
+            lambda: ("APOP", "accepted") in (found := self.site.logins("mechanism", "result")) and found,
+        )
         for mechanism in ("CRAM-MD5", "APOP"):
             self.assertIn((mechanism, "accepted"), logins)
             self.assertIn((mechanism, "refused"), logins)

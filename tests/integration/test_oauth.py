@@ -30,12 +30,6 @@ class OAuthTestCase(SynchronousTestCase):
         self.addCleanup(self.site.close)
         self.site.start()
 
-    def logins(self) -> list[tuple[str | None, ...]]:
-        """Mechanism, result and rule of each login, as the mail log has them."""
-        lines = [line.split() for line in (self.site.data / "mail.log").read_text().splitlines()]
-        facts = [dict(word.partition("=")[::2] for word in words) for words in lines if "login" in words]
-        return [(each["mechanism"], each["result"], each.get("rule")) for each in facts]
-
     def curl(self, scheme: str, port: str, mechanism: str, token: str, *more: str) -> tuple[int, str]:
         """Send (smtp) or list (pop3) with curl; its exit status and what it has heard."""
         where = self.site.ports[port]
@@ -89,26 +83,20 @@ class JWTTests(OAuthTestCase):
             status, heard = self.curl("pop3", "pop3", mechanism, self.bad)
             self.assertNotEqual(status, 0)
             self.assertIn("< -ERR [AUTH] the token is not accepted", heard)
-        wait_until("the logins in the log", lambda: len(self.logins()) == 8)
-        self.assertEqual({rule for _, result, rule in self.logins() if result == "refused"}, {"login.token"})
+        wait_until("the logins in the log", lambda: len(self.site.logins()) == 8)
+        self.assertEqual(
+            {rule for result, rule in self.site.logins("result", "rule") if result == "refused"}, {"login.token"}
+        )
         self.assertEqual(len(self.server.seen), 1)
         self.nowhere(self.good, self.bad)
 
     def test_msmtp_and_mpop(self) -> None:
         """So do msmtp and mpop."""
-
-        def words(port: str, mechanism: str, token: str) -> list[str]:
-            return [
-                "--host=127.0.0.1", f"--port={self.site.ports[port]}", f"--user={USER}", f"--auth={mechanism}",
-                f"--passwordeval=printf %s '{token}'", "--tls=on", "--tls-starttls=on",
-                f"--tls-trust-file={self.site.certificate}", "--tls-host-override=mail.example.org",
-            ]  # fmt: skip
-
         for mechanism in ("oauthbearer", "xoauth2"):
             for token, works in ((self.good, True), (self.bad, False)):
                 sent = run(
                     "msmtp",
-                    *words("submission", mechanism, token),
+                    *self.site.gnu_sasl_words("submission", mechanism, token),
                     f"--from={EMAIL}",
                     EMAIL,
                     stdin=MESSAGE,
@@ -120,7 +108,7 @@ class JWTTests(OAuthTestCase):
         for part in ("new", "cur", "tmp"):
             (target / part).mkdir(parents=True)
         where = [f"--delivery=maildir,{target}", f"--uidls-file={self.site.root}/uidls"]
-        run("mpop", *words("pop3", "xoauth2", self.good), "--keep=off", *where)
+        run("mpop", *self.site.gnu_sasl_words("pop3", "xoauth2", self.good), "--keep=off", *where)
         self.assertEqual(len(list((target / "new").iterdir())), 2)
 
 

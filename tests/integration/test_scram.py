@@ -7,7 +7,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.site import PASSWORD, USER, Site, run, wait_until
+from tests.integration.site import PASSWORD, Site, run, wait_until
 
 MESSAGE = "From: <joe@example.org>\nSubject: hello\n\nhello\n"
 
@@ -31,24 +31,14 @@ class ScramTests(SynchronousTestCase):
         self.addCleanup(self.site.close)
         self.site.start()
 
-    def login(self, port: str, mechanism: str, password: str) -> list[str]:
-        """How both programs are told to log in."""
-        return [
-            "--host=127.0.0.1", f"--port={self.site.ports[port]}", f"--user={USER}", f"--auth={mechanism}",
-            f"--passwordeval=printf %s '{password}'", "--tls=on", "--tls-starttls=on",
-            f"--tls-trust-file={self.site.certificate}", "--tls-host-override=mail.example.org",
-        ]  # fmt: skip
-
     def send(self, mechanism: str, password: str = PASSWORD) -> int:
         """Send a message; msmtp's exit status."""
-        words = [*self.login("submission", mechanism, password), "--from=joe@example.org", "joe@example.org"]
+        words = [
+            *self.site.gnu_sasl_words("submission", mechanism, password),
+            "--from=joe@example.org",
+            "joe@example.org",
+        ]
         return run("msmtp", *words, stdin=MESSAGE, check=False).returncode
-
-    def logins(self) -> list[tuple[str, str]]:
-        """Mechanism and result of each login, as the mail log has them."""
-        lines = [line.split() for line in (self.site.data / "mail.log").read_text().splitlines()]
-        facts = [dict(word.partition("=")[::2] for word in words) for words in lines if "login" in words]
-        return [(each["mechanism"], each["result"]) for each in facts]
 
     def test_send_and_fetch(self) -> None:
         """The first login by PLAIN makes the keys; then the password is proved, for sending and for reading."""
@@ -62,12 +52,12 @@ class ScramTests(SynchronousTestCase):
         for part in ("new", "cur", "tmp"):
             (target / part).mkdir(parents=True)
         where = [f"--delivery=maildir,{target}", f"--uidls-file={self.site.root}/uidls"]
-        run("mpop", *self.login("pop3", "scram-sha-256", PASSWORD), "--keep=off", *where)
+        run("mpop", *self.site.gnu_sasl_words("pop3", "scram-sha-256", PASSWORD), "--keep=off", *where)
         self.assertEqual(len(list((target / "new").iterdir())), 2)
-        wait_until("the last login in the log", lambda: len(self.logins()) == 5)
+        wait_until("the last login in the log", lambda: len(self.site.logins()) == 5)
         proved = "SCRAM-SHA-256"
         self.assertEqual(
-            self.logins(),
+            self.site.logins("mechanism", "result"),
             [
                 (proved, "refused"),
                 ("PLAIN", "accepted"),
