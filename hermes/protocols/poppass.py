@@ -50,7 +50,9 @@ class Quit:
 
 @attrs.frozen
 class Help:
-    """``HELP``."""
+    """``HELP``; ``stls`` says whether STLS would begin TLS now."""
+
+    stls: bool
 
 
 @attrs.frozen
@@ -69,7 +71,8 @@ PASSWORD_OK = b"200 Your new password please\r\n"
 CHANGED = b"200 Password changed, thank you\r\n"
 GO_AHEAD = b"200 Go ahead with TLS\r\n"
 GOODBYE = b"200 Goodbye\r\n"
-HELP = b"200 Say USER, PASS, NEWPASS and QUIT, one after the other; STLS begins TLS\r\n"
+HELP = b"200 Say USER, PASS, NEWPASS and QUIT, one after the other\r\n"
+HELP_WITH_TLS = b"200 Say USER, PASS, NEWPASS and QUIT, one after the other; STLS begins TLS\r\n"
 
 _TOO_LONG = Refused("protocol.line_too_long", b"500 The line is too long\r\n")
 _UNKNOWN = Refused("protocol.unknown_command", b"500 Unknown command; say HELP\r\n")
@@ -123,7 +126,7 @@ class PasswordServer:
             case b"QUIT":
                 return Quit()
             case b"HELP":
-                return Help()
+                return Help(self._stls and not self.tls)
             case _:
                 return _UNKNOWN
 

@@ -116,8 +116,8 @@ class PasswordSession(LineConnection):
                 await self._change(event.password)
             case poppass.StartTLS():
                 await self._start_tls()
-            case poppass.Help():
-                self._say(poppass.HELP)
+            case poppass.Help(stls):
+                self._say(poppass.HELP_WITH_TLS if stls else poppass.HELP)
             case poppass.Quit():
                 self._say(poppass.GOODBYE)
                 self._end()

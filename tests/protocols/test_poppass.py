@@ -61,8 +61,14 @@ class DialogueTests(TestCase):
         self.assertEqual(found, MEANING)
 
     def test_help(self) -> None:
-        """HELP is known."""
-        self.assertEqual(events(engine(), b"help\r\n"), [Help()])
+        """HELP is known, and says whether STLS would begin TLS."""
+        for stls, tls, offered in (
+            (True, False, True),
+            (False, False, False),
+            (True, True, False),
+            (False, True, False),
+        ):
+            self.assertEqual(events(engine(stls=stls, tls=tls), b"help\r\n"), [Help(offered)])
 
     def test_not_ascii(self) -> None:
         """Passwords are UTF-8."""
@@ -148,7 +154,7 @@ class TLSTests(TestCase):
         server = engine(clear=False)
         found = events(server, b"USER joe\nPASS x\nNEWPASS y\nHELP\nSTLS\nQUIT\n")
         self.assertEqual([event.rule for event in found[:3] if isinstance(event, Refused)], ["tls.required"] * 3)
-        self.assertEqual(found[3:], [Help(), StartTLS(), Quit()])
+        self.assertEqual(found[3:], [Help(True), StartTLS(), Quit()])
 
     def test_after_tls(self) -> None:
         """Nothing of what came before TLS counts, not even what came in behind STLS."""

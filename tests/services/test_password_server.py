@@ -241,6 +241,17 @@ class PasswordServerTests(TestCase):
             self.clock.advance(50)
         self.assertTrue(wire.disconnecting)
 
+    def test_help(self) -> None:
+        """HELP names the commands that are there: STLS where it would begin TLS, and nowhere else."""
+        for tls, implicit, offered in ((True, False, True), (False, False, False), (True, True, False)):
+            wire = self.connect(tls=tls, implicit=implicit)
+            wire.clear()
+            self.session.dataReceived(b"HELP\r\nSTLS\r\n")
+            self.clock.advance(0)
+            said, begun = wire.value().decode("ascii").split("\r\n")[:2]
+            self.assertIn("USER, PASS, NEWPASS and QUIT", said)
+            self.assertEqual(("STLS" in said, begun[:3]), (offered, "200" if offered else "500"), (tls, implicit))
+
     def test_leaving(self) -> None:
         """A client that is gone is not counted any more."""
         self.connect()
