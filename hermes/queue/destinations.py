@@ -116,12 +116,13 @@ class _Lane:
 class _Crowd:
     """All destinations of one agent; ``queues`` hold those that have something to start and may, that whose turn it is first."""
 
-    __slots__ = ("limit", "queues", "running", "waiting")
+    __slots__ = ("late", "limit", "queues", "running", "waiting")
 
     def __init__(self, limit: Concurrency) -> None:
         self.limit = limit
         self.running = 0
         self.waiting = 0  #: deliveries under way that are not counted in running
+        self.late: dict[Delivery, None] = {}  #: those that keep us waiting and are counted in running, in their order
         self.queues: dict[Standing, deque[_Lane]] = {standing: deque() for standing in Standing}
 
     def free(self, standing: Standing) -> int:
@@ -267,6 +268,10 @@ class Destinations:
             lane.crowd.waiting -= 1
         else:
             lane.crowd.running -= 1
+            lane.crowd.late.pop(delivery, None)
+        if lane.crowd.late:
+            # There was no place for it when it began to keep us waiting.
+            self.keeps_waiting(next(iter(lane.crowd.late)))
         self._enqueue(lane)
         return self._shrunk(lane) or released
 
@@ -278,7 +283,9 @@ class Destinations:
         """A delivery takes longer than it should: another one may take its place, when True; it goes on all the same."""
         crowd = self._lanes[delivery.destination].crowd
         if crowd.waiting >= crowd.limit.waiting:
+            crowd.late[delivery] = None
             return False
+        crowd.late.pop(delivery, None)
         crowd.running -= 1
         crowd.waiting += 1
         delivery.keeps_waiting = True

@@ -21,6 +21,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 #: twenty-five come in a second.
 SILENCE_SECONDS = 10.0
 
+#: How often that is looked at: who falls silent between two looks has half as long again.
+LOOK_SECONDS = SILENCE_SECONDS / 2
+
 #: For so many of the deliveries that may keep us waiting there is one that may do so to the end: the others are then fast enough
 #: not to fill the rest, and who is slow on purpose gets his turn.
 PATIENT_PART = 8
@@ -30,9 +33,10 @@ PATIENT_PART = 8
 class _Trial:
     """One attempt; ``patient`` when it may go on to the end, ``ended`` when it was ended here."""
 
+    task: Deferred[None]
     progress: Callable[[], Hashable]
     seen: Hashable
-    task: Deferred[None] | None = None
+    silent_seconds: float = 0.0
     timer: IDelayedCall | None = None
     patient: bool = False
     ended: bool = False
@@ -55,9 +59,9 @@ class Patience:
         if not self._most:
             await work
             return True
-        trial = _Trial(progress, progress())
-        trial.task = Deferred.fromCoroutine(work)
-        trial.timer = self._clock.callLater(SILENCE_SECONDS, self._look, trial)
+        # The beginning is no word of the other side.
+        trial = _Trial(Deferred.fromCoroutine(work), progress, progress())
+        trial.timer = self._clock.callLater(LOOK_SECONDS, self._look, trial)
         try:
             await trial.task
         except CancelledError:
@@ -72,12 +76,14 @@ class Patience:
 
     def _look(self, trial: _Trial) -> None:
         seen = trial.progress()
-        if seen is None or seen != trial.seen:
-            trial.seen = seen
-            trial.timer = self._clock.callLater(SILENCE_SECONDS, self._look, trial)
+        silent = seen is not None and seen == trial.seen
+        trial.seen = seen
+        trial.silent_seconds = trial.silent_seconds + LOOK_SECONDS if silent else 0.0
+        if trial.silent_seconds < SILENCE_SECONDS:
+            trial.timer = self._clock.callLater(LOOK_SECONDS, self._look, trial)
         elif self._patient < self._most:
             self._patient += 1
             trial.patient = True
-        elif trial.task is not None:
+        else:
             trial.ended = True
             trial.task.cancel()

@@ -221,6 +221,27 @@ class TurnTests(SynchronousTestCase):
         self.assertTrue(self.add("well"))
         self.assertFalse(self.add("well"))
 
+    def test_late(self) -> None:
+        """Who found no place among those that keep us waiting gets the next one that is free."""
+        for number in range(10):
+            self.add(f"a{number}")
+        self.hang()
+        for number in range(10):
+            self.add(f"b{number}")
+        self.hang()
+        for number in range(9):
+            self.add(f"c{number}")
+        self.hang()
+        self.assertFalse(self.add("d0"))
+        self.assertEqual([each.keeps_waiting for each in self.running], [True] * 20 + [False] * 9)
+        # One of the late ones ends: nobody is set aside for it.
+        self.destinations.ended(self.running.pop(20))
+        self.assertIsNotNone(self.destinations.take())
+        self.destinations.ended(self.running.pop(0))
+        self.assertEqual([each.keeps_waiting for each in self.running], [True] * 20 + [False] * 7)
+        self.assertTrue(self.add("d1"))
+        self.assertFalse(self.add("d2"))
+
     def test_one_connection(self) -> None:
         """The only one is for all."""
         self.destinations = Destinations({"direct": Concurrency(1, 1, 1, None, 1)}, MOST)

@@ -92,8 +92,13 @@ class HangingTests(SynchronousTestCase):
         self.assertNotIn(made.accept("bob@example.org"), made.spool.messages)
         made.advance(10, steps=50)
         self.assertEqual(self.left(made, known), 0, "those that have answered before have their turn at once")
+        tried = {each.recipients[0].destination for each in made.spool.messages.values() if each.recipients[0].attempts}
+        self.assertEqual(tried, set())
+        made.advance(8, steps=40)
+        tried = {each.recipients[0].destination for each in made.spool.messages.values() if each.recipients[0].attempts}
+        self.assertGreater(len(tried), 0, "those that are silent are not waited for to the end")
         # All that hang are in front of them: 1100, of which 25 can be tried in a second.
-        made.advance(60, steps=200)
+        made.advance(52, steps=200)
         self.assertEqual(
             self.left(made, unknown), 0, "those of which nothing is known have theirs when all before had it"
         )
