@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import click
 
-from hermes.cli.inspection import Finding, Level, inspect
+from hermes.cli.finding import Finding, Level, ok
+from hermes.cli.inspection import inspect
 from hermes.cli.output import EXIT_REFUSED, config_option, json_option, say_json, say_level
 from hermes.config.loader import load
 from hermes.config.schema import Settings
@@ -34,5 +35,5 @@ def check(config: str, as_json: bool) -> None:
 
 
 def _all(settings: Settings) -> Iterator[Finding]:
-    yield Finding(Level.OK, "configuration", f"{settings.file} is understood")
+    yield ok("configuration", f"{settings.file} is understood")
     yield from inspect(settings)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hermes.app.accounts import local_accounts
+from hermes.cli.finding import Finding, fail, ok, warn
 from hermes.config.schema import Settings
 from hermes.directory.sources.accounts_file import AccountsFileError
 
 _ABOUT = "collectors"
 
 
-def inspect_collectors(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """How bad a finding is, what it is about, and what it says; nobody is asked, neither servers nor directory services."""
+def inspect_collectors(settings: Settings) -> Iterator[Finding]:
+    """Look at all of them; nobody is asked, neither servers nor directory services."""
     if not settings.collector:
         return
     try:
@@ -30,17 +31,16 @@ def inspect_collectors(settings: Settings) -> Iterator[tuple[str, str, str]]:
             sound = False
             about = f"[collector:{name}] {key}"
             if record is None and settings.ldap:
-                yield (
-                    "warn",
+                yield warn(
                     _ABOUT,
                     f"{about}: {wanted} is in no file: mail for it waits whenever the directory is down",
                 )
                 continue
             problem = f"the account {wanted} is disabled" if record is not None else f"there is no account {wanted}"
             if key == "account":
-                yield "fail", _ABOUT, f"{about}: {problem}, and its mail stays at the server"
+                yield fail(_ABOUT, f"{about}: {problem}, and its mail stays at the server")
             else:
-                yield "warn", _ABOUT, f"{about}: {problem}, and mail for nobody goes to the postmaster"
+                yield warn(_ABOUT, f"{about}: {problem}, and mail for nobody goes to the postmaster")
     if sound:
         count = len(settings.collector)
-        yield "ok", _ABOUT, f"{count} {'box' if count == 1 else 'boxes'} at other servers"
+        yield ok(_ABOUT, f"{count} {'box' if count == 1 else 'boxes'} at other servers")

@@ -10,6 +10,7 @@ import attrs
 
 from hermes.app.accounts import local_accounts
 from hermes.app.redirects import files_of, rules_of
+from hermes.cli.finding import Finding, fail, ok, warn
 from hermes.config.rule_file import read_rules
 from hermes.config.schema import Settings
 from hermes.config.smarthost_rules import smarthosts_of
@@ -25,33 +26,30 @@ from hermes.directory.walk import Walk
 #: Findings of one kind that are told: whoever has mended these asks again.
 MOST = 20
 
-#: How bad a finding is ("ok", "warn", "fail"), what it is about, and what it says.
-_Finding = tuple[str, str, str]
-
 _ABOUT = "aliases"
 
 
-def inspect_directory(settings: Settings) -> Iterator[_Finding]:
+def inspect_directory(settings: Settings) -> Iterator[Finding]:
     """Look at all of it."""
     try:
         accounts = local_accounts(settings).table()
         world = _world(settings, accounts)
     except AliasFileError as error:
         for line in str(error).splitlines():
-            yield "fail", _ABOUT, line
+            yield fail(_ABOUT, line)
         return
     except AccountsFileError:
         # Another line says so.
         return
     count = world.redirects.count
-    yield "ok", _ABOUT, f"{count} aliases, synonyms and groups" if count else "there are none"
+    yield ok(_ABOUT, f"{count} aliases, synonyms and groups" if count else "there are none")
     for remark in islice(world.redirects.remarks, MOST):
-        yield "warn", _ABOUT, remark
+        yield warn(_ABOUT, remark)
     for finding in islice(_dead_ends(settings, world, accounts), MOST):
-        yield "warn", _ABOUT, finding
+        yield warn(_ABOUT, finding)
     if settings.directory.name_forms:
         for finding in islice(_ambiguous(accounts), MOST):
-            yield "warn", "names", finding
+            yield warn("names", finding)
 
 
 def leads_somewhere(settings: Settings, address: str) -> bool:

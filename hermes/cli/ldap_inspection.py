@@ -7,16 +7,14 @@ from collections.abc import Iterator
 import attrs
 
 from hermes.app.ldap import servers_of, terms_of
+from hermes.cli.finding import Finding, fail, ok, warn
 from hermes.config.schema import Settings
 from hermes.directory.ldap.entries import Terms
 from hermes.directory.ldap.servers import Line
 from hermes.interfaces import UnavailableError
 
-#: How bad a finding is ("ok", "warn", "fail"), what it is about, and what it says.
-_Finding = tuple[str, str, str]
 
-
-def inspect_ldap(settings: Settings) -> Iterator[_Finding]:
+def inspect_ldap(settings: Settings) -> Iterator[Finding]:
     """Ask every server of every section."""
     for name, section in settings.ldap.items():
         about = f"ldap:{name}"
@@ -24,17 +22,17 @@ def inspect_ldap(settings: Settings) -> Iterator[_Finding]:
             terms = terms_of(name, section)
             lines = [(each, Line(servers_of(name, attrs.evolve(section, servers=(each,))))) for each in section.servers]
         except ValueError as error:
-            yield "fail", about, str(error)
+            yield fail(about, str(error))
             continue
         for server, line in lines:
             try:
                 _ask(line, terms)
             except UnavailableError as error:
-                yield "warn" if len(lines) > 1 else "fail", about, str(error)
+                yield warn(about, str(error)) if len(lines) > 1 else fail(about, str(error))
             except LookupError as error:
-                yield "fail", about, f"{server}: {error}"
+                yield fail(about, f"{server}: {error}")
             else:
-                yield "ok", about, f"{server} answers"
+                yield ok(about, f"{server} answers")
             finally:
                 line.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from hermes.cli.finding import Finding, fail, warn
 from hermes.cli.output import Refused
 from hermes.cli.pauses import paused
 from hermes.config.places import shards, spool_directory
@@ -15,32 +16,28 @@ from hermes.spool.reader import SpoolReader
 #: Two clocks that are kept right differ by less, and a clock that is put right in small steps goes back by less.
 AHEAD_SECONDS = 60.0
 
-#: How bad a finding is ("warn", "fail"), what it is about, and what it says.
-_Finding = tuple[str, str, str]
 
-
-def inspect_queue(settings: Settings) -> Iterator[_Finding]:
+def inspect_queue(settings: Settings) -> Iterator[Finding]:
     """Look at all of it; whether the stores are whole is asked elsewhere."""
     yield from _pauses(settings)
     yield from _clock(settings)
 
 
-def _pauses(settings: Settings) -> Iterator[_Finding]:
+def _pauses(settings: Settings) -> Iterator[Finding]:
     # A server does not start with a damaged list.
     try:
         count = len(paused(settings))
     except Refused as error:
-        yield "fail", "pauses", str(error)
+        yield fail("pauses", str(error))
         return
     if count:
-        yield (
-            "warn",
+        yield warn(
             "pauses",
             f"{count} in force, for which mail waits: hermes queue pause -c {settings.file} lists them",
         )
 
 
-def _clock(settings: Settings) -> Iterator[_Finding]:
+def _clock(settings: Settings) -> Iterator[Finding]:
     ahead = 0
     for shard in shards(settings):
         try:
@@ -54,4 +51,4 @@ def _clock(settings: Settings) -> Iterator[_Finding]:
             f"{ahead} message{'' if ahead == 1 else 's'} in the queue came in the future: the clock was ahead then, or is behind "
             f"now. What was put off waits for that time: set the clock right, then hermes queue retry -c {settings.file}"
         )
-        yield "warn", "clock", text
+        yield warn("clock", text)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hermes.cli.collector_inspection import inspect_collectors
+from hermes.cli.finding import Level
 from hermes.cli.inspection import FULL_OCTETS
 from hermes.cli.queue_inspection import AHEAD_SECONDS
 from hermes.config.loader import load
@@ -255,8 +256,8 @@ class CheckTests(CommandTestCase):
         with open(config, "a") as file:
             file.write("[ldap:staff]\nservers = ldaps://ldap.example.org\nbase = dc=example,dc=org\n")
         found = list(inspect_collectors(load(config)))
-        self.assertEqual([level for level, _, _ in found], ["warn", "warn"])
-        self.assertIn("Anna is in no file: mail for it waits whenever the directory is down", found[0][2])
+        self.assertEqual([each.level for each in found], [Level.WARN, Level.WARN])
+        self.assertIn("Anna is in no file: mail for it waits whenever the directory is down", found[0].text)
 
     def test_spool(self) -> None:
         """The store of the queue must be whole."""
