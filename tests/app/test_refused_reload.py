@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import threading
+import weakref
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -67,6 +69,36 @@ class RefusedTests(ReloadTestCase):
         self.assertNotIn("dnsbl_one", server.status())
         self.assertIn("dnsbl_two", server.status())
         self.assertEqual(server._books.files, {})
+
+    async def test_nothing_is_left(self) -> None:
+        """Nobody keeps what a refused reload has made, or what a reload has replaced: it is garbage."""
+        all_of_it = (
+            "[dnsbl:one]\nzone = one.example\n[greylist]\nenabled = yes\n[smarthost]\nhost = smtp.example.net\n"
+            "[collector:box]\nhost = pop.example.net\nusername = a\npassword = b\naccount = anna\nenabled = no\n"
+            "[schedule]\nenabled = yes\nclients = smarthost\nmonday = 08:00-18:00 open\n[dkim]\nsign = yes\n"
+            f"[phonebook]\nlisten = 127.0.0.1:{free_port()}\naccounts = yes\n[finger]\nlisten = 127.0.0.1:{free_port()}\n"
+        )
+        server = await self.running()
+        make, made = server._make_circle, []
+
+        def noted(*given: Any) -> Any:
+            circle = make(*given)
+            made.append(weakref.ref(circle))
+            return circle
+
+        self.patch(server, "_make_circle", noted)
+        threads = threading.active_count()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            listen = f"{self.listen}lmtp = 127.0.0.1:{taken.getsockname()[1]}\n"
+            for _ in range(2):
+                await self.refused(listen + all_of_it, "cannot listen at")
+        gc.collect()
+        self.assertEqual([each() for each in made], [None, None])
+        self.assertEqual(threading.active_count(), threads)
+        await self.reload(self.listen + all_of_it)
+        await self.reload(self.listen + all_of_it)
+        gc.collect()
+        self.assertEqual([each() for each in made], [None, None, None, server._circle])
 
     async def test_aliases(self) -> None:
         """Other files of aliases that cannot be used are refused with file and line; a thread has read them before they count."""

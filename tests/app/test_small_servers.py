@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +75,13 @@ class SmallServersTests(ServerTestCase):
         await server.reload()
         self.assertIs(server._books.files[str(path)], before)
         path.write_text("name,email\nAnn Smith,smith@example.com\n")
+        book = weakref.ref(before.current())
         await server.reload()
         self.assertIsNot(server._books.files[str(path)], before)
+        # A large one takes its memory with it, though what was there at the start is nothing for the garbage collector any more.
+        del before
+        gc.collect()
+        self.assertIsNone(book())
         self.assertIn("-200:1:email: smith@example.com", await self.ask(self.phonebook, "query smith\r\nquit"))
         path.write_text("color\nred\n")
         with self.assertRaisesRegex(ValueError, "people.csv:1: no column"):
