@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from typing_extensions import override
 
+from hermes.app.early_hang_up import EarlyHangUp
 from hermes.app.staged import Module
 
 
@@ -38,6 +39,8 @@ class HangUps(Module):
     @override
     async def start(self) -> None:
         self._before = signal.signal(signal.SIGHUP, lambda number, frame: self._reactor.callFromThread(self._hang_up))
+        if isinstance(self._before, EarlyHangUp) and self._before.came:
+            self._hang_up()
 
     @override
     async def stop(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import click
 
+from hermes.app.early_hang_up import expected
 from hermes.cli.control_client import ask
 from hermes.cli.output import config_option, json_option, say, say_json, say_table
 from hermes.config.loader import load
@@ -22,10 +23,11 @@ def run(config: str) -> None:
     once, and loses nothing that was acknowledged. It takes a changed configuration at SIGHUP. Exit code 3 means that it
     could not start; the line above says why.
     """
-    # Only here is the whole server needed: everything else starts faster without it.
-    from hermes.app.main import run as run_server  # noqa: PLC0415
+    with expected():
+        # Only here is the whole server needed: everything else starts faster without it.
+        from hermes.app.main import run as run_server  # noqa: PLC0415
 
-    sys.exit(run_server(config))
+        sys.exit(run_server(config))
 
 
 @click.command()

@@ -13,9 +13,18 @@ from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, capturedLogs, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from hermes.app.early_hang_up import expected
 from hermes.app.hang_up import HangUps
 from hermes.spool.store import Spool
 from tests.support.server import ServerTestCase
+
+
+class Reactor:
+    """The only thread."""
+
+    def callFromThread(self, function: Callable[[], None]) -> None:
+        """Call it at once."""
+        function()
 
 
 class HangUpsTests(SynchronousTestCase):
@@ -24,12 +33,6 @@ class HangUpsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Started, and stopped at the end."""
         before = signal.getsignal(signal.SIGHUP)
-
-        class Reactor:
-            def callFromThread(self, function: Callable[[], None]) -> None:
-                """At once: the test is the only thread."""
-                function()
-
         self.reloads: list[Deferred[str]] = []
         self.others: list[Deferred[None]] = []
         self.hang_ups = HangUps(Reactor(), self.reload, self.idle)
@@ -60,6 +63,27 @@ class HangUpsTests(SynchronousTestCase):
         self.assertEqual(len(self.reloads), 1)
         self.reloads[0].callback("")
         self.assertEqual(len(self.reloads), 1)
+
+    def test_before_the_start(self) -> None:
+        """One that comes before there is a server is obeyed by it; what took it takes it again when the server has stopped."""
+        before = signal.getsignal(signal.SIGHUP)
+        for comes in (True, False):
+            self.reloads.clear()
+            with expected():
+                early = signal.getsignal(signal.SIGHUP)
+                if comes:
+                    signal.raise_signal(signal.SIGHUP)
+                hang_ups = HangUps(Reactor(), self.reload, self.idle)
+                self.successResultOf(Deferred.fromCoroutine(hang_ups.start()))
+                hang_ups.ready()
+                self.assertEqual(len(self.reloads), int(comes))
+                for each in self.reloads:
+                    each.callback("")
+                self.successResultOf(Deferred.fromCoroutine(hang_ups.stop()))
+                self.assertIs(signal.getsignal(signal.SIGHUP), early)
+                signal.raise_signal(signal.SIGHUP)
+                self.assertEqual(len(self.reloads), int(comes))
+            self.assertIs(signal.getsignal(signal.SIGHUP), before)
 
     def test_one_after_the_other(self) -> None:
         """Those that come while a reload goes on are one more after it; whenever one comes afterwards it is another."""

@@ -139,7 +139,10 @@ class ProcessTests(ServerTestCase):
 
     def begin(self, more: str = "", *, accounts: bool = True) -> subprocess.Popen[str]:  # type: ignore[override]
         """Start it."""
-        words = [sys.executable, "-m", "hermes.cli.main", "run", "-c", self.write(more, accounts=accounts)]
+        return self.process([sys.executable, "-m", "hermes.cli.main", "run", "-c", self.write(more, accounts=accounts)])
+
+    def process(self, words: list[str]) -> subprocess.Popen[str]:
+        """It is ended with the test."""
         environment = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
         environment["PYTHONPATH"] = str(Path(hermes.__file__).parents[1])
         process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
@@ -159,6 +162,25 @@ class ProcessTests(ServerTestCase):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(), 0)
         self.assertFalse((self.data / "control.sock").exists())
+
+    def test_hang_up_at_the_beginning(self) -> None:
+        """SIGHUP while the configuration is being read does not end it: what was edited meanwhile is in force soon after."""
+        path = Path(self.write())
+        pipe, edited = path.with_suffix(".pipe"), path.read_text()
+        os.mkfifo(pipe, 0o600)
+        words = [sys.executable, "-m", "hermes.cli.main", "run", "-c", str(pipe)]
+        process = self.process(words)
+        assert process.stderr is not None
+        with pipe.open("w") as writer:
+            # It reads now, and waits for us.
+            process.send_signal(signal.SIGHUP)
+            path.replace(pipe)
+            writer.write(edited.replace("mail.example.org", "old.example.org"))
+        for line in process.stderr:
+            if "is in force" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(), 0)
 
     def test_store_cannot_be_opened(self) -> None:
         """Accounts that are not there: status 3, and the last line says why."""
