@@ -54,6 +54,7 @@ from hermes.app.summary import Summary
 from hermes.app.tls_reporting import tls_reporting
 from hermes.app.token_keeping import TokenKeeping
 from hermes.app.transcript_orders import TranscriptOrders
+from hermes.app.uptime import Uptime
 from hermes.config.errors import ConfigError
 from hermes.config.schema import Settings
 from hermes.net.certificates import Certificates, certificates_of
@@ -105,7 +106,7 @@ class Server:
         self._inherited = partial(inherited_socket, reactor)
         self._station = station = station or Station()
         self._notifier = Notifier(os.environ if station.alone else {})
-        self._started_at = reactor.seconds()
+        self._uptime = Uptime(reactor.seconds)
         self._long_turns = LongTurns(reactor, settings.hermes.long_turn_ms / 1000)
         self._stores = Stores(settings, reactor, self.now, station)
         self._books = Books()
@@ -168,8 +169,7 @@ class Server:
         return {
             "version": __version__,
             "hostname": self.settings.hermes.hostname,
-            "process": os.getpid(),
-            "up_seconds": int(self._reactor.seconds() - self._started_at),
+            **self._uptime.describe(),
             "connections": self._gate.connections,
             **self._long_turns.describe(),
             **{f"{name}_listens": ", ".join(sorted(each.places)) for name, each in self._listening.items()},

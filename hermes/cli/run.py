@@ -9,8 +9,12 @@ import click
 
 from hermes.app.early_hang_up import expected
 from hermes.cli.control_client import ask
-from hermes.cli.output import config_option, json_option, say, say_json, say_table
+from hermes.cli.output import config_option, json_option, remark, say, say_json, say_table
 from hermes.config.loader import load
+from hermes.core.units import format_time
+
+#: A clock that is set back by less holds nothing up that anybody would notice.
+SET_BACK_SECONDS = 60
 
 
 @click.command()
@@ -35,11 +39,18 @@ def run(config: str) -> None:
 @json_option
 def status(config: str, as_json: bool) -> None:
     """Say how the running server is."""
-    answer = ask(load(config), "status")
+    settings = load(config)
+    answer = ask(settings, "status")
     if as_json:
         say_json(answer)
         return
     _say_values(answer, "")
+    set_back_seconds = -answer.get("clock_set_by_seconds", 0)
+    if set_back_seconds > SET_BACK_SECONDS:
+        remark(
+            f"The clock has been set back by {format_time(set_back_seconds)} since the server was started, and what it does at a "
+            f"time is late by as much. Restart it; mail that was put off: hermes queue retry -c {settings.file}"
+        )
 
 
 @click.command()

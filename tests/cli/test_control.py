@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hermes.cli import control_client
+from hermes.cli.run import SET_BACK_SECONDS
 from tests.support.command import CommandTestCase, FakeServer
 
 _ID = "06G7X5Z4T2QK"
@@ -110,6 +111,24 @@ class CommandTests(CommandTestCase):
             "pid    7\nqueue\n    active        1\n    destinations\n        name=x running=2\nfull   no\nlast\n",
         )
         self.assertEqual(self.run_json("status", "-c", config), answer)
+
+    def test_clock(self) -> None:
+        """A clock that was set back so far that it is noticed is told, with what to do; ahead it holds nothing up."""
+        config = self.site()
+        cases = (
+            (0, False),
+            (-SET_BACK_SECONDS, False),
+            (-SET_BACK_SECONDS - 1, True),
+            (-90_000, True),
+            (90_000, False),
+        )
+        FakeServer(self, config, *[{"ok": True, "result": {"clock_set_by_seconds": set_by}} for set_by, _ in cases])
+        for set_by, told in cases:
+            said = self.run_hermes("status", "-c", config).stderr
+            self.assertEqual("The clock has been set back by" in said, told, set_by)
+            if set_by == -90_000:
+                self.assertIn("by 1d 1h since the server was started", said)
+                self.assertIn(f"hermes queue retry -c {config}", said)
 
     def test_sessions(self) -> None:
         """Sessions are a table, in which a client's words cannot reach the terminal; or JSON."""

@@ -33,6 +33,7 @@ from hermes.app.process import halt, make_data_directory
 from hermes.app.secret import kept_secret
 from hermes.app.server import StartError
 from hermes.app.staged import Module, StagedService
+from hermes.app.uptime import Uptime
 from hermes.config.catalog import SECTIONS
 from hermes.config.listener import parse_listener
 from hermes.config.places import recoverable_key_file, secret_file, shards, spool_directory
@@ -72,7 +73,7 @@ class Parent:
         self._reactor = reactor
         self._inherited = partial(inherited_socket, reactor)
         self._notifier = Notifier(os.environ)
-        self._started_at = reactor.seconds()
+        self._uptime = Uptime(reactor.seconds)
         self._crew = Crew(reactor, nursery, tables, lambda: (self.settings, self._sockets), broken)
         self.spool = LookUps(settings, GroupWorker(reactor, "hermes-look-ups", 1))
         self.relay = CrewOrders(self._crew)
@@ -106,7 +107,7 @@ class Parent:
 
     def status(self) -> dict[str, object]:
         """What is the parent's own."""
-        return {"process": os.getpid(), "up_seconds": int(self._reactor.seconds() - self._started_at)}
+        return {**self._uptime.describe()}
 
     def families(self) -> list[Family]:
         """Figures of the parent's own."""
