@@ -10,6 +10,7 @@ import click
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.cli.main import main
+from hermes.config.catalog import DOCUMENTED
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +42,23 @@ class ReadmeTests(SynchronousTestCase):
             for word in words.split("|")
         }
         self.assertEqual(sorted(listed), sorted(commands()))
+
+
+class MercuryTests(SynchronousTestCase):
+    """``docs/from-mercury.md``."""
+
+    def test_settings(self) -> None:
+        """Each section and setting that it names is there."""
+        text = (ROOT / "docs" / "from-mercury.md").read_text()
+        here = [cells[1] for line in text.splitlines() if len(cells := line.strip("|").split(" | ")) > 1]
+        named = {found for cell in here for found in re.findall(r"`\[([a-z_]+(?::NAME)?)\](?: ([a-z_0-9]+))?`", cell)}
+        self.assertGreater(len(named), 40)
+        missing = [
+            (section, key)
+            for section, key in sorted(named)
+            if section not in DOCUMENTED or (key and key not in DOCUMENTED[section].settings)
+        ]
+        self.assertEqual(missing, [])
 
 
 class WhereTests(SynchronousTestCase):
