@@ -140,7 +140,16 @@ class Realm:
 
     async def _mailbox(self, account: Account) -> tuple[object, Callable[[], None]]:
         mailbox = self._open_mailbox(account)
-        if not await mailbox.open():
+        try:
+            opened = await mailbox.open()
+        except OSError as error:
+            # Rights of a directory, or a full disk: whoever mends it needs its name, and no traceback.
+            problem = (
+                f"the mailbox of {account.name} cannot be opened: {error.filename or 'its disk'}: {error.strerror}"
+            )
+            self._log.error("{problem}", problem=problem)
+            raise UnavailableError(problem) from error
+        if not opened:
             raise MailboxInUseError(f"the mailbox of {account.name} is open in another session")
 
         def logout() -> None:

@@ -132,8 +132,8 @@ class LocalDelivery:
 
     def _disk_failed(self, about: str, message: QueuedMessage, error: OSError) -> Outcome:
         words = error.strerror or "the disk failed"
-        # Of a link the second name is the one in the mailbox.
-        place = error.filename2 or error.filename
+        # Of a link both are named: either may be at fault.
+        place = " -> ".join(filter(None, (error.filename, error.filename2)))
         self._log.error(
             "{queue_id} could not be delivered to {about}: {error}",
             queue_id=message.queue_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import attrs
 from twisted.cred.checkers import ANONYMOUS, ICredentialsChecker, InMemoryUsernamePasswordDatabaseDontUse
@@ -11,6 +12,7 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm
 from twisted.internet.defer import succeed
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.mail.imap4 import IAccount
 from twisted.mail.pop3 import POP3, IMailbox
 from twisted.mail.smtp import IMessageDelivery
@@ -22,7 +24,7 @@ from zope.interface.verify import verifyObject
 from hermes.core.account import Account
 from hermes.directory.cred import AccountChecker, Realm, make_portal
 from hermes.directory.directory import Directory
-from hermes.interfaces import IProvedAccount, MailboxInUseError, TooBusyError
+from hermes.interfaces import IProvedAccount, MailboxInUseError, TooBusyError, UnavailableError
 from hermes.mailbox.reading import POP3Mailbox
 from tests.support.accounts import MemorySource, passwords_with, record
 from tests.support.maildirs import calling_worker, clock_at, files_in, mailboxes_in, put
@@ -126,6 +128,20 @@ class RealmTests(PortalTestCase):
         self.assertEqual(2, mailbox.count())
         self.failureResultOf(self.login(IMailbox), MailboxInUseError)  # type: ignore[arg-type]
         logout()
+        self.successResultOf(self.login(IMailbox))[2]()  # type: ignore[arg-type]
+
+    def test_unreadable_mailbox(self) -> None:
+        """A mailbox that the system refuses is a temporary failure that names the file, in the log, too, without a traceback."""
+        os.rename(self.path, self.path + ".away")
+        Path(self.path).write_bytes(b"no directory")
+        with capturedLogs() as events:
+            failure = self.failureResultOf(self.login(IMailbox), UnavailableError)  # type: ignore[arg-type]
+        words = f"the mailbox of joe cannot be opened: {self.path}/tmp: Not a directory"
+        self.assertEqual(str(failure.value), words)
+        self.assertEqual([(formatEvent(event), "log_failure" in event) for event in events], [(words, False)])
+        os.unlink(self.path)
+        os.rename(self.path + ".away", self.path)
+        # It is not taken for one that is open.
         self.successResultOf(self.login(IMailbox))[2]()  # type: ignore[arg-type]
 
     def test_delivery(self) -> None:
