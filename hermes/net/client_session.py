@@ -25,6 +25,7 @@ from hermes.core.reply import Reply
 from hermes.net.client_handshake import ClientHandshake
 from hermes.net.client_tls import TLSAttempt
 from hermes.net.prompt import write_now
+from hermes.net.quick_socket import make_quick
 from hermes.protocols.sasl_login import Derivation, Derive, Exchange
 from hermes.protocols.smtp.capabilities import Capabilities
 from hermes.protocols.smtp.client import ClientEngine
@@ -358,6 +359,7 @@ class ClientSession(Protocol):
     @override
     def connectionMade(self) -> None:
         self._wire = self.transport
+        make_quick(self._wire)
         self._connected = True
         # Without it the message's last octets wait for the acknowledgment of those before.
         if not IUNIXTransport.providedBy(self._wire):

@@ -17,6 +17,7 @@ from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
 from hermes.interfaces import IGate
 from hermes.net.peer import normal, peer_of
+from hermes.net.quick_socket import make_quick
 from hermes.protocols.proxy import Header, HeaderReader, MalformedHeaderError
 
 #: A front end sends its header with the first octets, so the time is that of a lost segment which is sent again.
@@ -110,6 +111,7 @@ class Fronted:
 
     def _arrive(self, clock: IReactorTime, gate: IGate, sessions: set[Any], believes: Callable[[str], bool]) -> None:
         """The connection is there. Who is to be believed has to begin with the header, and is in ``sessions`` meanwhile."""
+        make_quick(self.transport)
         self.peer = peer_of(self.transport)
         if not believes(self.peer):
             self._begin()

@@ -22,6 +22,7 @@ from hermes.core.event import Kind
 from hermes.core.outcome import Verdict
 from hermes.net import tls
 from hermes.net.peer import within
+from hermes.net.prompt import lose_now
 from hermes.net.shielded import shielded
 from hermes.net.turns import Turns
 from hermes.protocols.pop3 import events
@@ -237,9 +238,7 @@ class POP3Connection(Fronted, pop3.POP3):
         self._stop_timer()
         self._release()
         self._timer = self._clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
-        # Under TLS the end is a dialogue; a connection that is not read would never come to it.
-        self.transport.resumeProducing()
-        self.transport.loseConnection()
+        lose_now(self.transport)
 
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():

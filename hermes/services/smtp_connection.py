@@ -25,6 +25,7 @@ from hermes.core.event import Event, Kind
 from hermes.core.outcome import Then, Verdict
 from hermes.core.reply import Reply
 from hermes.net.peer import UNKNOWN_PEER, normal
+from hermes.net.prompt import lose_now
 from hermes.net.tls import is_tls_fault
 from hermes.net.turns import Turns
 from hermes.protocols.smtp import events
@@ -384,9 +385,7 @@ class SMTPConnection(Fronted, smtp.ESMTP):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = self._clock.callLater(LINGER_SECONDS, self.transport.abortConnection)
-        # Under TLS the end is a dialogue; a connection that is not read would never come to it.
-        self.transport.resumeProducing()
-        self.transport.loseConnection()
+        lose_now(self.transport)
 
     @override
     def connectionLost(self, reason: Failure = connectionDone) -> None:

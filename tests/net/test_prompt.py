@@ -1,4 +1,4 @@
-"""Sending at once."""
+"""Sending, and closing, at once."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IReactorSocket
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 from twisted.internet.tcp import Server
 from twisted.internet.testing import StringTransport
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from hermes.net.prompt import write_now
+from hermes.net.prompt import lose_now, write_now
 
 #: More than the buffers of two sockets on loopback take together.
 MUCH = b"0123456789abcdef" * 2**20
@@ -28,16 +29,19 @@ class _Ours(Protocol):
     def __init__(self) -> None:
         self.made: Deferred[None] = Deferred()
         self.lost: Deferred[None] = Deferred()
+        self.reasons: list[Failure] = []
 
     def connectionMade(self) -> None:
         self.made.callback(None)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 - as Twisted has it
-        self.lost.callback(None)
+        self.reasons.append(reason)
+        if not self.lost.called:
+            self.lost.callback(None)
 
 
-class WriteNowTests(TestCase):
-    """write_now."""
+class ConnectedTestCase(TestCase):
+    """A connection with a peer."""
 
     async def connected(self) -> tuple[_Ours, Server, socket.socket]:
         """Our end with its transport, and the peer's."""
@@ -63,6 +67,10 @@ class WriteNowTests(TestCase):
     def waits(self, transport: Server) -> bool:
         """Whether the reactor waits for room."""
         return transport in reactor.getWriters()  # type: ignore[attr-defined]
+
+
+class WriteNowTests(ConnectedTestCase):
+    """write_now."""
 
     async def test_at_once(self) -> None:
         """An answer is with the peer when the call is over, and the reactor need not be asked for anything."""
@@ -123,3 +131,91 @@ class WriteNowTests(TestCase):
         transport = StringTransport()
         write_now(transport, b"x")
         self.assertEqual(transport.value(), b"x")
+
+
+class LoseNowTests(ConnectedTestCase):
+    """lose_now."""
+
+    async def ended(self, protocol: _Ours) -> None:
+        """See that the protocol heard once that its connection was closed in order."""
+        await protocol.lost
+        # Whatever else would tell it again does so by now.
+        await deferLater(cast(IReactorTime, reactor), 0)
+        self.assertEqual(len(protocol.reasons), 1)
+        protocol.reasons[0].trap(ConnectionDone)
+
+    async def test_at_once(self) -> None:
+        """What was said is with the peer, then the end; the reactor is not asked whether there is room."""
+        protocol, transport, theirs = await self.connected()
+        write_now(transport, b"221 bye\r\n")
+        lose_now(transport)
+        self.assertFalse(self.waits(transport))
+        # Whoever closes is in the middle of something.
+        self.assertEqual(protocol.reasons, [])
+        await self.ended(protocol)
+        self.assertEqual(theirs.recv(100), b"221 bye\r\n")
+        self.assertEqual(theirs.recv(100), b"")
+
+    async def test_much_waits(self) -> None:
+        """All of it is sent before."""
+        protocol, transport, theirs = await self.connected()
+        write_now(transport, MUCH)
+        lose_now(transport)
+
+        def read() -> bytes:
+            return b"".join(iter(lambda: theirs.recv(2**20), b""))
+
+        self.assertTrue(await deferToThread(read) == MUCH)
+        await self.ended(protocol)
+
+    async def test_twice(self) -> None:
+        """Once more changes nothing, in whatever way."""
+        protocol, transport, _ = await self.connected()
+        lose_now(transport)
+        lose_now(transport)
+        transport.loseConnection()
+        await self.ended(protocol)
+        lose_now(transport)
+
+    async def test_peer_first(self) -> None:
+        """A peer that has closed in the same turn."""
+        protocol, transport, theirs = await self.connected()
+        lose_now(transport)
+        theirs.close()
+        transport.connectionLost(Failure(ConnectionDone()))
+        await self.ended(protocol)
+
+    async def test_aborted(self) -> None:
+        """Who aborts the connection in the same turn ends it, and that once."""
+        for first, then in ((lose_now, Server.abortConnection), (Server.abortConnection, lose_now)):
+            protocol, transport, _ = await self.connected()
+            first(transport)
+            then(transport)
+            await protocol.lost
+            await deferLater(cast(IReactorTime, reactor), 0)
+            self.assertEqual(len(protocol.reasons), 1)
+            protocol.reasons[0].trap(ConnectionAborted)
+
+    async def test_nothing_after_it(self) -> None:
+        """What is written behind it is not sent."""
+        protocol, transport, theirs = await self.connected()
+        lose_now(transport)
+        write_now(transport, b"too late")
+        await self.ended(protocol)
+        self.assertEqual(theirs.recv(100), b"")
+
+    async def test_tls(self) -> None:
+        """TLS ends in its own way, and hears the peer for it."""
+        _, transport, _ = await self.connected()
+        called: list[str] = []
+        self.patch(transport, "TLS", True)
+        for name in ("resumeProducing", "loseConnection"):
+            self.patch(transport, name, lambda name=name: called.append(name))
+        lose_now(transport)
+        self.assertEqual(called, ["resumeProducing", "loseConnection"])
+
+    def test_other_transports(self) -> None:
+        """Whatever else is a transport is told to close."""
+        transport = StringTransport()
+        lose_now(transport)
+        self.assertTrue(transport.disconnecting)
