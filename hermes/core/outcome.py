@@ -62,6 +62,16 @@ class Outcome:
         return cls(Result.FAILED, reason, status, **more)  # type: ignore[arg-type]
 
 
+#: What a fault of ours is to the outside: temporary, and nothing about our inside (RFC 3463 3.4: 4.3.0).
+FAULT = Outcome.deferred("this server had a fault while it tried to deliver the message", "4.3.0")
+
+#: For whoever had not had his turn when the server was stopped, while others of the message had: no attempt, and due again when
+#: the server is back (RFC 3463 3.4: 4.3.2).
+STOPPED = attrs.evolve(
+    Outcome.deferred("this server was stopped before it was this recipient's turn", "4.3.2"), wait_seconds=60.0
+)
+
+
 class Then(enum.Enum):
     """What becomes of the session after a refusal."""
 

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hermes.core.message import QueuedMessage, QueuedRecipient
-from hermes.core.outcome import Outcome, Result
+from hermes.core.outcome import FAULT, Outcome, Result
 from hermes.interfaces import IDeliveryAgent, IRouter, ISpool, UnavailableError
 from hermes.queue.active import ActiveMessage, ActiveSet, Delivery
 from hermes.queue.destinations import Concurrency, Destinations
@@ -34,9 +34,6 @@ from hermes.queue.settle import Settler
 #: A server that is well has taken a message of usual size by now, or at least said something. One that has not is likely to hang
 #: for minutes, and its place is given to another delivery.
 WAITING_SECONDS = 2.0
-
-#: What a fault of ours is to the outside: temporary, and nothing about our inside (RFC 3463 3.4: 4.3.0).
-_FAULT = Outcome.deferred("this server had a fault while it tried to deliver the message", "4.3.0")
 
 #: The configuration changed while the delivery waited for its turn; the next attempt is routed anew.
 _WAY_IS_GONE = Outcome.deferred("the way for this mail has been taken out of the configuration", "4.3.5")
@@ -377,7 +374,7 @@ class Dispatcher:
             self._log.failure("The attempt for {queue_id} had a fault", queue_id=message.queue_id)
         else:
             return outcomes
-        return [_FAULT] * len(delivery.recipients)
+        return [FAULT] * len(delivery.recipients)
 
     def _not_now(self, message: QueuedMessage, error: Exception, what: str) -> None:
         """A way could not be found; what was cancelled though nothing stops is a fault like any other, and no end."""

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -21,7 +22,7 @@ from typing_extensions import override
 from zope.interface import implementer
 
 from hermes.core.message import QueuedMessage, QueuedRecipient
-from hermes.core.outcome import Outcome, Result
+from hermes.core.outcome import FAULT, STOPPED, Outcome, Result
 from hermes.core.printable import one_line
 from hermes.interfaces import IDeliveryAgent
 from hermes.services.bounded_process import BoundedProcess
@@ -91,7 +92,19 @@ class ProgramDelivery:
         if next_hop not in await self._allowed():
             gone = Outcome.deferred("the program is not in the configuration any more", "4.3.5")
             return [gone] * len(recipients)
-        return [await self._run(next_hop, message, recipient) for recipient in recipients]
+        outcomes: list[Outcome] = []
+        for recipient in recipients:
+            try:
+                outcomes.append(await self._run(next_hop, message, recipient))
+            except CancelledError:
+                # Those before have it: they would get it again.
+                if not outcomes:
+                    raise
+                return outcomes + [STOPPED] * (len(recipients) - len(outcomes))
+            except Exception:
+                self._log.failure("The program for {queue_id} could not be run", queue_id=message.queue_id)
+                outcomes.append(FAULT)
+        return outcomes
 
     async def _run(self, command: str, message: QueuedMessage, recipient: QueuedRecipient) -> Outcome:
         environment = {
@@ -102,9 +115,9 @@ class ProgramDelivery:
             "QUEUE_ID": message.queue_id,
         }
         content = message.content
-        running = _Running(self._reactor, content.data, self._seconds)
         source = None if content.path is None else os.open(content.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
+            running = _Running(self._reactor, content.data, self._seconds)
             arguments = [sys.executable, "-I", "-S", "-c", _START, command]
             descriptors = {0: "w" if source is None else source, 1: "r", 2: "r"}
             self._reactor.spawnProcess(

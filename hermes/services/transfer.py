@@ -12,11 +12,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Seque
 from contextlib import aclosing
 
 import attrs
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
 
 from hermes.core.address import domain_of
 from hermes.core.envelope import Recipient
 from hermes.core.message import QueuedMessage, QueuedRecipient, Signature
-from hermes.core.outcome import Outcome, Result
+from hermes.core.outcome import FAULT, STOPPED, Outcome, Result
 from hermes.core.remote_id import remote_queue_id
 from hermes.interfaces import IContentReader, ISigner
 from hermes.net.client_session import ClientSession, Setback
@@ -78,6 +80,18 @@ class Consignment:
                 reason = f"{last.host} took no more recipients: {last.reason}"
                 self.outcomes[position] = attrs.evolve(last, result=Result.DEFERRED, reason=reason, status="4.5.3")
 
+    def broken_off(self, outcome: Outcome) -> bool:
+        """
+        Nobody else is tried; whose turn had not come gets this outcome. False when nothing is decided about anybody.
+
+        What is decided has to be written down: whoever has the message would get it again.
+        """
+        if len(self.waiting) == len(self.recipients):
+            return False
+        self.outcomes = [known or outcome for known in self.outcomes]
+        self.waiting.clear()
+        return True
+
     def result(self) -> list[Outcome]:
         """One outcome for each recipient."""
         missing = Outcome.deferred("the connection ended before it was this recipient's turn", "4.4.2")
@@ -96,6 +110,8 @@ class Transfer:
     ``broke`` is told of a place whose connection broke, or hung, before it had said anything about a message; ``patience`` ends
     attempts that are silent for too long.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -117,7 +133,19 @@ class Transfer:
         self._patience = patience
 
     async def run(self, targets: Iterable[Target], consignment: Consignment) -> None:
-        """Try one target after another while recipients are waiting."""
+        """Try one target after another while recipients are waiting; a fault, or the stop, undoes nothing that is decided."""
+        try:
+            await self._run_signed(targets, consignment)
+        except CancelledError:
+            if not consignment.broken_off(STOPPED):
+                raise
+        except Exception:
+            if not consignment.broken_off(FAULT):
+                raise
+            queue_id = consignment.message.queue_id
+            self._log.failure("The attempt for {queue_id} had a fault after a part of it was done", queue_id=queue_id)
+
+    async def _run_signed(self, targets: Iterable[Target], consignment: Consignment) -> None:
         if self._signer is None:
             await self._run(targets, consignment)
             return

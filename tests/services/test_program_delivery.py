@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
@@ -196,6 +197,38 @@ class ProgramTests(TestCase):
             running.cancel()
             with self.assertRaises(CancelledError):
                 await running
+
+        return self.asynchronous(work)
+
+    def test_fault_of_one(self) -> Any:
+        """A recipient for whom the program cannot be run is put off; who has the message does not get it again."""
+
+        async def work() -> None:
+            path = str(self.directory / "body")
+            message = queued(content_of(BODY, path), ordinals=(0, 1))
+            self.allowed = {"rm body"}
+            outcomes = await self.agent().deliver("rm body", message, message.recipients)
+            self.assertEqual([each.result for each in outcomes], [Result.DELIVERED, Result.DEFERRED])
+            self.assertEqual(outcomes[1].status, "4.3.0")
+            self.assertEqual(len(self.flushLoggedErrors(FileNotFoundError)), 1)
+
+        return self.asynchronous(work)
+
+    def test_stopped_midway(self) -> Any:
+        """A stop while the second recipient's program runs leaves the first with his message, and the second for later."""
+
+        async def work() -> None:
+            os.mkfifo(self.directory / "second")
+            command = "if [ -e first ]; then echo > second; sleep 60; fi; touch first"
+            self.allowed = {command}
+            message = queued(content_of(BODY), ordinals=(0, 1, 2))
+            running = Deferred.fromCoroutine(self.agent().deliver(command, message, message.recipients))
+            # Somebody writes to it when the second program has begun.
+            await deferToThread((self.directory / "second").read_bytes)
+            running.cancel()
+            outcomes = await running
+            self.assertEqual([each.wait_seconds for each in outcomes], [None, 60.0, 60.0])
+            self.assertIs(outcomes[0].result, Result.DELIVERED)
 
         return self.asynchronous(work)
 

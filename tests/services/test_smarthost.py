@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
 from hermes.config.sections.smarthost import SmarthostSettings
+from hermes.core.message import Content
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent
 from hermes.net import outgoing
@@ -460,6 +462,43 @@ class TroubleTests(SmarthostCase):
         outcomes = await self.send(self.agent(peer), *addresses)
         self.assertEqual({outcome.result for outcome in outcomes}, {Result.RELAYED})
         self.assertEqual(peer.connections, 2)
+
+    async def test_fault_between_groups(self) -> None:
+        """A fault of ours after some recipients were served delays the others; those have it, and do not get it again."""
+
+        class Breaking(Reader):
+            def chunks(self, content: Content, offset: int = 0) -> AsyncIterator[bytes]:
+                self._failing = self.reads > 0
+                return super().chunks(content, offset)
+
+        peer = self.peer(Script(extensions=["LIMITS RCPTMAX=1"]))
+        outcomes = await self.send(self.agent(peer, Breaking()), "a@example.com", "b@example.com", "c@example.com")
+        self.assertEqual([outcome.result for outcome in outcomes], [Result.RELAYED, Result.DEFERRED, Result.DEFERRED])
+        self.assertEqual([outcome.status for outcome in outcomes[1:]], ["4.3.0", "4.3.0"])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        # Where nothing is decided it is a fault like any other.
+        with self.assertRaises(OSError):
+            await self.send(self.agent(peer, Reader(failing=True)))
+
+    async def test_stopped_between_groups(self) -> None:
+        """A stop after some recipients were served undoes nothing; for the others it was no attempt."""
+        replies: dict[str, str | list[str]] = {".": ["250 ok", HANG]}
+        peer = self.peer(Script(extensions=["LIMITS RCPTMAX=1"], replies=replies))
+        first, second = peer.seen("MAIL"), peer.seen("MAIL")
+        sending = Deferred.fromCoroutine(self.send(self.agent(peer), "a@example.com", "b@example.com"))
+        await first
+        await second
+        sending.cancel()
+        outcomes = await sending
+        self.assertEqual([outcome.result for outcome in outcomes], [Result.RELAYED, Result.DEFERRED])
+        self.assertEqual([outcome.wait_seconds for outcome in outcomes], [None, 60.0])
+        # Before anything is decided it leaves everything as it was.
+        first = peer.seen("MAIL")
+        sending = Deferred.fromCoroutine(self.send(self.agent(peer), "a@example.com"))
+        await first
+        sending.cancel()
+        with self.assertRaises(CancelledError):
+            await sending
 
     async def test_greets_and_drops(self) -> None:
         """A connection that ends right behind EHLO leaves nobody without an outcome."""
