@@ -102,6 +102,7 @@ class Outgoing:
             INITIAL_DELIVERIES,
             Table(settings.destination).connections,
             settings.direct.waiting,
+            strangers=True,
         )
         return {
             # As many that hang as there are connections: a house has a handful of stores.

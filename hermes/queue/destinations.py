@@ -29,6 +29,8 @@ class Concurrency:
     With ``initial`` a next hop begins with so many; it gets one more after as many successes as it has, up to the most, and half
     after each failure, down to one. ``most_of`` says for a next hop how many it may have at most, where that differs (0: it does
     not). So many deliveries that keep us waiting (:meth:`Destinations.keeps_waiting`) are not counted in the total: ``waiting``.
+    With ``strangers`` the destinations are other people's, and there may be any number of them: their mail has no more than its
+    parts of the active set (:mod:`hermes.queue.standing`).
     """
 
     total: int
@@ -36,6 +38,7 @@ class Concurrency:
     initial: int | None = None
     most_of: Callable[[str], int] | None = None
     waiting: int = 0
+    strangers: bool = False
 
     @property
     def kept(self) -> int:
@@ -189,7 +192,7 @@ class Destinations:
         """The same for a delivery of this message, which takes a place of its kind where there are kinds."""
         if not self.has_room(destination, free, fresh=fresh):
             return False
-        if not self._limit_of(destination.partition(":")[0]).waiting:
+        if not self._limit_of(destination.partition(":")[0]).strangers:
             return True
         return self.shares.admits(active, self._standings.of(destination), fresh=fresh)
 
@@ -199,7 +202,7 @@ class Destinations:
             return
         if (lane := self._lanes.get(destination)) is not None:
             lane.aliases.add(stored)
-        if self._limit_of(destination.partition(":")[0]).waiting:
+        if self._limit_of(destination.partition(":")[0]).strangers:
             self.shares.also_known_as(self._standings.of(destination), stored)
 
     def _share(self, lane: _Lane, free: int) -> int:
@@ -315,7 +318,7 @@ class Destinations:
 
     def busy(self) -> Busy:
         """The same with those for whose kind there is no room."""
-        strangers = {agent for agent in {*self._crowds, *self._limits} if self._limit_of(agent).waiting}
+        strangers = {agent for agent in {*self._crowds, *self._limits} if self._limit_of(agent).strangers}
         return self.shares.busy(self.looking(), self._standings, strangers)
 
     def looked(self) -> None:

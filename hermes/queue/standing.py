@@ -1,5 +1,5 @@
 """
-What is known of other people's servers, and how much of the active set mail may take that goes to them.
+What is known of other people's servers (``Concurrency.strangers``), and how much of the active set mail to them may take.
 
 Their number is in strangers' hands: ten thousand destinations may hang as well as one. So mail is of three kinds, by what its
 destination did the last time, and each kind has a part of the active set, the rest of which is for all other mail. What finds

@@ -128,7 +128,7 @@ class RealSpoolTests(SynchronousTestCase):
 
     def test_many_hanging_destinations(self) -> None:
         """Three times as many of them as the active set has places, found on disk: mail that stays here passes by."""
-        strangers = Concurrency(20, 4, 1, None, 100)
+        strangers = Concurrency(20, 4, 1, None, 100, strangers=True)
         self.site.limits = {**self.site.limits, "direct": strangers}
         self.site.settings = QueueSettings(active=160)
         self.site.direct.hangs = lambda _: True

@@ -13,7 +13,7 @@ from hermes.queue.standing import Shares, Standing, Standings
 from tests.support.queue_site import DEFERRED, RELAYED, Site
 
 MOST = 160
-STRANGERS = Concurrency(10, 5, 1, None, 20)
+STRANGERS = Concurrency(10, 5, 1, None, 20, strangers=True)
 
 
 class StandingsTests(SynchronousTestCase):
@@ -275,6 +275,24 @@ class ActiveSetTests(SynchronousTestCase):
             made.advance(5, steps=50)
             self.assertEqual([each for each in ids if each in made.spool.messages], [], fresh)
             self.assertLessEqual(made.active, 90)
+
+    def test_named_destinations(self) -> None:
+        """Destinations that the settings name have no parts: what is for them passes by as well."""
+        made = Site(
+            QueueSettings(active=MOST),
+            {"local": STRANGERS, "direct": STRANGERS, "lmtp": Concurrency(10, 5, 1, None, 20)},
+        )
+        destinations = made.manager._dispatcher.destinations
+        made.direct.hangs = lambda _: True
+        made.manager.start()
+        for number in range(5 * MOST):
+            made.accept(f"x@hangs{number}.test")
+        self.assertIn("direct:new.test", destinations.busy())
+        self.assertNotIn("lmtp:store:24", destinations.busy())
+        message = made.message("x@x.test")
+        active = ActiveMessage(message, 10, 1, incomplete=False)
+        self.assertFalse(destinations.admits(active, "direct:new.test", 50, fresh=True))
+        self.assertTrue(destinations.admits(active, "lmtp:store:24", 50, fresh=True))
 
     def test_known_destination(self) -> None:
         """Mail for a destination that has answered is taken from disk although that for unknown ones stays there."""

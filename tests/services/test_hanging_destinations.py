@@ -67,7 +67,12 @@ class HangingTests(SynchronousTestCase):
         made.limits = {
             "local": Concurrency(20, 10),
             "direct": Concurrency(
-                direct.connections, direct.connections_per_destination, INITIAL_DELIVERIES, None, direct.waiting
+                direct.connections,
+                direct.connections_per_destination,
+                INITIAL_DELIVERIES,
+                None,
+                direct.waiting,
+                strangers=True,
             ),
         }
         made.manager = made.make_manager()
