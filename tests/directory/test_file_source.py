@@ -291,10 +291,10 @@ class EditTests(FileTestCase):
         self.assertRaises(LookupError, self.source.remove, "joe")
 
     def test_remove_the_only_one(self) -> None:
-        """A file without accounts is empty, and can be read."""
+        """A file without accounts is not without a single octet, which a server would not believe, and can be read."""
         self.write("[joe]\n")
         self.source.remove("joe")
-        self.assertEqual(("", []), (self.read(), self.source.list()))
+        self.assertEqual(("# The accounts of this server.\n", []), (self.read(), self.source.list()))
 
     def test_set_password(self) -> None:
         """The line of the password changes and no other; an account without one gets one."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.account import Account, Local, Unknown
@@ -294,6 +296,31 @@ class FileContractTests(Contract, SynchronousTestCase):
     """``accounts.ini``."""
 
     kind = FileSource
+
+    def test_emptied(self) -> None:
+        """A file that has lost every octet is not believed: an editor is writing, or the disk was full. A comment is enough."""
+        octets = Path(self.path).read_bytes()
+        for text, names in (
+            (b"", ["joe", "ann"]),
+            (octets, ["joe", "ann"]),
+            (b"", ["joe", "ann"]),
+            (b"#", []),
+            (b"", []),
+        ):
+            Path(self.path).write_bytes(text)
+            self.clock.advance(LOOK_SECONDS)
+            with capturedLogs() as events:
+                self.assertEqual(names, self.names(), text)
+                # It is said once.
+                self.clock.advance(LOOK_SECONDS)
+                self.assertEqual(names, self.names(), text)
+            told = [formatEvent(event) for event in events if event["log_level"] is LogLevel.error]
+            self.assertEqual([text == b"" and names != []], [bool(told)])
+            self.assertLessEqual(len(told), 1)
+        # A server that starts has nothing to lose by it: where nobody has a mailbox an empty file will do.
+        server = self.server()
+        server.load()
+        self.assertEqual([], self.names(server))
 
 
 class DatabaseContractTests(Contract, SynchronousTestCase):

@@ -35,6 +35,9 @@ from hermes.interfaces import IGroupWorker
 #: Hashes of passwords are nobody's business but the server's.
 FILE_MODE = 0o600
 
+#: What is left where the last account went: a file without a single octet is not believed (:meth:`FileSource._attempt`).
+_NOBODY = "# The accounts of this server.\n"
+
 #: What tells one state of the file from another.
 _Stamp = tuple[int, int, int]
 
@@ -81,6 +84,15 @@ class FileSource(WatchedSource):
             return None
 
     @override
+    def _attempt(self) -> Loaded | Refused:
+        result = super()._attempt()
+        if isinstance(result, Loaded) and self._table.by_name and _size(result.stamp) == 0:
+            # An editor that is writing, or a full disk. To believe it would be to refuse everybody's mail for good.
+            problem = f"{self.path}: it is empty; if nobody is to have an account, write a line that begins with #"
+            return Refused(problem, result.stamp)
+        return result
+
+    @override
     def _read(self) -> Loaded:
         try:
             with open(self.path, "rb") as file:
@@ -108,7 +120,7 @@ class FileSource(WatchedSource):
     def remove(self, name: str) -> None:
         """Remove an account, not its mailbox; LookupError when there is none."""
         with self._edit() as edit:
-            edit.text = file_edit.without_account(self.path, edit.text, name)
+            edit.text = file_edit.without_account(self.path, edit.text, name) or _NOBODY
 
     def set_forward(self, name: str, forward: Sequence[str], *, deliver_also: bool = False) -> None:
         """Have an account's mail sent on, or with no address keep it here; LookupError when there is no such account."""
@@ -198,6 +210,10 @@ class _Edit:
 
 def _stamp(status: os.stat_result) -> _Stamp:
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _size(stamp: object) -> int | None:
+    return stamp[1] if isinstance(stamp, tuple) else None
 
 
 def _decoded(path: str, octets: bytes) -> str:
