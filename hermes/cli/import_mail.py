@@ -31,6 +31,7 @@ from hermes.core.mbox import Quoting
 from hermes.core.units import format_time, parse_size
 from hermes.interfaces import UnavailableError
 from hermes.mailbox import folders, maildir
+from hermes.mailbox.departed import DepartedError
 from hermes.mailbox.import_record import ImportRecord, ImportRecordError
 from hermes.mailbox.importing import Imported, Importer, Limits, MailboxFullError, Place
 from hermes.mailbox.kept_mail import (
@@ -184,7 +185,10 @@ def _looks_like(path: str, *, directory: bool) -> Keeping:
 
 def _run(settings: Settings, place: Place, limits: Limits, source: Source) -> tuple[Imported, str]:
     """Import; how far it came, and what ended it before its time."""
-    maildir.make(place.path)
+    try:
+        maildir.make(place.path)
+    except DepartedError as error:
+        raise Refused(f"{place.path} cannot be made yet: {error.strerror}; {error.advice}.") from None
     opened = ImportRecord(place.path)
     telling = Telling(settings, place.account)
     importer = Importer(place, opened, limits, tell=telling.tell, now=time.time)

@@ -120,7 +120,8 @@ class Realm:
         """
         The avatar for the first of the interfaces that there is one for; NotImplementedError when there is none.
 
-        Fails with MailboxInUseError when another session holds the mailbox, with UnauthorizedLogin when the account is gone.
+        Fails with MailboxInUseError when another session holds the mailbox, with MailboxDepartedError when there can be none yet,
+        with UnauthorizedLogin when the account is gone.
         """
         return Deferred.fromCoroutine(self._avatar(avatarId, interfaces))
 

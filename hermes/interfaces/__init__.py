@@ -13,7 +13,7 @@ from hermes.interfaces.credentials import IBearerToken, IPasswordShown, IProvedA
 from hermes.interfaces.delivery import IDeliveryAgent, IPolicyStore, IRelayManager, IRouter
 from hermes.interfaces.directory import IDirectory, IExpander, IPasswordChange, IRuleSets, IScramKeys
 from hermes.interfaces.faults import TooBusyError, UnavailableError
-from hermes.interfaces.mailbox import IMailboxes, IStreamingMailbox, MailboxInUseError
+from hermes.interfaces.mailbox import IMailboxes, IStreamingMailbox, MailboxDepartedError, MailboxInUseError
 from hermes.interfaces.network import IFetcher, IResolver, IServerTLS, ITLSResults
 from hermes.interfaces.peers import IAccess, IGate, IOffenders, IOffenderStore
 from hermes.interfaces.policy import ICallAhead, ICheck, IPolicy, IRelayPolicy
@@ -61,6 +61,7 @@ __all__ = [
     "ISpoolWriter",
     "IStreamingMailbox",
     "ITLSResults",
+    "MailboxDepartedError",
     "MailboxInUseError",
     "SpoolFullError",
     "TokenDeniedError",

@@ -7,10 +7,23 @@ from zope.interface import Attribute, Interface
 from hermes.core.account import Account
 from hermes.core.message import Content
 from hermes.core.outcome import Verdict
+from hermes.interfaces.faults import UnavailableError
 
 
 class MailboxInUseError(Exception):
     """Another session holds the mailbox: the realm raises it at login (POP3 answers ``[IN-USE]``, RFC 2449 8.1.1)."""
+
+
+class MailboxDepartedError(UnavailableError):
+    """
+    There can be no mailbox of that name yet, because an account of that name was renamed or removed a short time ago.
+
+    The text says so, and may be told to its owner; after ``seconds`` it is worth while to come again.
+    """
+
+    def __init__(self, reason: str, seconds: int) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 class IMailboxes(Interface):
@@ -37,7 +50,11 @@ class IStreamingMailbox(Interface):
     reading = Attribute("How it is read: a :class:`hermes.core.reading_profile.ReadingProfile` without open questions.")
 
     async def open() -> bool:
-        """Lock the mailbox for this session and read the list of messages; False when another session holds it."""
+        """
+        Lock the mailbox for this session and read the list of messages; False when another session holds it.
+
+        Raises :class:`MailboxDepartedError` where there is none, and none may be made yet.
+        """
 
     def count() -> int:
         """How many messages there are, deleted ones included."""

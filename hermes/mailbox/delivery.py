@@ -16,6 +16,7 @@ from hermes.core.account import Account, Local
 from hermes.core.message import Content, QueuedMessage, QueuedRecipient
 from hermes.core.outcome import Outcome, Result
 from hermes.interfaces import IDeliveryAgent, IDirectory, IGroupWorker
+from hermes.mailbox.departed import DepartedError
 from hermes.mailbox.deposit import Deposit
 from hermes.mailbox.maildir import sized
 from hermes.mailbox.sizes import wire_size_of_data, wire_size_of_file
@@ -114,6 +115,10 @@ class LocalDelivery:
         )
         try:
             await self._worker.submit(deposit)
+        except DepartedError as error:
+            self._mailboxes.tell_departed(about, error)
+            # RFC 3463 3.3: a mailbox that takes no mail, and not for good.
+            return Outcome.deferred(f"{about} cannot be made yet: {error.strerror}", "4.2.1")
         except OSError as error:
             return self._disk_failed(about, message, error)
         return None

@@ -12,15 +12,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import time
 from collections.abc import Iterator
 
 from hermes.config.durable import write_durably
+from hermes.core.units import format_instant
 
 #: How long a mark counts: what was looked up before the departure has come to its end by then, also over a disk that hangs, and
 #: what was put off has been tried again. A new account of that name takes the mark away (:func:`arriving`); one that is written
-#: into a file by hand has its first mail so much later.
+#: into a file by hand, or is one of a directory service, has its mailbox so much later.
 MARK_SECONDS = 3600.0
 
 #: No account's name begins with a dot.
@@ -32,12 +34,41 @@ _MOST_NAMES = 8
 _MAX_NAME = 64
 
 
+class DepartedError(OSError):
+    """
+    There can be no mailbox of a name yet: an account of that name has departed, or any departs at this moment.
+
+    ``strerror`` says which, and may be told to anybody. ``filename`` is the mark, which counts until ``until`` (seconds since the
+    epoch); of a moment there is none.
+    """
+
+    strerror: str
+    until = 0.0
+
+    @property
+    def seconds(self) -> int:
+        """When it is worth while to come again; one at least."""
+        return max(1, math.ceil(self.until - time.time()))
+
+    @property
+    def advice(self) -> str:
+        """What an administrator can do, who is told where the mark is."""
+        if not self.filename:
+            return "try it again"
+        # It is what a command does that makes an account.
+        return f"it can be made from {format_instant(self.until)} on, or, if that is too long, when {self.filename} is removed"
+
+
 @contextlib.contextmanager
 def making(directory: str, name: str) -> Iterator[None]:
-    """Make a mailbox within; raises OSError when its account has departed, or one departs at this moment."""
+    """Make a mailbox within; raises DepartedError when its account has departed, or one departs at this moment, and OSError."""
     with _held(directory, fcntl.LOCK_SH | fcntl.LOCK_NB):
-        if _is_marked(os.path.join(directory, _MARK + name)):
-            raise OSError(errno.EBUSY, "its account has just been renamed or removed")
+        mark = os.path.join(directory, _MARK + name)
+        until = _counts_until(mark)
+        if until:
+            error = DepartedError(errno.EBUSY, "an account of that name was renamed or removed a short time ago", mark)
+            error.until = until
+            raise error
         yield
 
 
@@ -93,16 +124,24 @@ def _held(directory: str, how: int) -> Iterator[None]:
     # The directory itself: a file to be locked would belong to whoever came first, the administrator or the server.
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, how)
+        try:
+            fcntl.flock(descriptor, how)
+        except BlockingIOError as error:
+            raise DepartedError(error.errno, "an account is being renamed or removed at this moment") from None
         yield
     finally:
         os.close(descriptor)
 
 
 def _is_marked(path: str) -> bool:
+    return _counts_until(path) > 0
+
+
+def _counts_until(path: str) -> float:
+    """When a mark ends that counts; 0 when there is none."""
     try:
         made_at = os.stat(path).st_mtime
     except FileNotFoundError:
-        return False
+        return 0.0
     # A clock that was set back must not make a mark count for longer.
-    return abs(time.time() - made_at) < MARK_SECONDS
+    return made_at + MARK_SECONDS if abs(time.time() - made_at) < MARK_SECONDS else 0.0

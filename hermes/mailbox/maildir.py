@@ -118,7 +118,7 @@ def make(path: str) -> None:
     """
     Make a maildir, or complete one; what is made is on disk when this returns.
 
-    Raises OSError, also when its account has just departed (:mod:`hermes.mailbox.departed`).
+    Raises OSError, and :class:`hermes.mailbox.departed.DepartedError` when its account has just departed.
     """
     parent, name = os.path.split(path)
     # A name alone is in the current directory.

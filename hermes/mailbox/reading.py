@@ -21,9 +21,10 @@ from zope.interface import implementer
 
 from hermes.core.message import Content
 from hermes.core.reading_profile import PLAIN, ReadingProfile
-from hermes.interfaces import IGroupWorker, IStreamingMailbox
+from hermes.interfaces import IGroupWorker, IStreamingMailbox, MailboxDepartedError
 from hermes.mailbox import maildir
 from hermes.mailbox.cached import CachedFiles
+from hermes.mailbox.departed import DepartedError
 from hermes.mailbox.listing import Listing, scan
 from hermes.mailbox.lock import MailboxLock
 from hermes.mailbox.updating import Update
@@ -45,8 +46,8 @@ class POP3Mailbox:
     One session's view of a mailbox.
 
     ``account`` is the name of its owner. ``opened`` holds the paths of the mailboxes that sessions of this process have open;
-    ``deleted`` is told how many octets were removed. A message number that does not exist raises ValueError, as
-    ``pop3.IMailbox`` wants it.
+    ``deleted`` is told how many octets were removed, and ``departed`` why there can be no mailbox yet. A message number that does
+    not exist raises ValueError, as ``pop3.IMailbox`` wants it.
     """
 
     _log = Logger()
@@ -59,6 +60,7 @@ class POP3Mailbox:
         now: Callable[[], float],
         opened: set[str],
         deleted: Callable[[int], None],
+        departed: Callable[[DepartedError], None],
         cached: CachedFiles,
         reading: ReadingProfile = PLAIN,
     ) -> None:
@@ -69,6 +71,7 @@ class POP3Mailbox:
         self._now = now
         self._opened = opened
         self._octets_deleted = deleted
+        self._departed = departed
         self._cached = cached
         self._directories = {name: os.fsencode(os.path.join(path, name, "")) for name in ("new", "cur")}
         self._lock = MailboxLock(path)
@@ -81,7 +84,11 @@ class POP3Mailbox:
         self._remaining_octets = 0
 
     async def open(self) -> bool:
-        """Lock the mailbox for this session and read the list of messages; False when another session holds it."""
+        """
+        Lock the mailbox for this session and read the list of messages; False when another session holds it.
+
+        Raises MailboxDepartedError where there is none, and none may be made yet.
+        """
         if self._path in self._opened:
             return False
         self._opened.add(self._path)
@@ -89,6 +96,9 @@ class POP3Mailbox:
         listing: Listing | None = None
         try:
             listing = await self._reader.submit(self._lock_and_list)
+        except DepartedError as error:
+            self._departed(error)
+            raise MailboxDepartedError(error.strerror, error.seconds) from None
         finally:
             if listing is None:
                 # Taken by another process, failed, or given up by who waited: then the thread may have the lock by now.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from hermes.core.account import Account
@@ -29,6 +30,8 @@ class Mailboxes:
     how mailboxes are read whose accounts say nothing about it; ``cached`` reads what needs no wait.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         directory: str,
@@ -47,6 +50,8 @@ class Mailboxes:
         self._reading = reading
         self.quota = Quota(reader, now, FRESH_SECONDS if processes == 1 else SHARED_SECONDS)
         self._open: set[str] = set()
+        #: Of which marks it was said that they keep a mailbox from being made, and until when: as many as there are marks.
+        self._told: dict[str, float] = {}
         self._cached = cached or CachedFiles()
         self.reader = reader
         self.names = DeliveryNames(hostname)
@@ -84,7 +89,21 @@ class Mailboxes:
 
     async def forget_departed(self) -> None:
         """Remove the marks of accounts that departed so long ago that nothing of theirs is on its way."""
+        # A mark that is still there is told of again, if it keeps somebody waiting: once more at most.
+        self._told.clear()
         await self.reader.submit(lambda: departed.tidy(self._directory))
+
+    def tell_departed(self, about: str, error: departed.DepartedError) -> None:
+        """Say in the log, once for each mark, why there can be no mailbox yet and what can be done; not of a mere moment."""
+        if not error.filename or self._told.get(error.filename) == error.until:
+            return
+        self._told[error.filename] = error.until
+        self._log.warn(
+            "Mail waits and logins are refused, for {about} cannot be made yet: {reason}; {advice}",
+            about=about,
+            reason=error.strerror,
+            advice=error.advice,
+        )
 
     def _owners(self) -> list[str]:
         try:
@@ -103,6 +122,7 @@ class Mailboxes:
             self._now,
             self._open,
             deleted=lambda octets: self.quota.count(path, -octets),
+            departed=lambda error: self.tell_departed(f"the mailbox of {account.name}", error),
             cached=self._cached,
             reading=account.reading.over(self._reading),
         )

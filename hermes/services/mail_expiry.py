@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from hermes.core.account import Account
 from hermes.core.event import Event, Kind
 from hermes.core.reading_profile import SECONDS_A_DAY
-from hermes.interfaces import IJournal, IMailboxes, IStreamingMailbox
+from hermes.interfaces import IJournal, IMailboxes, IStreamingMailbox, MailboxDepartedError
 
 #: Messages removed while a mailbox is held, and told together in the trace: some tenths of a second.
 MAX_REMOVED_AT_ONCE = 1000
@@ -69,7 +69,11 @@ class MailExpiry:
         return removed
 
     async def _remove_some(self, mailbox: IStreamingMailbox, seconds: int) -> int:
-        if not await mailbox.open():
+        try:
+            if not await mailbox.open():
+                return 0
+        except MailboxDepartedError:
+            # Taken away since it was listed.
             return 0
         try:
             before = self._now() - seconds

@@ -13,7 +13,7 @@ import attrs
 
 from hermes.config.sections.collector import CollectorSettings
 from hermes.core.dns_answer import Status
-from hermes.interfaces import IDirectory, IJournal, IMailboxes, ISpool
+from hermes.interfaces import IDirectory, IJournal, IMailboxes, ISpool, MailboxDepartedError
 from hermes.net.outgoing import Approach, Target
 from hermes.net.pop3_opening import Problem, Stage, open_session
 from hermes.net.pop3_session import POP3Session
@@ -149,8 +149,11 @@ class Collector:
         if account is None:
             return set()
         mailbox = self._means.mailboxes.mailbox(account)
-        if not await mailbox.open():
-            return set()  # somebody reads it now: the next time
+        try:
+            if not await mailbox.open():
+                return set()  # somebody reads it now: the next time
+        except MailboxDepartedError:
+            return set()  # there can be none yet: the next time
         try:
             return queue_ids - {mailbox.queue_id(number) for number in range(mailbox.count())}
         finally:

@@ -25,7 +25,7 @@ from twisted.mail import pop3
 from hermes.core.login_constraint import ConstraintError, Constraints, split_name
 from hermes.core.outcome import Then, Verdict
 from hermes.core.reading_profile import expiry_text
-from hermes.interfaces import MailboxInUseError, TooBusyError, UnavailableError
+from hermes.interfaces import MailboxDepartedError, MailboxInUseError, TooBusyError, UnavailableError
 from hermes.net import tls
 from hermes.net.shielded import shielded
 from hermes.protocols.pop3 import events
@@ -53,7 +53,7 @@ _SAID = {
     "auth.channel_binding": refused("this connection has no such channel binding"),
 }
 #: The codes of those whose reason is said.
-_CODES = {"login.delay": "LOGIN-DELAY", "login.constraint": ""}
+_CODES = {"login.delay": "LOGIN-DELAY", "login.constraint": "", "login.departed": "SYS/TEMP"}
 
 _A = TypeVar("_A", bound=Attempt)
 
@@ -210,6 +210,8 @@ class POP3Session(POP3Connection):
             await shielded(self._counted(self._take_maildrop(login, name)), "opening a mailbox")
         except MailboxInUseError:
             return Verdict(None, "login.in_use")
+        except MailboxDepartedError as error:
+            return Verdict(None, "login.departed", f"{error}: log in again in {error.seconds} s")
         maildrop = self._maildrop
         assert maildrop is not None
         wait = self._server.login_times.seconds_to_wait(

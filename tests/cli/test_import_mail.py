@@ -13,6 +13,7 @@ from hermes.core.event import Event, Kind
 from hermes.core.identifiers import imported_id
 from hermes.interfaces import UnavailableError
 from hermes.mailbox import importing
+from hermes.mailbox.departed import departing
 from hermes.mailbox.import_record import FILE, ImportRecord
 from hermes.mailbox.lock import alone_in
 from hermes.services.control import MAX_LINE_OCTETS
@@ -194,6 +195,20 @@ class AccountTests(ImportTestCase):
         # A mailbox that has just departed is not made again.
         self.run_hermes("user", "erase", "-c", self.config, "--yes", "robert")
         self.assertFalse(os.path.exists(self.path))
+
+    def test_departed(self) -> None:
+        """Where one of that name has just gone it is said for how long there is none, and what to do; done, it works."""
+        self.hermes("bob", self.mbox())
+        directory = os.path.dirname(self.path)
+        with departing(directory, "bob"):
+            os.rename(self.path, os.path.join(directory, ".erased"))
+        said = self.hermes("bob", self.mbox(), exit_code=1)
+        mark = os.path.join(directory, ".departed-bob")
+        self.assertIn("renamed or removed", said)
+        self.assertIn(mark, said)
+        self.assertFalse(os.path.exists(self.path))
+        os.unlink(mark)
+        self.assertIn("1 messages imported", self.hermes("bob", self.mbox()))
 
     def test_directory_that_is_down(self) -> None:
         """When the accounts are elsewhere, and nobody can say, that is told."""

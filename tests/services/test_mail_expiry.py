@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.account import Account
 from hermes.core.reading_profile import PLAIN, ReadingProfile
+from hermes.mailbox.departed import departing
 from hermes.services.mail_expiry import MAX_REMOVED_AT_ONCE, MailExpiry
 from tests.support.maildirs import HOST, JOE, NOW, clock_at, mailboxes_in, queue_id
 from tests.support.surroundings import ListJournal
@@ -130,6 +131,25 @@ class ExpiryTests(SynchronousTestCase):
         self.expiry.stop()
         self.assertEqual(self.round(), 0)
         self.assertTrue(os.path.exists(path))
+
+    def test_departed(self) -> None:
+        """A mailbox that is taken away in the middle of a round is no fault, and is not made again; the others are cleared."""
+        gone = attrs.evolve(JOE, name="gone")
+        self.accounts = [gone, JOE]
+        for account in ("gone", "joe"):
+            self.deliver(40 * DAY, account=account)
+        looked_up = self.expiry._account
+
+        async def then_erased(name: str) -> Account | None:
+            account = await looked_up(name)
+            if name == "gone":
+                with departing(self.directory, name):
+                    os.rename(os.path.join(self.directory, name), os.path.join(self.directory, ".erased"))
+            return account
+
+        self.expiry._account = then_erased
+        self.assertEqual(self.round(), 1)
+        self.assertFalse(os.path.exists(os.path.join(self.directory, "gone")))
 
     def test_fault(self) -> None:
         """A mailbox that cannot be read is logged, and the next one is cleared all the same."""

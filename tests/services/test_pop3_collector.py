@@ -8,6 +8,7 @@ from hermes.core.header import Header
 from hermes.core.outcome import PASS, Verdict
 from hermes.core.policy import Case, Stage
 from hermes.core.reply import Reply
+from hermes.interfaces import MailboxDepartedError
 from tests.support.collecting import CollectingCase, message
 from tests.support.smtp_site import FULL
 
@@ -80,6 +81,9 @@ class OneAccountTests(CollectingCase):
         mailbox.busy = True
         self.assertEqual(await left(), 2)
         mailbox.busy = False
+        mailbox.departed = True
+        self.assertEqual(await left(), 2, "nobody can say what somebody has deleted who has no mailbox yet")
+        mailbox.departed = False
         self.assertEqual(await left(), 1)
         self.assertEqual(mailbox.opened, mailbox.closed)
 
@@ -273,11 +277,13 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.ids: list[str] = []
-        self.busy = False
+        self.busy = self.departed = False
         self.opened = self.closed = 0
 
     async def open(self) -> bool:
-        """Unless somebody reads it."""
+        """Unless somebody reads it, or there can be none yet."""
+        if self.departed:
+            raise MailboxDepartedError("an account of that name was removed", 60)
         self.opened += not self.busy
         return not self.busy
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hermes.core.outcome import Verdict
 from hermes.core.reply import Reply
-from hermes.interfaces import MailboxInUseError, TooBusyError
+from hermes.interfaces import MailboxDepartedError, MailboxInUseError, TooBusyError
 from hermes.services.login_trace import MAX_NAME_CHARACTERS
 from hermes.services.pop3_connection import WRONG_PASSWORD_SECONDS
 from hermes.services.pop3_session import POP3Session
@@ -87,6 +87,21 @@ class JudgementTests(LoginTestCase):
         self.assertEqual(self.answer(second), b"-ERR [IN-USE] another session has the mailbox open\r\n")
         first.say("QUIT")
         self.assertEqual(self.answer(second), b"+OK mailbox open\r\n")
+
+    def test_departed(self) -> None:
+        """Where there can be no mailbox yet the client hears when to come again: no fault, and no wrong password."""
+        self.realm.fault = MailboxDepartedError("an account of that name was erased", 2531)
+        client = self.site.connect()
+        self.assertEqual(
+            self.answer(client), b"-ERR [SYS/TEMP] an account of that name was erased: log in again in 2531 s\r\n"
+        )
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(self.site.gate.failures, [])
+        (facts,) = self.site.journal.facts("login")
+        self.assertEqual((facts["result"], facts["rule"]), ("refused", "login.departed"))
+        self.assertEqual(facts["reason"], "an account of that name was erased: log in again in 2531 s")
+        self.realm.fault = None
+        self.assertEqual(self.answer(client), b"+OK mailbox open\r\n")
 
     def test_too_busy(self) -> None:
         """When too many wait to have their passwords checked, the client is asked to come later."""
@@ -172,7 +187,8 @@ class LeavingTests(LoginTestCase):
 
     def test_refusals_are_no_faults(self) -> None:
         """That nobody hears a refusal makes no fault of it: the server's log says nothing."""
-        for outcome in (UnauthorizedLogin(), LoginDenied(), MailboxInUseError(), TooBusyError()):
+        departed = MailboxDepartedError("erased", 1)
+        for outcome in (UnauthorizedLogin(), LoginDenied(), MailboxInUseError(), TooBusyError(), departed):
             self.left(outcome)
         self.assertEqual([], self.flushLoggedErrors())
 
