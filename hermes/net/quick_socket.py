@@ -4,7 +4,7 @@ Sockets whose short calls keep Python's lock.
 Python lets go of its lock for every call of the system, since one may wait. On a socket that is not blocking none does: to
 send an answer takes some microseconds. Whenever the reactor's thread let go, the thread of the spool was woken on another core
 and took the lock, and the reactor waited until it came back. Functions of a ``ctypes.PyDLL`` keep it; other threads have it
-when the reactor waits for events, as they should.
+when the reactor waits for events, as they should. What is large is copied for longer, and by then they had better go on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from twisted.internet.abstract import FileDescriptor
 
 #: What is received at once: as much as Twisted's transports ask for.
 ROOM_OCTETS = 64 * 1024
+
+#: More than that is large: a message of usual size in one piece is not. To copy it takes as long as it takes to wake a thread.
+LARGE_OCTETS = 16 * 1024
 
 _system = ctypes.PyDLL(None, use_errno=True)
 _send = _system.send
@@ -39,10 +42,12 @@ _room_address = ctypes.addressof(_room)
 class QuickSocket:
     """A socket that is not blocking; what is not here is the socket's own."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_much_comes", "_socket")
 
     def __init__(self, plain: socket.socket) -> None:
         self._socket = plain
+        # What comes is not known before; much comes mostly behind much.
+        self._much_comes = False
 
     def send(self, data: bytes | memoryview) -> int:
         """As ``socket.send``."""
@@ -50,6 +55,8 @@ class QuickSocket:
             # Twisted's view of what is to be sent, mostly of all of it.
             whole = data.obj
             data = whole if isinstance(whole, bytes) and len(whole) == len(data) else bytes(data)
+        if len(data) > LARGE_OCTETS:
+            return self._socket.send(data)
         # Asked each time: the number of a socket that was closed may be another one's by now.
         count: int = _send(self._socket.fileno(), data, len(data), 0)
         if count < 0:
@@ -58,9 +65,14 @@ class QuickSocket:
 
     def recv(self, most: int) -> bytes:
         """As ``socket.recv``, and at most :data:`ROOM_OCTETS`."""
+        if self._much_comes:
+            octets = self._socket.recv(min(most, ROOM_OCTETS))
+            self._much_comes = len(octets) > LARGE_OCTETS
+            return octets
         count: int = _receive(self._socket.fileno(), _room_address, min(most, ROOM_OCTETS), 0)
         if count < 0:
             raise _error()
+        self._much_comes = count > LARGE_OCTETS
         return ctypes.string_at(_room_address, count)
 
     def shutdown(self, how: int) -> None:

@@ -19,7 +19,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from hermes.net.quick_socket import ROOM_OCTETS, QuickSocket, make_quick
+from hermes.net.quick_socket import LARGE_OCTETS, ROOM_OCTETS, QuickSocket, make_quick
 
 #: More than the buffers of two sockets on loopback take together.
 MUCH = bytes(range(256)) * 2**16
@@ -71,6 +71,48 @@ class QuickSocketTests(SynchronousTestCase):
         sender.join()
         self.assertEqual(received, MUCH)
         self.assertLessEqual(most, ROOM_OCTETS)
+
+    def test_large(self) -> None:
+        """What is large is sent, and what comes behind it received, while other threads run; all arrives in its order."""
+        calls: list[str] = []
+        plain = cast(Any, self.plain)
+
+        class Watched:
+            """The plain socket, which the calls are seen to reach that give the lock away."""
+
+            def send(self, data: bytes) -> int:
+                calls.append("send")
+                return int(plain.send(data))
+
+            def recv(self, most: int) -> bytes:
+                calls.append("recv")
+                return bytes(plain.recv(most))
+
+            def fileno(self) -> int:
+                return int(plain.fileno())
+
+        quick = QuickSocket(cast(socket.socket, Watched()))
+        for octets, expected in ((LARGE_OCTETS - 1, []), (LARGE_OCTETS, []), (LARGE_OCTETS + 1, ["send"])):
+            with self.subTest(octets=octets):
+                calls.clear()
+                self.assertEqual(quick.send(MUCH[:octets]), octets)
+                self.assertEqual(calls, expected)
+                self.assertEqual(self.received(octets), MUCH[:octets])
+        for octets, expected in ((LARGE_OCTETS - 1, []), (LARGE_OCTETS, []), (LARGE_OCTETS + 1, ["recv"])):
+            with self.subTest(octets=octets):
+                calls.clear()
+                for piece in (MUCH[:octets], b"next", b"last"):
+                    self.theirs.sendall(piece)
+                    self.assertEqual(quick.recv(ROOM_OCTETS), piece)
+                # Of the three the second is the one behind much, and itself is little.
+                self.assertEqual(calls, expected)
+
+    def received(self, octets: int) -> bytes:
+        """So much, from the other end."""
+        found = b""
+        while len(found) < octets:
+            found += self.theirs.recv(octets - len(found))
+        return found
 
     def test_would_wait(self) -> None:
         """Neither waits: nothing has come, and what does not fit is not taken."""
